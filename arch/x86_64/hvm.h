@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The hardware vCPU: the one boundary between skep and the processor's virtualisation extension.
+ * Two tables of operations implement it, arch/x86_64/vmx/ and arch/x86_64/svm/; nothing above
+ * this line names a VMCS field or a VMCB offset, or knows which of the two is in use.
+ *
+ * Contexts. A vCPU is *loaded* on one CPU at a time, between load() and unload(). run(), inject(),
+ * window(), flush(), get and set functions are called on that CPU, loaded, with interrupts off.
+ * create() and destroy() are called with the vCPU loaded nowhere.
+ *
+ * What the hardware does not report is marked absent (insn_len == 0, gla_valid, decoded): the
+ * caller finds it out from the guest's memory.
+ */
+#ifndef ARCH_X86_64_HVM_H
+#define ARCH_X86_64_HVM_H
+
+#include "lib/types.h"
+#include "lib/x86.h"
+#include "mm/nested.h"
+
+/* What this processor offers. Filled by probe(); constant afterwards. */
+struct hvm_caps {
+    enum nested_format_id format; /* entry format of nested tables */
+    bool page_2m, page_1g;        /* leaf sizes that nested tables may use */
+    bool exec_only;               /* nested entries may be execute-only */
+    bool unrestricted;            /* runs real-mode and unpaged guest code */
+    bool insn_len;                /* instruction length given with every intercept */
+    bool gla;                     /* linear address given with nested faults */
+    u32 ids;                      /* TLB tags (VPIDs, ASIDs); 0: every entry and exit flushes */
+    char features[160];           /* for the banner: words separated by spaces */
+};
+
+/* An event on its way into the guest, or whose delivery an exit interrupted. */
+enum hvm_event_kind {
+    HVM_EVENT_NONE,
+    HVM_EVENT_INTR,           /* external interrupt */
+    HVM_EVENT_NMI,
+    HVM_EVENT_EXCEPTION,      /* hardware exception */
+    HVM_EVENT_SOFT_INTR,      /* INT n: insn_len says how far RIP moves */
+    HVM_EVENT_SOFT_EXCEPTION, /* INT3, INTO: likewise */
+    HVM_EVENT_ICEBP,          /* INT1: likewise */
+};
+
+struct hvm_event {
+    u8 kind; /* enum hvm_event_kind */
+    u8 vector;
+    u8 insn_len; /* soft events only */
+    bool has_error;
+    u32 error;
+};
+
+/* Why the guest stopped running. */
+enum hvm_exit_reason {
+    HVM_EXIT_INTR,         /* a physical interrupt waits; it is taken once interrupts are on */
+    HVM_EXIT_NMI,          /* a physical NMI came; it has been delivered to the host's handler */
+    HVM_EXIT_INTR_WINDOW,  /* the guest can take an interrupt now */
+    HVM_EXIT_NMI_WINDOW,   /* the guest can take an NMI now */
+    HVM_EXIT_EXCEPTION,    /* an intercepted exception: .exception */
+    HVM_EXIT_CPUID,
+    HVM_EXIT_HLT,
+    HVM_EXIT_PAUSE,        /* PAUSE, or a loop of them */
+    HVM_EXIT_INVD,
+    HVM_EXIT_WBINVD,
+    HVM_EXIT_RDMSR,        /* index in the guest's ECX */
+    HVM_EXIT_WRMSR,
+    HVM_EXIT_RDPMC,
+    HVM_EXIT_RDTSCP,       /* only where it must be emulated */
+    HVM_EXIT_XSETBV,
+    HVM_EXIT_MONITOR,
+    HVM_EXIT_MWAIT,
+    HVM_EXIT_INVLPG,
+    HVM_EXIT_CR,           /* .cr */
+    HVM_EXIT_DR,           /* debug register access; instruction to be decoded */
+    HVM_EXIT_DESC_TABLE,   /* LGDT, LIDT, LLDT, LTR or a store; instruction to be decoded */
+    HVM_EXIT_IO,           /* .io */
+    HVM_EXIT_NESTED_FAULT, /* .nested */
+    HVM_EXIT_TASK_SWITCH,  /* .task */
+    HVM_EXIT_UNDEFINED,    /* an instruction that guests are not offered: #UD */
+    HVM_EXIT_TRIPLE_FAULT,
+    HVM_EXIT_SHUTDOWN,     /* guest state is lost (SVM SHUTDOWN, INIT signal): .detail */
+    HVM_EXIT_PML_FULL,     /* the page-modification log is full */
+    HVM_EXIT_APIC,         /* hardware-assisted local APIC wants software: .apic */
+    HVM_EXIT_FAILED_ENTRY, /* the processor refused the guest state: .detail says why */
+    HVM_EXIT_OTHER,        /* not expected: .detail says what */
+    HVM_EXIT_COUNT
+};
+
+enum hvm_cr_op { HVM_CR_WRITE, HVM_CR_READ, HVM_CR_CLTS, HVM_CR_LMSW };
+
+struct hvm_exit {
+    u8 reason;   /* enum hvm_exit_reason */
+    u8 insn_len; /* 0: not given */
+    u16 hw_reason_low; /* the back end's own reason, for statistics and logs */
+    struct hvm_event vectoring; /* an event whose delivery this exit interrupted; must be redone */
+    union {
+        struct {
+            u16 port;
+            u8 size;      /* 1, 2 or 4 */
+            bool in;
+            bool string;  /* INS, OUTS: the instruction must be fetched and executed */
+            bool rep;
+        } io;
+        struct {
+            gpa_t gpa;
+            gla_t gla;       /* if gla_valid */
+            bool gla_valid;
+            bool read, write, exec; /* what the access was */
+            bool present;    /* the nested entry was present: a permission is missing */
+            bool table_walk; /* the access was the guest's own page walk */
+        } nested;
+        struct {
+            bool decoded;    /* false: op and gpr are unknown, decode the instruction */
+            u8 cr;
+            u8 op;           /* enum hvm_cr_op */
+            u8 gpr;          /* source or destination of the MOVs */
+            u16 msw;         /* LMSW's operand */
+        } cr;
+        struct {
+            u8 vector;
+            bool has_error;
+            u32 error;
+            u64 address;     /* #PF: the linear address */
+        } exception;
+        struct {
+            u16 sel;
+            u8 source;       /* 0 CALL, 1 IRET, 2 JMP, 3 task gate */
+        } task;
+        struct {
+            u16 offset;
+            bool write;
+            u8 vector;
+        } apic;
+    };
+    const char *detail; /* static text; FAILED_ENTRY, SHUTDOWN and OTHER only */
+    u64 detail_info[2]; /* raw hardware words that go with it */
+};
+
+/* Registers that are not general ones. Values are what the guest sees. */
+enum hvm_reg {
+    HVM_RIP, HVM_RSP, HVM_RFLAGS,
+    HVM_CR0, HVM_CR2, HVM_CR3, HVM_CR4, HVM_EFER, HVM_PAT,
+    HVM_DR0, HVM_DR1, HVM_DR2, HVM_DR3, HVM_DR6, HVM_DR7,
+    HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP,
+    HVM_STAR, HVM_LSTAR, HVM_CSTAR, HVM_SFMASK, HVM_KERNEL_GS_BASE, HVM_TSC_AUX,
+    HVM_PDPTE0, HVM_PDPTE1, HVM_PDPTE2, HVM_PDPTE3,
+    HVM_DEBUGCTL,
+    HVM_INTR_SHADOW, /* bit 0: in the shadow of STI, bit 1: of MOV SS */
+    HVM_NMI_BLOCKED, /* 1 between NMI delivery and IRET */
+    HVM_REG_COUNT
+};
+
+/* What all vCPUs of a VM share in hardware: nested root, MSR and port permission maps. */
+struct hvm_vm {
+    hpa_t nested_root;
+    void *msr_map;
+    void *io_map;
+};
+
+/* The common head of a back end's vCPU. */
+struct hvm_vcpu {
+    u64 gpr[GPR_COUNT]; /* the guest's, while it is not running; [RSP] is HVM_RSP's instead */
+    struct hvm_vm *vm;
+    u64 runs; /* entries so far */
+};
+
+struct hvm_ops {
+    const char *name; /* "VMX", "SVM" */
+
+    /*
+     * Looks whether the boot CPU has the extension and all that skep cannot do without. OK, or
+     * ERR_NOSUP with a sentence in why: what is missing and how to turn it on. Changes nothing.
+     */
+    enum err (*probe)(struct hvm_caps *caps, char *why, size_t why_size);
+    /* Turns the extension on, on this CPU; each CPU once. ERR_NOSUP and a sentence likewise. */
+    enum err (*cpu_enable)(char *why, size_t why_size);
+    void (*cpu_disable)(void);
+
+    /* ERR_NOMEM. At first every MSR and every port is intercepted. */
+    enum err (*vm_init)(struct hvm_vm *vm, hpa_t nested_root);
+    void (*vm_fini)(struct hvm_vm *vm);
+    /* Lets the guest reach an MSR directly, for reading, writing or both. */
+    void (*msr_pass)(struct hvm_vm *vm, u32 msr, bool read, bool write);
+
+    /* NULL when out of memory or of TLB tags. The state is that of INIT (SDM 3, table 9-1). */
+    struct hvm_vcpu *(*create)(struct hvm_vm *vm);
+    void (*destroy)(struct hvm_vcpu *v);
+    void (*load)(struct hvm_vcpu *v);
+    void (*unload)(struct hvm_vcpu *v);
+
+    /* Enters the guest; returns at its next exit, with all of *exit set. */
+    void (*run)(struct hvm_vcpu *v, struct hvm_exit *exit);
+
+    u64 (*get)(struct hvm_vcpu *v, enum hvm_reg reg);
+    void (*set)(struct hvm_vcpu *v, enum hvm_reg reg, u64 value);
+    void (*get_seg)(struct hvm_vcpu *v, enum seg s, struct x86_seg *out);
+    void (*set_seg)(struct hvm_vcpu *v, enum seg s, const struct x86_seg *in);
+    void (*get_table)(struct hvm_vcpu *v, bool idt, struct x86_table *out);
+    void (*set_table)(struct hvm_vcpu *v, bool idt, const struct x86_table *in);
+
+    /*
+     * Completes an instruction: RIP moves by len (truncated to the code segment's width), the
+     * interrupt shadow ends, RF clears, and a single-step trap becomes pending if TF was set.
+     */
+    void (*advance)(struct hvm_vcpu *v, unsigned len);
+
+    /* Delivers an event at the next entry; at most one an entry. */
+    void (*inject)(struct hvm_vcpu *v, const struct hvm_event *e);
+    bool (*can_take_intr)(struct hvm_vcpu *v); /* IF set and no shadow */
+    bool (*can_take_nmi)(struct hvm_vcpu *v);  /* not blocked and no shadow */
+    /* Asks for an exit as soon as the guest can take an interrupt, an NMI. Stays until changed. */
+    void (*window)(struct hvm_vcpu *v, bool intr, bool nmi);
+
+    void (*set_tsc_offset)(struct hvm_vcpu *v, u64 offset);
+    u64 (*tsc_offset)(struct hvm_vcpu *v);
+    /* Which exceptions leave the guest: a bit a vector. */
+    void (*intercept_exceptions)(struct hvm_vcpu *v, u32 mask);
+    /* Forgets, before the next entry here, every translation this CPU caches for the guest. */
+    void (*flush)(struct hvm_vcpu *v);
+    /* Forgets guest-linear translations only, as a guest's own TLB flush does. */
+    void (*flush_linear)(struct hvm_vcpu *v);
+    /* Prints what only the back end knows (control fields, the raw exit) through log_error. */
+    void (*dump)(struct hvm_vcpu *v);
+};
+
+extern const struct hvm_ops vmx_ops, svm_ops;
+
+/* The back end in use, and what it offers. Set by hvm_init; hvm is NULL before. */
+extern const struct hvm_ops *hvm;
+extern struct hvm_caps hvm_caps;
+
+/* Picks the back end. ERR_NOSUP with a sentence in why if the processor has none that will do. */
+enum err hvm_init(char *why, size_t why_size);
+
+const char *hvm_exit_name(enum hvm_exit_reason reason); /* "cpuid", "io", … */
+
+static inline u64 hvm_gpr(struct hvm_vcpu *v, unsigned r)
+{
+    return r == RSP ? hvm->get(v, HVM_RSP) : v->gpr[r];
+}
+
+static inline void hvm_set_gpr(struct hvm_vcpu *v, unsigned r, u64 value)
+{
+    if (r == RSP)
+        hvm->set(v, HVM_RSP, value);
+    else
+        v->gpr[r] = value;
+}
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Formatted print into a buffer: %d %i %u %x %X %p %s %c %% with h/hh/l/ll/z/j, '0' and '-' flags,
+ * '#' for hex, width and precision ('*' too).
+ */
+#ifndef LIB_PRINT_H
+#define LIB_PRINT_H
+
+#include <stdarg.h>
+#include "lib/types.h"
+
+/* As snprintf: always terminates when size > 0; returns the length the whole text would have. */
+int fmt_print(char *buf, size_t size, const char *fmt, ...) PRINTF(3, 4);
+int fmt_vprint(char *buf, size_t size, const char *fmt, va_list ap);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration: skep's own command line and one string a boot module in, a description of
+ * what to run out. Pure. The syntax is that of docs/configuration.md:
+ *
+ *   multiboot2 /boot/skep.elf console=com1,115200 log=info
+ *   module2 /boot/vmlinuz vm=web kernel mem=512M vcpus=2 -- console=ttyS0 root=/dev/vda1
+ *   module2 /boot/initrd  vm=web initrd
+ *
+ * Everything that is not understood is one sentence that names the VM (or the file), the word and
+ * what would have been accepted. It stops the VM it belongs to (struct config_vm.error) and no
+ * other; what belongs to no VM is in struct config.errors and stops nothing.
+ */
+#ifndef VMM_CONFIG_H
+#define VMM_CONFIG_H
+
+#include "lib/types.h"
+#include "lib/log.h"
+#include "vmm/load/load.h"
+
+#define CONFIG_MAX_VMS        16
+#define CONFIG_VM_MODULES     16 /* of one VM, its kernel not counted */
+#define CONFIG_NAME_SIZE      32
+#define CONFIG_ERROR_SIZE     192
+#define CONFIG_MAX_ERRORS     16
+#define CONFIG_MEM_DEFAULT    (256 * MIB)
+#define CONFIG_CONSOLE_PORT   0x3f8
+#define CONFIG_CONSOLE_BAUD   115200
+#define CONFIG_ESCAPE_DEFAULT 0x1d /* Ctrl-] */
+
+enum config_idle { CONFIG_IDLE_MONITOR, CONFIG_IDLE_POWEROFF, CONFIG_IDLE_REBOOT };
+
+/* One of a VM's further modules. */
+struct config_module {
+    u16 index;                   /* into the modules given to config_parse */
+    bool initrd;                 /* else a module */
+    char name[CONFIG_NAME_SIZE]; /* for messages: the file name if the text has it, else "" */
+    const char *cmdline; /* what stood after "--"; "" if nothing did. Points into the given text */
+};
+
+struct config_vm {
+    char name[CONFIG_NAME_SIZE];
+    char error[CONFIG_ERROR_SIZE]; /* not empty: this VM does not run, and this is why */
+    int kernel;                    /* index of its kernel's module; valid if error is empty */
+    const char *cmdline;           /* the guest's own, byte for byte. Points into the given text */
+    struct config_module modules[CONFIG_VM_MODULES]; /* in the order given */
+    unsigned module_count;
+    u64 mem;        /* bytes, a multiple of 4 KiB */
+    unsigned vcpus; /* 1 .. PLAT_MAX_VCPUS */
+    u64 cpus;       /* physical CPUs it may use, a bit each; all ones if nothing was said */
+    enum load_kind type;
+    bool manual;    /* start=manual: wait for the monitor to start it */
+    bool fill_boot; /* fill=boot: all memory at start */
+    bool testdev;
+};
+
+struct config {
+    /* skep's own words, or their defaults where one was missing or wrong. */
+    u16 console_port;
+    u32 console_baud;
+    enum log_level log;
+    u8 escape; /* the character itself, 0x01 .. 0x1f */
+    enum config_idle idle;
+
+    struct config_vm vms[CONFIG_MAX_VMS]; /* in the order in which their names first appear */
+    unsigned vm_count;
+
+    char errors[CONFIG_MAX_ERRORS][CONFIG_ERROR_SIZE]; /* sentences that belong to no VM */
+    unsigned error_count;
+};
+
+/* What the machine offers; checked against. */
+struct config_limits {
+    u64 mem;       /* bytes that one VM may have at most; 0: not known */
+    unsigned cpus; /* physical CPUs */
+};
+
+/*
+ * Reads skep's own line alone into the first five fields (the console is needed before there is
+ * memory or a module list); wrong words become sentences. Sets every field of *c: no VMs yet.
+ */
+void config_parse_own(struct config *c, const char *cmdline);
+
+/*
+ * Reads the strings of the modules, module i's at text[i], into VMs. Call after config_parse_own.
+ * The strings are NUL-terminated and must outlive *c, which points into them. A string may begin
+ * with the file's name (a first word that starts with '/' or '(') or with the words at once: GRUB
+ * passes only what stands after the name. Never fails as a whole. A struct config is too big for
+ * a stack: keep it in static storage.
+ */
+void config_parse_modules(struct config *c, const char *const *text, unsigned count,
+                          const struct config_limits *limits);
+
+/*
+ * The number of bytes that text says, with K, M, G or T (powers of 1024, either case) or none
+ * after decimal or 0x digits. False if it is anything else or does not fit 64 bits.
+ */
+bool config_parse_size(const char *text, size_t len, u64 *bytes);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one clock: the time-stamp counter, calibrated once against CPUID, the ACPI PM timer or the
+ * PIT, and scaled to nanoseconds since start. Monotonic on a CPU.
+ */
+#ifndef ARCH_X86_64_CLOCK_H
+#define ARCH_X86_64_CLOCK_H
+
+#include "lib/types.h"
+
+/* Fixed-point factors, for who converts often. Constant after clock_init(). */
+struct clock_scale {
+    u64 tsc_base;  /* the TSC at clock_ns() == 0 */
+    u64 ns_mult;   /* ns = ticks * ns_mult >> 32 */
+    u64 tick_mult; /* ticks = ns * tick_mult >> 32 */
+    u32 khz;
+};
+extern struct clock_scale clock_scale;
+
+/*
+ * Calibrates the TSC and the local APIC timer; some 10 ms. pm_port is the ACPI PM timer's I/O port
+ * or 0. *how names the reference, for the log. Before this clock_ns() is 0.
+ */
+void clock_init(u16 pm_port, const char **how);
+
+u64 clock_ns(void); /* nanoseconds since clock_init() */
+u32 clock_tsc_khz(void);
+u64 clock_lapic_hz(void);       /* of the local APIC timer, divider 1 */
+u64 clock_ns_to_tsc(u64 ns);    /* a duration: nanoseconds to TSC ticks */
+u64 clock_tsc_to_ns(u64 ticks); /* a duration: TSC ticks to nanoseconds */
+u64 clock_tsc_at(u64 ns);       /* the TSC's value when clock_ns() is ns */
+
+/* Spins, for start-up code only. Works before clock_init() by the PIT. */
+void clock_delay_us(u32 us);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Nested page tables: guest-physical to host-physical, four levels. One set of algorithms over an
+ * entry format: EPT (SDM 3, 28.3), EPT on processors without accessed and dirty bits (both are
+ * emulated in software), and NPT (APM 2, 15.25; the layout of x86 tables, 5.4).
+ *
+ * Software bits, the same in all three formats, in positions that both processors ignore:
+ *
+ *   52 valid   53 writable   54 executable   55 readable   56 dirty while not accessed   11 foreign
+ *
+ * They say what the page is allowed; the hardware's permission bits say what the processor lets
+ * pass without asking. With real A/D bits the two agree. Without, read permission is withheld
+ * until the page is accessed and write permission until it is dirty, so that hardware bit 0 plays
+ * accessed and bit 1 plays dirty. docs/memory.md draws the entries.
+ *
+ * Who may change what. The structure (a table linked or unlinked, a leaf made, replaced or
+ * removed) changes under the owner's lock only. Accessed and dirty bits change at any time: by the
+ * processor, or by nested_touch without the lock; so entries are loaded atomically and replaced
+ * by exchange. nested_lookup is safe without the lock as long as no table is freed meanwhile;
+ * mm/space.h says how that is ensured.
+ *
+ * Nothing here invalidates a TLB: a function that takes rights away says so, and its caller goes
+ * through space_invalidate.
+ */
+#ifndef MM_NESTED_H
+#define MM_NESTED_H
+
+#include "lib/types.h"
+#include "mm/frames.h"
+
+enum nested_format_id { NESTED_EPT_AD, NESTED_EPT_SOFT_AD, NESTED_NPT };
+
+/* Permissions of a page. */
+#define NESTED_R   1u
+#define NESTED_W   2u
+#define NESTED_X   4u
+#define NESTED_RW  (NESTED_R | NESTED_W)
+#define NESTED_RX  (NESTED_R | NESTED_X)
+#define NESTED_RWX (NESTED_R | NESTED_W | NESTED_X)
+
+/* Memory type the nested entry asks for; the guest's PAT is combined with it, see memory.md. */
+enum nested_memtype {
+    NESTED_WB, /* RAM: write-back */
+    NESTED_UC, /* device memory */
+};
+
+/* Software bits: see above. */
+#define NESTED_SW_FOREIGN BIT(11) /* the frame is not the space's own: never freed with it */
+#define NESTED_SW_VALID   BIT(52)
+#define NESTED_SW_W       BIT(53)
+#define NESTED_SW_X       BIT(54)
+#define NESTED_SW_R       BIT(55)
+#define NESTED_SW_DIRTY   BIT(56)
+#define NESTED_LARGE      BIT(7) /* a leaf above level 1; the same bit in all formats */
+#define NESTED_ADDR       0x000ffffffffff000ull
+
+/* Levels: 1 holds 4 KiB leaves, 2 may hold 2 MiB ones, 3 1 GiB ones, 4 is the root. */
+#define NESTED_LEVELS   4
+#define NESTED_MAX_LEAF 3
+#define NESTED_ENTRIES  512
+#define NESTED_GPA_BITS 48
+
+#define NESTED_SHIFT(level) (PAGE_SHIFT + 9 * ((level)-1))
+#define NESTED_SIZE(level)  (1ull << NESTED_SHIFT(level))
+#define NESTED_ORDER(level) (9 * ((level)-1)) /* of the frame block behind a leaf */
+
+/* An entry format. Everything that differs between processors is in here. */
+struct nested_format {
+    enum nested_format_id id;
+    bool hw_ad;         /* the processor sets accessed and dirty */
+    bool exec_only;     /* the format can express X without R (a capability on top) */
+    u64 accessed;       /* any of these bits set: accessed */
+    u64 dirty;          /* any of these bits set: dirty */
+    u64 table;          /* a link to a lower table, besides its address */
+    u64 type[2];        /* by enum nested_memtype */
+    u64 leaf[32]; /* by permissions | accessed << 3 | dirty << 4; hardware and software bits */
+};
+
+/* What the processor allows: from struct hvm_caps. */
+struct nested_caps {
+    enum nested_format_id format;
+    bool page_2m, page_1g, exec_only;
+    u8 phys_bits; /* MAXPHYADDR of the host; 0: 48 */
+};
+
+/* The shortcut: level-2 tables of the lowest NESTED_NEAR GiB, reached without a walk. */
+#define NESTED_NEAR 64
+
+struct nested {
+    const struct nested_format *fmt;
+    const struct frame_source *src;
+    u64 *root_table;
+    hpa_t root;
+    gpa_t limit; /* first guest-physical address that cannot be mapped */
+    u8 max_leaf; /* largest level that may hold a leaf: 1, 2, 3 */
+    bool exec_only;
+    u64 tables;                      /* table pages now, the root included */
+    u64 leaves[NESTED_MAX_LEAF + 1]; /* leaves by level, [0] unused */
+    u64 *near[NESTED_NEAR];          /* level-2 table of GiB i, or NULL */
+};
+
+/* OK, ERR_NOMEM, or ERR_INVAL for an unknown format. src must outlive the tables. */
+enum err nested_init(struct nested *n, const struct nested_caps *caps,
+                     const struct frame_source *src);
+
+/* Called for each leaf by nested_visit and nested_fini: its entry, address and level. */
+typedef void (*nested_leaf_fn)(void *arg, u64 *entry, gpa_t gpa, unsigned level);
+
+/*
+ * Frees all tables, calling leaf (may be NULL) for each leaf first, so that its frames can be
+ * given back. Nobody may be using the tables any more.
+ */
+void nested_fini(struct nested *n, nested_leaf_fn leaf, void *arg);
+
+static inline u64 nested_load(const u64 *entry)
+{
+    return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+}
+
+static inline bool nested_valid(u64 e)
+{
+    return e & NESTED_SW_VALID;
+}
+
+static inline bool nested_accessed(const struct nested_format *f, u64 e)
+{
+    return e & f->accessed;
+}
+
+static inline bool nested_dirty(const struct nested_format *f, u64 e)
+{
+    return e & f->dirty;
+}
+
+static inline unsigned nested_perms(u64 e)
+{
+    return (e & NESTED_SW_R ? NESTED_R : 0) | (e >> 53 & 1) * NESTED_W | (e >> 54 & 1) * NESTED_X;
+}
+
+static inline unsigned nested_index(gpa_t gpa, unsigned level)
+{
+    return gpa >> NESTED_SHIFT(level) & (NESTED_ENTRIES - 1);
+}
+
+/* Where a leaf's frames begin. */
+static inline hpa_t nested_leaf_hpa(u64 e, unsigned level)
+{
+    return e & NESTED_ADDR & ~(NESTED_SIZE(level) - 1);
+}
+
+/*
+ * The entry that decides about gpa: a leaf if it is valid, else the empty slot where the walk
+ * ends; *level says at which level. gpa must be below the limit. No lock needed (see above).
+ */
+u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *level);
+
+/*
+ * Marks the leaf accessed, and dirty if asked, atomically; only adds rights in hardware.
+ * `seen` is the entry's value as the caller loaded it. Returns whether it was done: false means
+ * that the entry has changed meanwhile and is to be looked at again.
+ */
+bool nested_mark(const struct nested *n, u64 *entry, u64 seen, bool dirty);
+
+/* Whether these permissions can be expressed on this processor. */
+bool nested_perms_ok(const struct nested *n, unsigned perms);
+
+/*
+ * Makes a leaf of the given level at gpa (both addresses aligned to its size) where nothing is
+ * mapped, not accessed and not dirty. foreign: see NESTED_SW_FOREIGN. OK; ERR_EXISTS if something
+ * is mapped in the way; ERR_NOMEM for want of a table; ERR_INVAL for a level, an alignment or
+ * permissions that the processor cannot have; ERR_RANGE beyond the limit. Needs no invalidation.
+ */
+enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsigned perms,
+                    enum nested_memtype type, bool foreign);
+
+/*
+ * Removes the leaf that starts at gpa, and returns what its entry was (0 if there is none), the
+ * last accessed and dirty bits included; *level (may be NULL) is its level. Tables stay. Takes
+ * rights away.
+ */
+u64 nested_unmap(struct nested *n, gpa_t gpa, unsigned *level);
+
+/*
+ * Replaces the leaf that covers gpa by 512 leaves of the level below, same frames, permissions,
+ * accessed and dirty. OK; ERR_NOMEM; ERR_NOENT if no leaf above level 1 covers gpa. The
+ * translations are the same, but the processor may hold the large one: invalidate before relying
+ * on the small ones' dirty bits.
+ */
+enum err nested_split(struct nested *n, gpa_t gpa);
+
+/*
+ * Sets the permissions of all mapped pages in [gpa, gpa + size), multiples of 4 KiB; large leaves
+ * that stick out are split. Accessed and dirty stay. OK; ERR_NOMEM (for a split, with the pages
+ * before it changed); ERR_NOSUP if nested_perms_ok says no. Unmapped pages are skipped. Takes
+ * rights away.
+ */
+enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms);
+
+/* Calls fn for each leaf that touches [gpa, gpa + size), in order. fn may replace the entry. */
+void nested_visit(struct nested *n, gpa_t gpa, u64 size, nested_leaf_fn fn, void *arg);
+
+extern const struct nested_format nested_formats[3];
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest space: the guest-physical memory of one VM, as regions of RAM, ROM, emulated device
+ * memory (MMIO) and pass-through memory, backed by nested tables. The only way from a
+ * guest-physical address to bytes.
+ *
+ * Order of use. space_init; space_add_*; then vCPUs run and loaders and devices access, on any
+ * CPUs at the same time; space_fini when no view is attached and nothing is held. The regions do
+ * not change between the first access and space_fini.
+ *
+ * Locking. space_fault, space_hold, the copy helpers, the statistics and space_invalidate take
+ * what lock they need themselves and may be called on any CPU, interrupts off, with holds of other
+ * pages open. A lock is taken only when something must be filled or changed; touching a filled
+ * page takes none.
+ *
+ * Holds. A held page cannot move, vanish or be promoted until it is released. Holds are for the
+ * duration of one operation: what waits (a sleeping vCPU) holds nothing. See space.c for why this
+ * is safe without a lock.
+ */
+#ifndef MM_SPACE_H
+#define MM_SPACE_H
+
+#include "lib/lock.h"
+#include "lib/types.h"
+#include "mm/nested.h"
+
+#define SPACE_MAX_REGIONS 32
+#define SPACE_MAX_VIEWS   64   /* vCPUs */
+#define SPACE_HOLD_SLOTS  1024 /* hold counters; a page's is its number modulo this */
+
+enum space_kind { SPACE_RAM, SPACE_ROM, SPACE_DEVICE, SPACE_PASS };
+
+/* Kinds of access, may be combined. */
+#define SPACE_READ  NESTED_R
+#define SPACE_WRITE NESTED_W
+#define SPACE_EXEC  NESTED_X
+
+enum space_result {
+    SPACE_RESOLVED, /* filled or allowed now: let the guest try again */
+    SPACE_MMIO,     /* no memory there: emulate; a device's business or open bus */
+    SPACE_DENIED,   /* memory, but not with this access: ROM written, permission taken away */
+    SPACE_NOMEM,    /* the machine has no frame left for it: stop the VM */
+};
+
+struct space_region {
+    gpa_t base;
+    u64 size;
+    hpa_t hpa; /* SPACE_PASS only */
+    u8 kind;   /* enum space_kind */
+    u8 perms;  /* what a new page is allowed: NESTED_* */
+    u8 type;   /* enum nested_memtype */
+};
+
+/*
+ * One vCPU's view of the space: which generation of the tables its processor has in its TLB, and
+ * where it runs. Embedded in the vCPU; zeroed before space_attach.
+ */
+struct space_view {
+    u64 seen; /* generation at the last flush; own CPU writes */
+    u64 want; /* generation at the last entry; own CPU writes */
+    u32 on;   /* CPU number + 1 while in the guest, else 0 */
+    u32 slot; /* in space->views */
+};
+
+struct space_stats {
+    u64 resident_pages; /* 4 KiB frames behind the guest's memory */
+    u64 leaves[NESTED_MAX_LEAF + 1];
+    u64 tables;                     /* nested table pages */
+    u64 fills[NESTED_MAX_LEAF + 1]; /* leaves filled so far, by level */
+    u64 faults;                     /* calls of space_fault */
+    u64 faults_accessed;            /* settled by marking accessed */
+    u64 faults_dirty;               /* settled by marking dirty */
+    u64 faults_spurious;            /* nothing was to be done (another CPU was faster) */
+    u64 faults_mmio, faults_denied, faults_nomem;
+    u64 splits;
+    u64 generation;
+    u64 kicks; /* CPUs interrupted by invalidations */
+    u64 held;  /* holds open now */
+};
+
+struct space_config {
+    struct nested_caps caps;
+    const struct frame_source *src; /* must outlive the space */
+    /* Makes CPU `cpu` leave the guest soon (an IPI); must not wait. May be NULL with one CPU. */
+    void (*kick)(void *arg, unsigned cpu);
+    void *kick_arg;
+    bool fill_boot; /* space_add_ram fills at once, with the largest pages */
+    u8 demand_leaf; /* largest leaf a demand fill makes: 1, 2 or 3; 0 means 2 */
+    u64 reserve;    /* no large demand fill that would leave fewer free frames than this */
+};
+
+struct space {
+    struct nested tables;                           /* structure changes under lock */
+    struct space_region regions[SPACE_MAX_REGIONS]; /* sorted by base */
+    unsigned region_count;
+    bool fill_boot;
+    u8 demand_leaf;
+    u64 reserve;
+    void (*kick)(void *arg, unsigned cpu);
+    void *kick_arg;
+    u64 generation ALIGNED(64); /* of the tables; starts at 1 */
+    struct spinlock lock ALIGNED(64);
+    struct space_view *views[SPACE_MAX_VIEWS]; /* under lock */
+    struct space_stats stats;                  /* counters; atomically, relaxed */
+    u32 holds[SPACE_HOLD_SLOTS] ALIGNED(64);   /* open holds by page number; atomically */
+};
+
+/*
+ * OK, ERR_NOMEM, or ERR_INVAL for a configuration that makes no sense. The space is large (about
+ * 6 KiB): allocate it by kmem_alloc. It need not be zeroed.
+ */
+enum err space_init(struct space *s, const struct space_config *cfg);
+
+/*
+ * Adds a region. gpa and size are multiples of 4 KiB, size not 0. OK; ERR_INVAL for alignment;
+ * ERR_RANGE beyond what the processor can address or when it wraps; ERR_EXISTS if it overlaps
+ * another; ERR_NOMEM for want of a slot, or of memory with fill_boot (what was filled stays until
+ * space_fini).
+ *   ram:  read, write, execute; zeroed.
+ *   rom:  read, execute; zeroed; written by space_load only.
+ *   mmio: never mapped; a fault says SPACE_MMIO, as it does where there is no region.
+ *   pass: maps hpa for the space's whole life, at once, with the given permissions and type; the
+ *         frames are not the space's own.
+ */
+enum err space_add_ram(struct space *s, gpa_t gpa, u64 size);
+enum err space_add_rom(struct space *s, gpa_t gpa, u64 size);
+enum err space_add_mmio(struct space *s, gpa_t gpa, u64 size);
+enum err space_add_pass(struct space *s, gpa_t gpa, hpa_t hpa, u64 size, unsigned perms,
+                        enum nested_memtype type);
+
+/*
+ * Gives every frame back: memory and tables. No view may be attached. Returns how many holds
+ * were still open: anything but 0 is a defect of the caller's (and is for it to report).
+ */
+u64 space_fini(struct space *s);
+
+/*
+ * Settles a nested fault: fills the page, sets an emulated accessed or dirty bit. access is a
+ * combination of SPACE_*; any gpa is allowed.
+ */
+enum space_result space_fault(struct space *s, gpa_t gpa, unsigned access);
+
+/*
+ * Holds the page of gpa and returns a pointer to the byte at gpa; [gpa, gpa + len) must lie in one
+ * 4 KiB page. The page is filled if need be and marked accessed, and dirty if write is said.
+ * NULL, and nothing held, if the range crosses a page, if there is no memory or it may not be
+ * read, or written, by the guest, or if the machine is out of memory: space_fault with the same
+ * access tells which. Each success needs one space_release with any address in that page, on any
+ * CPU.
+ */
+void *space_hold(struct space *s, gpa_t gpa, size_t len, bool write);
+
+static inline void space_release(struct space *s, gpa_t gpa)
+{
+    u32 *slot = &s->holds[gpa >> PAGE_SHIFT & (SPACE_HOLD_SLOTS - 1)];
+
+    __atomic_fetch_sub(slot, 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * Copies between guest memory and a buffer, or zeroes guest memory; any length, pages may be
+ * crossed, memory written counts as dirty. OK; ERR_RANGE where there is no memory or it is not to
+ * be accessed so; ERR_NOMEM when the machine is out of frames. On failure the bytes before the
+ * offending page have been copied. space_load writes ROM too: for loaders, before the guest runs.
+ * space_zero leaves pages that were never filled unfilled, for they read as zero.
+ */
+enum err space_read(struct space *s, gpa_t gpa, void *buf, size_t len);
+enum err space_write(struct space *s, gpa_t gpa, const void *buf, size_t len);
+enum err space_zero(struct space *s, gpa_t gpa, u64 len);
+enum err space_load(struct space *s, gpa_t gpa, const void *buf, size_t len);
+
+/*
+ * Sets what the guest may do with [gpa, gpa + size), multiples of 4 KiB in RAM, ROM or pass
+ * regions; pages not yet filled are filled. Seen by all vCPUs before it returns or at their next
+ * instruction. OK; ERR_INVAL; ERR_RANGE outside such regions; ERR_NOSUP where the processor has no
+ * such permission; ERR_NOMEM.
+ */
+enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms);
+
+/* The region that contains gpa, or NULL. */
+const struct space_region *space_region_at(const struct space *s, gpa_t gpa);
+
+/* Physical address of the top table, for the back end. Constant. */
+static inline hpa_t space_root(const struct space *s)
+{
+    return s->tables.root;
+}
+
+/* First guest-physical address that can never be mapped. */
+static inline gpa_t space_limit(const struct space *s)
+{
+    return s->tables.limit;
+}
+
+void space_get_stats(struct space *s, struct space_stats *out);
+
+/*
+ * The generation protocol. Each change of the tables that takes something away raises the
+ * generation and kicks the CPUs that are in the guest; each vCPU compares before entry.
+ *
+ *     space_attach(s, &v->view)                        once, at creation
+ *     ...
+ *     interrupts off
+ *     if (v->cpu_changed) space_moved(&v->view);       its TLB on the new CPU is of unknown age
+ *     if (space_enter(s, &v->view, this_cpu()->id)) {
+ *         hvm->flush(v);
+ *         space_flushed(&v->view);
+ *     }
+ *     ASSERT(space_current(&v->view));                 checked build
+ *     hvm->run(v, &exit);
+ *     space_leave(&v->view);                           first thing after the exit
+ *
+ * space_leave must come before anything that takes a lock or waits. Between space_enter and the
+ * guest's first instruction interrupts stay off, so that a kick sent in between ends that entry at
+ * once.
+ */
+
+/* ERR_NOMEM when SPACE_MAX_VIEWS are attached. */
+enum err space_attach(struct space *s, struct space_view *v);
+void space_detach(struct space *s, struct space_view *v);
+
+/* About to enter the guest on CPU `cpu`. Returns whether this vCPU's translations must go first. */
+static ALWAYS_INLINE bool space_enter(const struct space *s, struct space_view *v, unsigned cpu)
+{
+    /* A full barrier: `on` is visible before the generation is read; see space_invalidate. */
+    __atomic_exchange_n(&v->on, cpu + 1, __ATOMIC_SEQ_CST);
+    v->want = __atomic_load_n(&s->generation, __ATOMIC_SEQ_CST);
+    return v->want != v->seen;
+}
+
+/* The flush that space_enter asked for has been done, or will be by the entry itself. */
+static ALWAYS_INLINE void space_flushed(struct space_view *v)
+{
+    __atomic_store_n(&v->seen, v->want, __ATOMIC_RELEASE);
+}
+
+/* Whether the entry may proceed: what checked builds assert right before it. */
+static ALWAYS_INLINE bool space_current(const struct space_view *v)
+{
+    return v->on != 0 && v->seen == v->want;
+}
+
+/* Out of the guest. */
+static ALWAYS_INLINE void space_leave(struct space_view *v)
+{
+    __atomic_store_n(&v->on, 0, __ATOMIC_RELEASE);
+}
+
+/* The vCPU has been loaded on another CPU, or its TLB tag has changed: the next entry flushes. */
+static inline void space_moved(struct space_view *v)
+{
+    __atomic_store_n(&v->seen, 0, __ATOMIC_RELAXED);
+}
+
+/*
+ * The one door for changes that must be seen: raises the generation and kicks. On return every
+ * vCPU that is in the guest with older translations has been told to leave; space_wait waits until
+ * they have.
+ */
+void space_invalidate(struct space *s);
+
+/*
+ * Waits until no vCPU can use a translation older than now: what was unmapped before
+ * space_invalidate may be reused. Takes as long as the slowest kicked CPU needs to exit.
+ */
+void space_wait(struct space *s);
+
+#endif

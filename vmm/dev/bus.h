@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bus: ranges of addresses and the functions that answer there. A VM has two, one for ports
+ * and one for guest-physical addresses; both work alike.
+ *
+ * Regions are added while the VM is built. Accesses may then come from several CPUs at once as far
+ * as the bus is concerned; serialising calls into one device is the caller's matter (irq_out.h).
+ */
+#ifndef VMM_DEV_BUS_H
+#define VMM_DEV_BUS_H
+
+#include "lib/types.h"
+
+#define BUS_REGIONS 64
+#define BUS_SIZES   0x116u /* bit n: accesses of n bytes exist */
+
+/* One access. Little-endian, as the processor sees it. */
+struct bus_access {
+    u64 addr;   /* port or guest-physical address of the first byte */
+    u64 offset; /* set by the bus: addr relative to the region's base */
+    u64 value;  /* written value, or the answer; zero above `size` bytes */
+    u64 now_ns; /* the VM's time of the access */
+    u8 size;    /* 1, 2, 4 or 8 bytes (ports: 1, 2 or 4) */
+    bool write;
+};
+
+/*
+ * A region's handler. The bus guarantees that the access lies whole within the region and that
+ * size is 1, 2, 4 or 8 and at most the region's width. For a read, value comes in as 0 and goes
+ * out as the answer; the bus cuts what lies above size.
+ */
+typedef void (*bus_fn)(void *arg, struct bus_access *acc);
+
+struct bus_region {
+    u64 base, len;
+    bus_fn fn;
+    void *arg;
+    const char *name;
+    u8 width;
+};
+
+struct bus {
+    u32 count;
+    u32 last;                     /* index of the region hit last: a hint, any value below count */
+    struct bus_region r[BUS_REGIONS]; /* by ascending base, no overlaps */
+};
+
+void bus_init(struct bus *bus);
+
+/*
+ * Adds [base, base+len). `width` is the widest access that fn takes (1, 2, 4 or 8): a wider one,
+ * or one that crosses the region's end, reaches fn in pieces, lowest address first, as on ISA.
+ * `name` must live as long as the bus. ERR_INVAL: empty, wrapping or a bad width; ERR_EXISTS:
+ * overlaps; ERR_NOMEM: BUS_REGIONS are taken.
+ */
+enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, void *arg,
+                 const char *name);
+
+/* Removes the region that starts at base. ERR_NOENT if there is none. */
+enum err bus_remove(struct bus *bus, u64 base);
+
+/* The region that contains addr, or NULL. */
+const struct bus_region *bus_find(const struct bus *bus, u64 addr);
+
+/* All ones in the low `size` bytes (1..8): what an open bus reads as. */
+static inline u64 bus_open(u8 size)
+{
+    return UINT64_MAX >> (64 - 8 * size);
+}
+
+/* The parts of bus_access that are not the common case. */
+bool bus_access_slow(struct bus *bus, struct bus_access *acc);
+
+/*
+ * Carries out acc. False: nobody is there, and a read leaves value 0: the caller answers with open
+ * bus (all ones of size). When only some bytes of the access have an owner the result is true and
+ * the others read as ones. Any size other than 1, 2, 4 and 8 is answered with false.
+ */
+static inline bool bus_access(struct bus *bus, struct bus_access *acc)
+{
+    const struct bus_region *r = &bus->r[__atomic_load_n(&bus->last, __ATOMIC_RELAXED)];
+    u64 offset = acc->addr - r->base;
+
+    if (unlikely(offset >= r->len || acc->size > r->len - offset || acc->size > r->width ||
+                 !(BUS_SIZES & (1u << acc->size))))
+        return bus_access_slow(bus, acc);
+    acc->offset = offset;
+    if (!acc->write)
+        acc->value = 0;
+    r->fn(r->arg, acc);
+    acc->value &= bus_open(acc->size);
+    return true;
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * PC16550D: the UART a guest sees at COM1-COM4 (National PC16550D data sheet, June 1995).
+ *
+ * Output leaves at once: a byte written to THR is handed to tx() during the access, so THR and
+ * the shift register are always empty again when the guest looks, and the THRE interrupt is raised
+ * anew after each write as the data sheet has it. Input is not paced either: the line it comes
+ * from is. The only time that a guest can see is the character time-out (four character times at
+ * the programmed rate) and a loop-back byte, which arrives at once.
+ *
+ * Input never overruns by the console's doing: vuart_receive() takes what the FIFO has room for,
+ * and room() is called when it has drained, so that a long paste is held outside and arrives whole.
+ * Overrun occurs in loop-back, where the guest is both ends.
+ */
+#ifndef VMM_DEV_VUART_H
+#define VMM_DEV_VUART_H
+
+#include "vmm/dev/bus.h"
+#include "vmm/dev/irq_out.h"
+
+#define VUART_FIFO  16
+#define VUART_PORTS 8
+
+/* What the guest can observe. Names are the data sheet's. */
+struct vuart_state {
+    u8 ier, fcr, lcr, mcr, lsr, msr, scr;
+    bool thre_pending; /* THRE interrupt latched: cleared by reading IIR for it or writing THR */
+    bool timeout;      /* character time-out latched: cleared by reading RBR */
+    bool line;         /* level of the interrupt line as last told */
+    u8 divisor[2];     /* DLL, DLM */
+    u8 head, count;    /* receive FIFO: oldest byte, bytes held */
+    u8 fifo[VUART_FIFO];
+    u8 errors[VUART_FIFO]; /* LSR bits PE, FE, BI that travel with each byte */
+    u8 lines_in;       /* modem inputs as the outside drives them: MSR bits 7:4 */
+    u64 deadline_ns;   /* of the character time-out; DEADLINE_NONE */
+};
+
+/* Wiring. Every pointer but irq may be NULL. */
+struct vuart_ops {
+    /* The guest sent n bytes (n >= 1). Must not block; what cannot be kept is dropped there. */
+    void (*tx)(void *arg, const u8 *bytes, unsigned n);
+    /* The receiver has drained after refusing input: offer more. May call vuart_receive(). */
+    void (*room)(void *arg, u64 now_ns);
+    /* DTR, RTS, OUT1, OUT2 or break changed: mcr as written (bits 3:0), break on the line. */
+    void (*modem)(void *arg, u8 mcr, bool brk);
+};
+
+struct vuart {
+    struct vuart_state s;
+    bool starved; /* the outside has more: call room() when drained */
+    struct irq_out irq;
+    struct timer_out timer;
+    const struct vuart_ops *ops;
+    void *arg;
+};
+
+/* Power-on state (master reset), modem inputs CTS, DSR and DCD on. `ops` must outlive u. */
+void vuart_init(struct vuart *u, const struct vuart_ops *ops, void *arg, struct irq_out irq,
+               struct timer_out timer);
+/* Master reset as by the MR pin: registers as the data sheet's table II; the wiring stays. */
+void vuart_reset(struct vuart *u);
+
+/* Puts u at VUART_PORTS ports from base (0x3f8, 0x2f8, 0x3e8, 0x2e8). Errors as bus_add(). */
+enum err vuart_attach(struct vuart *u, struct bus *ports, u16 base);
+
+/*
+ * Bytes from the outside. Returns how many were taken, 0..n: none in loop-back, none while the
+ * FIFO is full (or RBR in 16450 mode), none while the guest holds RTS off once it has set it.
+ * When fewer than n were taken, ops->room is called later, once.
+ */
+unsigned vuart_receive(struct vuart *u, const u8 *bytes, unsigned n, u64 now_ns);
+/* A break from the outside: one zero byte with BI and FE. False: no room, try again on room(). */
+bool vuart_receive_break(struct vuart *u, u64 now_ns);
+/* Sets the modem inputs; `lines` uses MSR's bits (CTS 0x10, DSR 0x20, RI 0x40, DCD 0x80). */
+void vuart_set_modem(struct vuart *u, u8 lines);
+
+/* Next time for vuart_tick(), or DEADLINE_NONE. */
+static inline u64 vuart_deadline(const struct vuart *u)
+{
+    return u->s.deadline_ns;
+}
+void vuart_tick(struct vuart *u, u64 now_ns);
+
+/* The registers themselves, for the bus: offset 0..7, one byte. */
+void vuart_access(void *arg, struct bus_access *acc);
+
+#endif

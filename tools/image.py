@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What goes onto a boot image: grub.cfg entries for skep and its VMs, and the guests beside it.
+
+    tools/image.py OUT.iso      the image of `make iso`: a Linux guest, and the guests built here
+
+A person's own guest comes by environment variables: KERNEL (file), INITRD (file, or `none`),
+CMDLINE, MEM (as in mem=), VCPUS, ARCH (amd64 or i386: which Debian kernel).
+"""
+import os
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import hosts  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+GUESTS = ("hello64", "hello32", "bench64", "bench32")
+
+
+def path(*parts):
+    return os.path.join(ROOT, *parts)
+
+
+def is_linux(kernel):
+    """Whether the file bears the Linux boot protocol's magic number (at 0x202)."""
+    with open(kernel, "rb") as f:
+        return f.read(0x206)[0x202:0x206] == b"HdrS"
+
+
+def size_of(words):
+    """Bytes of a size such as 512M."""
+    units = {"K": 10, "M": 20, "G": 30, "T": 40}
+    suffix = words[-1:].upper()
+    if suffix in units:
+        return int(words[:-1], 0) << units[suffix]
+    return int(words, 0)
+
+
+class Guest:
+    """A VM as grub.cfg describes it. files: name in /boot -> source."""
+
+    def __init__(self, name, kernel, words="", cmdline="", initrd=None):
+        self.name, self.words, self.cmdline = name, words, cmdline
+        self.kernel, self.initrd = kernel, initrd
+
+    def lines(self):
+        tail = f" -- {self.cmdline}" if self.cmdline else ""
+        words = f" {self.words}" if self.words else ""
+        out = [f"module2 /boot/{self.name}.kernel vm={self.name} kernel{words}{tail}"]
+        if self.initrd:
+            out.append(f"module2 /boot/{self.name}.initrd vm={self.name} initrd")
+        return out
+
+    def files(self):
+        out = {f"{self.name}.kernel": self.kernel}
+        if self.initrd:
+            out[f"{self.name}.initrd"] = self.initrd
+        return out
+
+
+def debian(arch="amd64"):
+    """(kernel, initramfs) of Debian's kernel, fetched and packed if they are not there."""
+    kernel, initrd = path("build/cache", arch, "vmlinuz"), path("build/guest", f"initrd-{arch}")
+    if not os.path.exists(kernel) or not os.path.exists(initrd):
+        subprocess.run(["make", "-s", f"build/guest/initrd-{arch}"], cwd=ROOT, check=True)
+    return kernel, initrd
+
+
+def persons_guest(env):
+    """The guest that KERNEL, INITRD, CMDLINE, MEM, VCPUS and ARCH describe."""
+    own, initrd = env.get("KERNEL"), env.get("INITRD")
+    if own:
+        kernel = own
+        default = debian(env.get("ARCH") or "amd64")[1] if is_linux(own) and not initrd else None
+    else:
+        kernel, default = debian(env.get("ARCH") or "amd64")
+    initrd = None if initrd == "none" else initrd or default
+    for name, file in (("KERNEL", kernel), ("INITRD", initrd)):
+        if file and not os.path.isfile(file):
+            raise SystemExit(f"{name}={file}: no such file")
+    cmdline = env.get("CMDLINE")
+    if cmdline is None or cmdline == "":
+        cmdline = "console=ttyS0" if is_linux(kernel) else ""
+    words = f"mem={env.get('MEM') or '512M'} vcpus={env.get('VCPUS') or '1'}"
+    return Guest("linux" if is_linux(kernel) else "guest", kernel, words, cmdline, initrd)
+
+
+def skep_entry(title, guests, words="", skep="skep.elf"):
+    """A grub.cfg entry that starts skep with these guests."""
+    lines = [f"multiboot2 /boot/{skep}" + (f" {words}" if words else "")]
+    for guest in guests:
+        lines += guest.lines()
+    return title, lines
+
+
+def main():
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
+    linux = persons_guest(os.environ)
+    entries = [skep_entry(f"skep: {linux.name}", [linux])]
+    files = {"skep.elf": path("build/skep.elf"), **linux.files()}
+    for name in GUESTS:
+        elf = path("build/guests", f"{name}.elf")
+        if os.path.exists(elf):
+            guest = Guest(name, elf, "mem=64M")
+            entries.append(skep_entry(f"skep: {name}", [guest]))
+            files.update(guest.files())
+    hosts.make_iso(sys.argv[1], entries, files, timeout=5)
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,7 @@ PURE_dev    := $(wildcard vmm/dev/*.c)
 PURE_load   := $(wildcard vmm/load/*.c)
 PURE_config := $(wildcard vmm/config.c)
 PURE_mm     := $(wildcard mm/frames.c mm/nested.c mm/space.c)
-PURE_boot   := $(wildcard boot/mbi.c)
+PURE_boot   := $(wildcard boot/mbi.c boot/memmap.c)
 PURE_acpi   := $(wildcard arch/x86_64/acpi.c)
 # The header prefix that says a program uses the room.
 PREFIX_emul   := vmm/emul/

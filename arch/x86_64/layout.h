@@ -18,7 +18,7 @@
 #define IMAGE_PADDR   0x200000           /* where the image lies if nobody relocates it */
 #define IMAGE_ALIGN   0x200000           /* a relocating loader keeps this alignment */
 #define PERCPU_BASE   0xffffffffc0000000
-#define PERCPU_STRIDE 0x20000
+#define PERCPU_STRIDE 0x10000
 #define DEVICE_BASE   0xffffffffd0000000
 #define DEVICE_SIZE   0x10000000
 

@@ -34,6 +34,9 @@ void paging_unmap(struct page_tables *pt, u64 va, u64 size);
 /* The physical address and the flags behind va; false if not mapped. */
 bool paging_lookup(struct page_tables *pt, u64 va, hpa_t *hpa, u32 *flags);
 
+/* The highest physical address the processor has. */
+hpa_t paging_max_hpa(void);
+
 /* This CPU: NXE, WP, PGE, SMEP, SMAP, UMIP and machine checks on, PAT at reset value, CR3 = root.
  */
 void paging_enable(const struct page_tables *pt);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The physical 16550 that is skep's console. Polled until uart_irq_on(); from then on output goes
- * through a ring that the transmit interrupt empties, and input through a callback.
+ * The physical 16550 that is skep's console (National Semiconductor PC16550D). Polled until
+ * uart_irq_on(); from then on output goes through a ring that the transmit interrupt empties, and
+ * input through a callback. Every function may be called on any CPU, with interrupts off.
  */
 #ifndef DRIVERS_UART_UART_H
 #define DRIVERS_UART_UART_H
@@ -12,16 +13,22 @@
 bool uart_init(u16 port, u32 baud);
 
 /*
- * Queues text as it is ("\n" alone becomes "\r\n"). Any CPU. Never waits longer than one FIFO takes
- * to drain: what a full ring cannot take is thrown away and counted. Before uart_irq_on() it waits.
+ * Queues bytes as they are and returns how many the ring could take; never waits. For the consoles
+ * of guests, which keep the rest and try again.
  */
-void uart_write(const char *buf, size_t len);
+size_t uart_write(const char *buf, size_t len);
 
-/* How much uart_write could take now without losing any. */
+/* How many bytes uart_write would take now. */
 size_t uart_room(void);
 
-/* Writes at once, polled, taking no lock: for panics. */
-void uart_write_polled(const char *buf, size_t len);
+/*
+ * Writes all of a text, "\n" as "\r\n", waiting for room in the ring while that is full. For skep's
+ * own lines: none is lost. Before uart_irq_on() it returns with everything sent.
+ */
+void uart_write_text(const char *text, size_t len);
+
+/* Writes at once, polled, taking no lock, "\n" as "\r\n": for panics. */
+void uart_write_polled(const char *text, size_t len);
 
 /* Waits until all that was written has left the transmitter. */
 void uart_flush(void);
@@ -29,11 +36,11 @@ void uart_flush(void);
 /* fn receives bytes as they come, from the interrupt on the boot CPU (or uart_poll). */
 void uart_set_receiver(void (*fn)(const u8 *buf, size_t len));
 
-/* From here on the interrupt works: the line is routed to uart_interrupt. */
+/* From here on the interrupt works: its line has been routed to uart_interrupt. */
 void uart_irq_on(void);
 void uart_interrupt(void);
 
-/* Does what the interrupt would, for machines without one: call it now and then. */
+/* Does what the interrupt would, for machines without one: call it every few milliseconds. */
 void uart_poll(void);
 
 /* The ISA interrupt of a port: 4 for COM1 and COM3, 3 for COM2 and COM4, -1 for others. */

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The link. Twice: the first pass fixes the addresses of the text, from which the symbol table for
+# backtraces is made; it lies behind all text, so the second pass moves none of it.
+
+LDFLAGS := -T linker.ld -nostdlib -static --gc-sections -z max-page-size=4096 --build-id=none \
+           --no-warn-rwx-segments --fatal-warnings
+VERSION_OBJ := $(B)/obj/version.o
+OBJS += $(VERSION_OBJ)
+
+$(B)/version.c: FORCE
+	@mkdir -p $(@D); echo 'extern const char skep_version[]; const char skep_version[] = "$(VERSION)";' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(VERSION_OBJ): $(B)/version.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KFLAGS) -c $< -o $@
+
+# Every object that exists goes into the link; a removed source must not leave its object there.
+$(B)/objects: FORCE
+	@mkdir -p $(@D); echo '$(OBJS)' | cmp -s - $@ || echo '$(OBJS)' > $@
+
+$(B)/obj/symbols0.o: boot/symbols.awk $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)awk -f boot/symbols.awk < /dev/null > $(@:.o=.S)
+	$(Q)$(CC) $(KFLAGS) -c $(@:.o=.S) -o $@
+
+$(B)/skep.pass1: $(OBJS) $(B)/obj/symbols0.o linker.ld $(B)/objects
+	$(Q)$(LD) $(LDFLAGS) -o $@ $(OBJS) $(B)/obj/symbols0.o
+
+$(B)/obj/symbols.o: $(B)/skep.pass1 boot/symbols.awk
+	$(Q)$(NM) -n $< | awk -f boot/symbols.awk > $(@:.o=.S)
+	$(Q)$(CC) $(KFLAGS) -c $(@:.o=.S) -o $@
+
+$(B)/skep.elf: $(B)/obj/symbols.o
+	$(call say,LD,$@)
+	$(Q)$(LD) $(LDFLAGS) -Map=$(B)/skep.map -o $@ $(OBJS) $<
+
+$(B)/skep.map: $(B)/skep.elf ;

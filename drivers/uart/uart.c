@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The physical 16550. One ring for output; whoever writes also fills the FIFO when it is empty, so
+ * that output goes on even while interrupts are off.
+ */
+#include "drivers/uart/uart.h"
+#include "arch/x86_64/cpu.h"
+#include "lib/lock.h"
+
+/* Registers, from the base port (PC16550D, table II). */
+#define REG_DATA    0 /* DLAB: divisor low */
+#define REG_IER     1 /* DLAB: divisor high */
+#define REG_IIR_FCR 2
+#define REG_LCR     3
+#define REG_MCR     4
+#define REG_LSR     5
+#define REG_MSR     6
+
+#define IER_RX     0x01
+#define IER_TX     0x02
+#define IER_ALL    0x0f
+#define IIR_NONE   0x01
+#define FCR_ENABLE 0x07 /* FIFO on, both emptied, receive trigger at one byte */
+#define LCR_8N1    0x03
+#define LCR_DLAB   0x80
+#define MCR_LINES  0x0b /* DTR, RTS, and OUT2: the interrupt reaches the board */
+#define LSR_DATA   0x01
+#define LSR_THRE   0x20
+#define LSR_TEMT   0x40
+#define LSR_ABSENT 0xff
+
+#define FIFO_SIZE  16
+#define CLOCK      115200
+#define RING_SIZE  8192
+#define SPIN_LIMIT 1000000 /* a port that never gets ready must not hang skep */
+
+static struct {
+    struct spinlock lock; /* all of it */
+    u16 port;             /* 0: none */
+    bool irq;             /* the transmit interrupt empties the ring */
+    bool tx_on;           /* IER_TX is set */
+    u32 head, tail;       /* free-running; head - tail bytes wait */
+    void (*receiver)(const u8 *buf, size_t len);
+    char ring[RING_SIZE];
+} uart;
+
+static u8 reg_read(unsigned reg)
+{
+    return cpu_in8((u16)(uart.port + reg));
+}
+
+static void reg_write(unsigned reg, u8 value)
+{
+    cpu_out8((u16)(uart.port + reg), value);
+}
+
+bool uart_init(u16 port, u32 baud)
+{
+    u32 divisor = baud ? CLOCK / baud : 1;
+
+    uart.port = port;
+    divisor = divisor ? MIN(divisor, 0xffffu) : 1;
+    reg_write(REG_LCR, LCR_8N1);
+    reg_write(REG_IER, IER_ALL);
+    if (reg_read(REG_LSR) == LSR_ABSENT || (reg_read(REG_IER) & IER_ALL) != IER_ALL) {
+        uart.port = 0;
+        return false;
+    }
+    reg_write(REG_IER, 0);
+    reg_write(REG_LCR, LCR_8N1 | LCR_DLAB);
+    reg_write(REG_DATA, (u8)divisor);
+    reg_write(REG_IER, (u8)(divisor >> 8));
+    reg_write(REG_LCR, LCR_8N1);
+    reg_write(REG_IIR_FCR, FCR_ENABLE);
+    reg_write(REG_MCR, MCR_LINES);
+    return true;
+}
+
+int uart_isa_irq(u16 port)
+{
+    switch (port) {
+    case 0x3f8:
+    case 0x3e8:
+        return 4;
+    case 0x2f8:
+    case 0x2e8:
+        return 3;
+    default:
+        return -1;
+    }
+}
+
+/* Moves bytes from the ring to the FIFO if that has run empty. Locked. */
+static void pump(void)
+{
+    bool want;
+
+    if (!uart.port)
+        return;
+    if (uart.head != uart.tail && (reg_read(REG_LSR) & LSR_THRE))
+        for (unsigned n = 0; n < FIFO_SIZE && uart.head != uart.tail; n++)
+            reg_write(REG_DATA, (u8)uart.ring[uart.tail++ % RING_SIZE]);
+    want = uart.irq && uart.head != uart.tail;
+    if (want != uart.tx_on) {
+        uart.tx_on = want;
+        reg_write(REG_IER, (u8)(IER_RX | (want ? IER_TX : 0)));
+    }
+}
+
+/* Waits until the transmitter shows the bit. Bounded. */
+static void wait_lsr(u8 bit)
+{
+    for (u32 i = 0; i < SPIN_LIMIT && !(reg_read(REG_LSR) & bit); i++)
+        cpu_pause();
+}
+
+static size_t ring_room(void)
+{
+    return RING_SIZE - (uart.head - uart.tail);
+}
+
+size_t uart_room(void)
+{
+    return uart.port ? RING_SIZE - (__atomic_load_n(&uart.head, __ATOMIC_RELAXED) -
+                                    __atomic_load_n(&uart.tail, __ATOMIC_RELAXED))
+                     : SIZE_MAX;
+}
+
+size_t uart_write(const char *buf, size_t len)
+{
+    if (!uart.port)
+        return len;
+    spin_lock(&uart.lock);
+    len = MIN(len, ring_room());
+    for (size_t i = 0; i < len; i++)
+        uart.ring[uart.head++ % RING_SIZE] = buf[i];
+    pump();
+    spin_unlock(&uart.lock);
+    return len;
+}
+
+/* Locked; waits for room. */
+static void put_waiting(char c)
+{
+    while (!ring_room()) {
+        wait_lsr(LSR_THRE);
+        pump();
+        if (!(ring_room()))
+            uart.tail++; /* the port is stuck: lose the oldest rather than hang */
+    }
+    uart.ring[uart.head++ % RING_SIZE] = c;
+}
+
+static void drain(void)
+{
+    while (uart.port && uart.head != uart.tail) {
+        u32 before = uart.tail;
+
+        wait_lsr(LSR_THRE);
+        pump();
+        if (uart.tail == before)
+            uart.tail = uart.head;
+    }
+}
+
+void uart_write_text(const char *text, size_t len)
+{
+    if (!uart.port)
+        return;
+    spin_lock(&uart.lock);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\n')
+            put_waiting('\r');
+        put_waiting(text[i]);
+    }
+    pump();
+    if (!uart.irq)
+        drain();
+    spin_unlock(&uart.lock);
+}
+
+static void put_polled(char c)
+{
+    wait_lsr(LSR_THRE);
+    reg_write(REG_DATA, (u8)c);
+}
+
+void uart_write_polled(const char *text, size_t len)
+{
+    if (!uart.port)
+        return;
+    uart.irq = false;
+    while (uart.head != uart.tail) /* what was on its way comes first */
+        put_polled(uart.ring[uart.tail++ % RING_SIZE]);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\n')
+            put_polled('\r');
+        put_polled(text[i]);
+    }
+}
+
+void uart_flush(void)
+{
+    spin_lock(&uart.lock);
+    drain();
+    if (uart.port)
+        wait_lsr(LSR_TEMT);
+    spin_unlock(&uart.lock);
+}
+
+void uart_set_receiver(void (*fn)(const u8 *buf, size_t len))
+{
+    __atomic_store_n(&uart.receiver, fn, __ATOMIC_RELEASE);
+}
+
+void uart_irq_on(void)
+{
+    if (!uart.port)
+        return;
+    spin_lock(&uart.lock);
+    uart.irq = true;
+    uart.tx_on = false;
+    reg_write(REG_IER, IER_RX);
+    pump();
+    spin_unlock(&uart.lock);
+}
+
+/* Takes what has come in, at most two FIFOs of it. Locked. */
+static size_t take_input(u8 *buf, size_t max)
+{
+    size_t n = 0;
+
+    while (n < max && (reg_read(REG_LSR) & LSR_DATA))
+        buf[n++] = reg_read(REG_DATA);
+    return n;
+}
+
+/* Serves both directions; the receiver runs unlocked, for it may write. */
+static void serve(void)
+{
+    void (*receiver)(const u8 *, size_t) = __atomic_load_n(&uart.receiver, __ATOMIC_ACQUIRE);
+    u8 buf[2 * FIFO_SIZE];
+    size_t n;
+
+    spin_lock(&uart.lock);
+    n = take_input(buf, sizeof(buf));
+    pump();
+    spin_unlock(&uart.lock);
+    if (n && receiver)
+        receiver(buf, n);
+}
+
+/* An edge-triggered line: serve until the chip has no reason left. */
+void uart_interrupt(void)
+{
+    if (!uart.port)
+        return;
+    for (unsigned i = 0; i < 8; i++) {
+        u8 iir = reg_read(REG_IIR_FCR);
+
+        if (iir & IIR_NONE)
+            return;
+        if ((iir & 0x0e) == 0)
+            reg_read(REG_MSR);
+        serve();
+    }
+}
+
+void uart_poll(void)
+{
+    if (uart.port)
+        serve();
+}

@@ -35,7 +35,7 @@ enum insn_op {
     OP_ANDN, OP_BEXTR, OP_BLSR, OP_BLSMSK, OP_BLSI, OP_BZHI, OP_PDEP, OP_PEXT, OP_MULX,
     OP_RORX, OP_SARX, OP_SHLX, OP_SHRX, OP_ADCX, OP_ADOX, OP_CRC32,
     /* Stack and control flow through memory. */
-    OP_PUSH, OP_POP, OP_CALL, OP_JMP, OP_BOUND, OP_ARPL,
+    OP_PUSH, OP_POP, OP_CALL, OP_JMP, OP_RET, OP_BOUND, OP_ARPL,
     /* Strings and ports. */
     OP_MOVS, OP_CMPS, OP_SCAS, OP_LODS, OP_STOS, OP_INS, OP_OUTS, OP_IN, OP_OUT,
     /* No data moves, the address is checked. */
@@ -63,10 +63,9 @@ enum insn_op {
 #define INSN_REPNE    BIT(3) /* F2 */
 #define INSN_REX      BIT(4) /* a REX prefix counts: byte registers 4-7 are SPL..DIL */
 #define INSN_VEX      BIT(5)
-#define INSN_STACK_SEG BIT(6) /* default segment is SS by its base register */
-#define INSN_RIP_REL  BIT(7)
-#define INSN_SEG_OVERRIDE BIT(8)
-#define INSN_OPSIZE   BIT(9) /* 66 */
+#define INSN_RIP_REL  BIT(6)
+#define INSN_OPSIZE   BIT(7) /* 66 */
+#define INSN_ALIGNED  BIT(8) /* vector move: #GP(0) unless the operand is aligned */
 
 /* struct insn.base and .index when there is none */
 #define INSN_NO_REG 0xff

@@ -9,14 +9,14 @@
 #include "vmm/dev/bus.h"
 #include "vmm/dev/irq_out.h"
 
-#define ACPIPM_BASE    0x600              /* first of ACPIPM_PORTS ports */
-#define ACPIPM_PORTS   12
-#define ACPIPM_EVT     (ACPIPM_BASE + 0)  /* FADT PM1a_EVT_BLK, PM1_EVT_LEN 4 */
-#define ACPIPM_CNT     (ACPIPM_BASE + 4)  /* FADT PM1a_CNT_BLK, PM1_CNT_LEN 2 */
-#define ACPIPM_TMR     (ACPIPM_BASE + 8)  /* FADT PM_TMR_BLK, PM_TMR_LEN 4 */
-#define ACPIPM_SCI     9                  /* FADT SCI_INT; level, active high in the MADT */
-#define ACPIPM_SLP_S5  5                  /* DSDT \_S5 = Package { 5, 5, 0, 0 } */
-#define ACPIPM_HZ      3579545            /* exactly 315/88 MHz */
+#define ACPIPM_BASE   0x600 /* first of ACPIPM_PORTS ports */
+#define ACPIPM_PORTS  12
+#define ACPIPM_EVT    (ACPIPM_BASE + 0) /* FADT PM1a_EVT_BLK, PM1_EVT_LEN 4 */
+#define ACPIPM_CNT    (ACPIPM_BASE + 4) /* FADT PM1a_CNT_BLK, PM1_CNT_LEN 2 */
+#define ACPIPM_TMR    (ACPIPM_BASE + 8) /* FADT PM_TMR_BLK, PM_TMR_LEN 4 */
+#define ACPIPM_SCI    9                 /* FADT SCI_INT; level, active high in the MADT */
+#define ACPIPM_SLP_S5 5                 /* DSDT \_S5 = Package { 5, 5, 0, 0 } */
+#define ACPIPM_HZ     3579545           /* exactly 315/88 MHz */
 
 /* PM1 status and enable bits. */
 #define PM1_TMR    BIT(0)

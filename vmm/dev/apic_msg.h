@@ -22,11 +22,11 @@ enum apic_mode {
 #define APIC_DEST_ALL 0xffffffffu /* every local APIC; an 8-bit 0xff arrives here as this */
 
 struct apic_msg {
-    u32 dest;     /* physical: an APIC ID; logical: as matched with LDR and DFR */
-    u8 vector;    /* for APIC_SIPI the start page */
-    u8 mode;      /* enum apic_mode */
-    bool logical; /* destination mode */
-    bool level;   /* trigger mode: sets TMR, so that the EOI is broadcast */
+    u32 dest;      /* physical: an APIC ID; logical: as matched with LDR and DFR */
+    u8 vector;     /* for APIC_SIPI the start page */
+    u8 mode;       /* enum apic_mode */
+    bool logical;  /* destination mode */
+    bool level;    /* trigger mode: sets TMR, so that the EOI is broadcast */
     bool deassert; /* INIT level de-assert: changes nothing on processors since the Pentium 4 */
 };
 

@@ -25,9 +25,9 @@ struct bus_access {
 };
 
 /*
- * A region's handler. The bus guarantees that the access lies whole within the region and that
- * size is 1, 2, 4 or 8 and at most the region's width. For a read, value comes in as 0 and goes
- * out as the answer; the bus cuts what lies above size.
+ * A region's handler. The bus guarantees that the access lies whole within the region (or starts
+ * at its base, see width below) and that size is 1, 2, 4 or 8 and at most the region's width. For
+ * a read, value comes in as 0 and goes out as the answer; the bus cuts what lies above size.
  */
 typedef void (*bus_fn)(void *arg, struct bus_access *acc);
 
@@ -41,7 +41,7 @@ struct bus_region {
 
 struct bus {
     u32 count;
-    u32 last;                     /* index of the region hit last: a hint, any value below count */
+    u32 last; /* index of the region hit last: a hint, any value below count */
     struct bus_region r[BUS_REGIONS]; /* by ascending base, no overlaps */
 };
 
@@ -49,7 +49,9 @@ void bus_init(struct bus *bus);
 
 /*
  * Adds [base, base+len). `width` is the widest access that fn takes (1, 2, 4 or 8): a wider one,
- * or one that crosses the region's end, reaches fn in pieces, lowest address first, as on ISA.
+ * or one that crosses the region's end, reaches fn in pieces, lowest address first, as on ISA. A
+ * width larger than len is for registers that a wide access at base addresses as one, while the
+ * ports above base have another owner (PCI's 0xcf8): it then reaches fn whole.
  * `name` must live as long as the bus. ERR_INVAL: empty, wrapping or a bad width; ERR_EXISTS:
  * overlaps; ERR_NOMEM: BUS_REGIONS are taken.
  */

@@ -14,15 +14,15 @@
 
 /* One chip, as the guest can observe it. Bit n is input n. */
 struct pic_chip {
-    u8 irr;      /* requests: latched edges, and levels of level inputs */
+    u8 irr; /* requests: latched edges, and levels of level inputs */
     u8 isr, imr;
-    u8 level;    /* pins as driven now */
-    u8 elcr;     /* 1: level-triggered */
-    u8 lowest;   /* input with the lowest priority: 7 unless rotated */
-    u8 base;     /* ICW2: vector of input 0 */
+    u8 level;  /* pins as driven now */
+    u8 elcr;   /* 1: level-triggered */
+    u8 lowest; /* input with the lowest priority: 7 unless rotated */
+    u8 base;   /* ICW2: vector of input 0 */
     u8 icw1, icw3, icw4;
-    u8 init;     /* next ICW awaited: 2, 3, 4; 0 when ready */
-    bool ready;  /* has been initialised once: before, it asks for nothing */
+    u8 init;    /* next ICW awaited: 2, 3, 4; 0 when ready */
+    bool ready; /* has been initialised once: before, it asks for nothing */
     bool read_isr, special_mask, rotate_aeoi, poll;
 };
 
@@ -40,7 +40,8 @@ void pic_init(struct pic *p, struct irq_out intr);
 /* Ports as above. Errors as bus_add(). */
 enum err pic_attach(struct pic *p, struct bus *ports);
 
-/* Drives input `irq` (0..15; 2 and larger than 15 are ignored). Calls intr when the output changes. */
+/* Drives input `irq` (0..15; 2 and larger than 15 are ignored). Calls intr when the output changes.
+ */
 void pic_set_line(struct pic *p, unsigned irq, bool level);
 
 /* Whether INTR is asserted. */

@@ -23,16 +23,16 @@
 #define PIT_MIN_NS  20000
 
 struct pit_counter {
-    u64 start;       /* PIT tick at which the present count began to run */
-    u64 edge;        /* tick of the output edge that is next to be told (counter 0) */
-    u32 count;       /* 1..65536 loaded count, BCD already taken out */
-    u32 next;        /* count that a periodic mode takes at its next reload; 0 none */
-    u32 frozen;      /* what the counting element holds while the gate is low or nothing runs */
-    u16 latch;       /* count held by a latch command */
-    u8 status;       /* status held by a read-back */
-    u8 control;      /* control word: bits 5:0 as programmed */
-    u8 low;          /* low byte of a two-byte write */
-    u8 latched;      /* bytes of `latch` still to be read: 0..2 */
+    u64 start;  /* PIT tick at which the present count began to run */
+    u64 edge;   /* tick of the output edge that is next to be told (counter 0) */
+    u32 count;  /* 1..65536 loaded count, BCD already taken out */
+    u32 next;   /* count that a periodic mode takes at its next reload; 0 none */
+    u32 frozen; /* what the counting element holds while the gate is low or nothing runs */
+    u16 latch;  /* count held by a latch command */
+    u8 status;  /* status held by a read-back */
+    u8 control; /* control word: bits 5:0 as programmed */
+    u8 low;     /* low byte of a two-byte write */
+    u8 latched; /* bytes of `latch` still to be read: 0..2 */
     bool status_latched;
     bool write_high; /* second byte of a two-byte write comes next */
     bool read_high;
@@ -44,9 +44,9 @@ struct pit_counter {
 
 struct pit_state {
     struct pit_counter c[3];
-    u8 port61;        /* bits 3:0 as written */
-    u32 arrears;      /* edges of counter 0 owed */
-    u64 lost;         /* edges dropped */
+    u8 port61;   /* bits 3:0 as written */
+    u32 arrears; /* edges of counter 0 owed */
+    u64 lost;    /* edges dropped */
     u64 deadline_ns;
 };
 

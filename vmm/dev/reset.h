@@ -12,13 +12,13 @@
 enum reset_source { RESET_CF9, RESET_PORT92, RESET_8042 };
 
 struct reset_state {
-    u8 cf9;           /* reset control, bits 3:1 */
+    u8 cf9; /* reset control, bits 3:1 */
     u8 port92;
-    u8 kbc_status;    /* OBF, system flag, command/data */
-    u8 kbc_command;   /* command whose data byte is awaited, or 0 */
-    u8 kbc_out;       /* output buffer */
-    u8 kbc_ram[32];   /* byte 0: the command byte */
-    u8 kbc_port;      /* output port P2 */
+    u8 kbc_status;  /* OBF, system flag, command/data */
+    u8 kbc_command; /* command whose data byte is awaited, or 0 */
+    u8 kbc_out;     /* output buffer */
+    u8 kbc_ram[32]; /* byte 0: the command byte */
+    u8 kbc_port;    /* output port P2 */
 };
 
 struct reset {

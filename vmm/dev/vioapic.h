@@ -22,10 +22,10 @@
 #define IOAPIC_MASKED     BIT(16)
 
 struct vioapic_state {
-    u8 index;             /* IOREGSEL */
-    u8 id;                /* bits 27:24 of register 0 */
-    u32 level;            /* pins as driven (before polarity) */
-    u32 pending;          /* requests latched and not yet taken by any local APIC */
+    u8 index;    /* IOREGSEL */
+    u8 id;       /* bits 27:24 of register 0 */
+    u32 level;   /* pins as driven (before polarity) */
+    u32 pending; /* requests latched and not yet taken by any local APIC */
     u64 entry[IOAPIC_PINS];
 };
 
@@ -37,7 +37,8 @@ struct vioapic {
 };
 
 /* All pins masked and low. `send` is called from inside vioapic_set_line, _eoi and _access. */
-void vioapic_init(struct vioapic *io, bool (*send)(void *arg, const struct apic_msg *msg), void *arg);
+void vioapic_init(struct vioapic *io, bool (*send)(void *arg, const struct apic_msg *msg),
+                  void *arg);
 /* Registers at IOAPIC_GPA of the memory bus. Errors as bus_add(). */
 enum err vioapic_attach(struct vioapic *io, struct bus *mmio);
 

@@ -37,20 +37,41 @@
 
 /* Registers, by page offset / 16, which is also MSR - 0x800. */
 enum vlapic_reg {
-    APIC_ID = 0x02, APIC_VERSION = 0x03, APIC_TPR = 0x08, APIC_APR = 0x09, APIC_PPR = 0x0a,
-    APIC_EOI = 0x0b, APIC_RRD = 0x0c, APIC_LDR = 0x0d, APIC_DFR = 0x0e, APIC_SVR = 0x0f,
-    APIC_ISR = 0x10, APIC_TMR = 0x18, APIC_IRR = 0x20, APIC_ESR = 0x28, APIC_LVT_CMCI = 0x2f,
-    APIC_ICR = 0x30, APIC_ICR2 = 0x31, APIC_LVT_TIMER = 0x32, APIC_LVT_THERMAL = 0x33,
-    APIC_LVT_PMC = 0x34, APIC_LVT_LINT0 = 0x35, APIC_LVT_LINT1 = 0x36, APIC_LVT_ERROR = 0x37,
-    APIC_TIMER_ICR = 0x38, APIC_TIMER_CCR = 0x39, APIC_TIMER_DCR = 0x3e, APIC_SELF_IPI = 0x3f,
+    APIC_ID = 0x02,
+    APIC_VERSION = 0x03,
+    APIC_TPR = 0x08,
+    APIC_APR = 0x09,
+    APIC_PPR = 0x0a,
+    APIC_EOI = 0x0b,
+    APIC_RRD = 0x0c,
+    APIC_LDR = 0x0d,
+    APIC_DFR = 0x0e,
+    APIC_SVR = 0x0f,
+    APIC_ISR = 0x10,
+    APIC_TMR = 0x18,
+    APIC_IRR = 0x20,
+    APIC_ESR = 0x28,
+    APIC_LVT_CMCI = 0x2f,
+    APIC_ICR = 0x30,
+    APIC_ICR2 = 0x31,
+    APIC_LVT_TIMER = 0x32,
+    APIC_LVT_THERMAL = 0x33,
+    APIC_LVT_PMC = 0x34,
+    APIC_LVT_LINT0 = 0x35,
+    APIC_LVT_LINT1 = 0x36,
+    APIC_LVT_ERROR = 0x37,
+    APIC_TIMER_ICR = 0x38,
+    APIC_TIMER_CCR = 0x39,
+    APIC_TIMER_DCR = 0x3e,
+    APIC_SELF_IPI = 0x3f,
 };
 #define APIC_REGS 0x40
 
 /* Events that are not vectored interrupts: bits of vlapic_take_events(). */
-#define VLAPIC_EV_NMI  BIT(0)
-#define VLAPIC_EV_SMI  BIT(1)
-#define VLAPIC_EV_INIT BIT(2)
-#define VLAPIC_EV_SIPI BIT(3) /* start page in bits 15:8 */
+#define VLAPIC_EV_NMI      BIT(0)
+#define VLAPIC_EV_SMI      BIT(1)
+#define VLAPIC_EV_INIT     BIT(2)
+#define VLAPIC_EV_SIPI     BIT(3) /* start page in bits 15:8 */
 #define VLAPIC_EV_PAGE(ev) (((ev) >> 8) & 0xff)
 
 /* The first 64 bytes as SDM 3, 29.6; level[] is skep's own. */
@@ -58,7 +79,7 @@ struct vlapic_post {
     u64 vectors[4]; /* requests not yet in IRR */
     u64 control;    /* bit 0: something is there */
     u64 rest[3];
-    u64 level[4];   /* trigger mode of each: 1 level */
+    u64 level[4]; /* trigger mode of each: 1 level */
 } ALIGNED(64);
 
 /* What the guest can observe, with the page of registers and `post`, `events`, `errors`, `lint`. */
@@ -94,10 +115,10 @@ struct vlapic_config {
     const struct vlapic_ops *ops;
     void *arg;
     struct timer_out timer;
-    u32 tsc_khz;                /* guest TSC frequency; 0: no TSC-deadline mode */
-    bool x2apic;                /* CPUID offers x2APIC */
+    u32 tsc_khz; /* guest TSC frequency; 0: no TSC-deadline mode */
+    bool x2apic; /* CPUID offers x2APIC */
     bool bsp;
-    u8 phys_bits;               /* guest's physical address width, for IA32_APIC_BASE: 36..52 */
+    u8 phys_bits; /* guest's physical address width, for IA32_APIC_BASE: 36..52 */
 };
 
 struct vlapic {
@@ -105,10 +126,10 @@ struct vlapic {
     s16 irr_top; /* highest vector in IRR, or -1 */
     s16 isr_top; /* highest vector in ISR, or -1 */
     u8 ppr;
-    u8 mode;     /* enum vlapic_mode */
-    u8 lint;     /* LINT pins as driven: bit 0, bit 1 */
-    u32 events;  /* VLAPIC_EV_* not yet taken */
-    u32 errors;  /* ESR bits found and not yet latched */
+    u8 mode;    /* enum vlapic_mode */
+    u8 lint;    /* LINT pins as driven: bit 0, bit 1 */
+    u32 events; /* VLAPIC_EV_* not yet taken */
+    u32 errors; /* ESR bits found and not yet latched */
     u32 *page;
     u64 deadline_ns;
     struct vlapic_state s;
@@ -131,7 +152,8 @@ enum err vlapic_init(struct vlapic *l, const struct vlapic_config *c);
 /* State after power-up (init false) or INIT (init true: ID, base and mode stay). */
 void vlapic_reset(struct vlapic *l, bool init);
 
-/* ---- before each guest entry ------------------------------------------------------------------ */
+/* ---- before each guest entry ------------------------------------------------------------------
+ */
 
 /* Moves what was posted into IRR. */
 void vlapic_sync(struct vlapic *l);
@@ -165,7 +187,8 @@ static inline bool vlapic_has_events(const struct vlapic *l)
  */
 u32 vlapic_take_events(struct vlapic *l);
 
-/* ---- registers -------------------------------------------------------------------------------- */
+/* ---- registers --------------------------------------------------------------------------------
+ */
 
 /* xAPIC page access: offset 0..0xfff. In other modes reads give zeros and writes nothing (the
  * caller does not route here then: vlapic_gpa()). Never fails. */
@@ -200,7 +223,8 @@ void vlapic_set_cr8(struct vlapic *l, u8 value);
 void vlapic_eoi(struct vlapic *l);
 void vlapic_set_tpr(struct vlapic *l, u8 value);
 
-/* ---- interrupts in ---------------------------------------------------------------------------- */
+/* ---- interrupts in ----------------------------------------------------------------------------
+ */
 
 /*
  * [any] Delivers a message to its targets in the group, kicking each. `from` is the sender when the
@@ -215,7 +239,8 @@ void vlapic_post(struct vlapic *l, u8 vector, bool level);
 /* [any, calls for one pin serialised] Drives LINT0 or LINT1 (pin 0, 1): PIC's INTR, NMI. */
 void vlapic_set_lint(struct vlapic *l, unsigned pin, bool level);
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------------
+ */
 
 static inline u64 vlapic_deadline(const struct vlapic *l)
 {

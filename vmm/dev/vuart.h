@@ -31,8 +31,9 @@ struct vuart_state {
     u8 head, count;    /* receive FIFO: oldest byte, bytes held */
     u8 fifo[VUART_FIFO];
     u8 errors[VUART_FIFO]; /* LSR bits PE, FE, BI that travel with each byte */
-    u8 lines_in;       /* modem inputs as the outside drives them: MSR bits 7:4 */
-    u64 deadline_ns;   /* of the character time-out; DEADLINE_NONE */
+    u8 lines_in;           /* modem inputs as the outside drives them: MSR bits 7:4 */
+    bool rts_used;         /* RTS has been on: from then on RTS off holds input back */
+    u64 timeout_ns;        /* when the character time-out falls due; DEADLINE_NONE */
 };
 
 /* Wiring. Every pointer but irq may be NULL. */
@@ -47,16 +48,17 @@ struct vuart_ops {
 
 struct vuart {
     struct vuart_state s;
-    bool starved; /* the outside has more: call room() when drained */
+    bool starved;    /* the outside has more: call room() when drained */
+    u64 deadline_ns; /* at or before s.timeout_ns: moved only when it has to be */
     struct irq_out irq;
     struct timer_out timer;
     const struct vuart_ops *ops;
     void *arg;
 };
 
-/* Power-on state (master reset), modem inputs CTS, DSR and DCD on. `ops` must outlive u. */
+/* Power-on state (master reset), modem inputs CTS, DSR and DCD on. `ops` outlives u. */
 void vuart_init(struct vuart *u, const struct vuart_ops *ops, void *arg, struct irq_out irq,
-               struct timer_out timer);
+                struct timer_out timer);
 /* Master reset as by the MR pin: registers as the data sheet's table II; the wiring stays. */
 void vuart_reset(struct vuart *u);
 
@@ -77,7 +79,7 @@ void vuart_set_modem(struct vuart *u, u8 lines);
 /* Next time for vuart_tick(), or DEADLINE_NONE. */
 static inline u64 vuart_deadline(const struct vuart *u)
 {
-    return u->s.deadline_ns;
+    return u->deadline_ns;
 }
 void vuart_tick(struct vuart *u, u64 now_ns);
 

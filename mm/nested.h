@@ -30,13 +30,16 @@
 
 enum nested_format_id { NESTED_EPT_AD, NESTED_EPT_SOFT_AD, NESTED_NPT };
 
-/* Permissions of a page. */
-#define NESTED_R   1u
-#define NESTED_W   2u
-#define NESTED_X   4u
-#define NESTED_RW  (NESTED_R | NESTED_W)
-#define NESTED_RX  (NESTED_R | NESTED_X)
-#define NESTED_RWX (NESTED_R | NESTED_W | NESTED_X)
+/* Attributes of a page: what is permitted, and what has been done to it. */
+#define NESTED_R    1u
+#define NESTED_W    2u
+#define NESTED_X    4u
+#define NESTED_A    8u  /* accessed */
+#define NESTED_D    16u /* dirty */
+#define NESTED_RW   (NESTED_R | NESTED_W)
+#define NESTED_RX   (NESTED_R | NESTED_X)
+#define NESTED_RWX  (NESTED_R | NESTED_W | NESTED_X)
+#define NESTED_ATTR (NESTED_RWX | NESTED_A | NESTED_D)
 
 /* Memory type the nested entry asks for; the guest's PAT is combined with it, see memory.md. */
 enum nested_memtype {
@@ -64,17 +67,23 @@ enum nested_memtype {
 #define NESTED_SIZE(level)  (1ull << NESTED_SHIFT(level))
 #define NESTED_ORDER(level) (9 * ((level)-1)) /* of the frame block behind a leaf */
 
-/* An entry format. Everything that differs between processors is in here. */
+/* What stays when an entry's attributes change, besides a format's memory type. */
+#define NESTED_KEEP (NESTED_ADDR | NESTED_LARGE | NESTED_SW_FOREIGN)
+
+/* An entry format: everything that differs between processors. */
 struct nested_format {
-    enum nested_format_id id;
-    bool hw_ad;         /* the processor sets accessed and dirty */
-    bool exec_only;     /* the format can express X without R (a capability on top) */
-    u64 accessed;       /* any of these bits set: accessed */
-    u64 dirty;          /* any of these bits set: dirty */
-    u64 table;          /* a link to a lower table, besides its address */
-    u64 type[2];        /* by enum nested_memtype */
-    u64 leaf[32]; /* by permissions | accessed << 3 | dirty << 4; hardware and software bits */
+    bool hw_ad;     /* the processor sets accessed and dirty */
+    bool exec_only; /* can express X without R (where the processor supports it) */
+    u64 accessed;   /* any of these bits set: accessed */
+    u64 dirty;      /* any of these bits set: dirty */
+    u64 table;      /* a link to a lower table, besides its address */
+    u64 keep;       /* NESTED_KEEP and the memory type */
+    u64 type[2];    /* by enum nested_memtype */
+    u64 settled[8]; /* by NESTED_RWX: all set when such an access needs nothing more */
+    u64 leaf[32];   /* by attributes: hardware and software bits */
 };
+
+extern const struct nested_format nested_formats[3]; /* by enum nested_format_id */
 
 /* What the processor allows: from struct hvm_caps. */
 struct nested_caps {
@@ -89,6 +98,7 @@ struct nested_caps {
 struct nested {
     const struct nested_format *fmt;
     const struct frame_source *src;
+    uintptr_t hva_base; /* src's */
     u64 *root_table;
     hpa_t root;
     gpa_t limit; /* first guest-physical address that cannot be mapped */
@@ -122,19 +132,27 @@ static inline bool nested_valid(u64 e)
     return e & NESTED_SW_VALID;
 }
 
-static inline bool nested_accessed(const struct nested_format *f, u64 e)
+/* Of a valid entry. */
+static inline bool nested_is_leaf(u64 e, unsigned level)
 {
-    return e & f->accessed;
-}
-
-static inline bool nested_dirty(const struct nested_format *f, u64 e)
-{
-    return e & f->dirty;
+    return level == 1 || e & NESTED_LARGE;
 }
 
 static inline unsigned nested_perms(u64 e)
 {
-    return (e & NESTED_SW_R ? NESTED_R : 0) | (e >> 53 & 1) * NESTED_W | (e >> 54 & 1) * NESTED_X;
+    return (e & NESTED_SW_R ? NESTED_R : 0) | (e & NESTED_SW_W ? NESTED_W : 0) |
+           (e & NESTED_SW_X ? NESTED_X : 0);
+}
+
+static inline unsigned nested_attr(const struct nested_format *f, u64 e)
+{
+    return nested_perms(e) | (e & f->accessed ? NESTED_A : 0) | (e & f->dirty ? NESTED_D : 0);
+}
+
+/* The same leaf with other attributes. */
+static inline u64 nested_with_attr(const struct nested_format *f, u64 e, unsigned attr)
+{
+    return (e & f->keep) | f->leaf[attr];
 }
 
 static inline unsigned nested_index(gpa_t gpa, unsigned level)
@@ -150,9 +168,31 @@ static inline hpa_t nested_leaf_hpa(u64 e, unsigned level)
 
 /*
  * The entry that decides about gpa: a leaf if it is valid, else the empty slot where the walk
- * ends; *level says at which level. gpa must be below the limit. No lock needed (see above).
+ * ends; *level says at which level, *value what was read. gpa must be below the limit. No lock
+ * needed (see above).
  */
-u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *level);
+static inline u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *level, u64 *value)
+{
+    u64 *table =
+        gpa < NESTED_NEAR * GIB ? __atomic_load_n(&n->near[gpa / GIB], __ATOMIC_ACQUIRE) : NULL;
+    unsigned at = 2;
+    u64 *entry, e;
+
+    if (unlikely(!table)) {
+        table = n->root_table;
+        at = NESTED_LEVELS;
+    }
+    for (;; at--) {
+        entry = &table[nested_index(gpa, at)];
+        e = nested_load(entry);
+        if (at == 1 || (e & (NESTED_SW_VALID | NESTED_LARGE)) != NESTED_SW_VALID)
+            break;
+        table = (u64 *)(uintptr_t)((e & NESTED_ADDR) + n->hva_base);
+    }
+    *level = at;
+    *value = e;
+    return entry;
+}
 
 /*
  * Marks the leaf accessed, and dirty if asked, atomically; only adds rights in hardware.
@@ -166,16 +206,17 @@ bool nested_perms_ok(const struct nested *n, unsigned perms);
 
 /*
  * Makes a leaf of the given level at gpa (both addresses aligned to its size) where nothing is
- * mapped, not accessed and not dirty. foreign: see NESTED_SW_FOREIGN. OK; ERR_EXISTS if something
- * is mapped in the way; ERR_NOMEM for want of a table; ERR_INVAL for a level, an alignment or
- * permissions that the processor cannot have; ERR_RANGE beyond the limit. Needs no invalidation.
+ * mapped, with attributes NESTED_*. foreign: see NESTED_SW_FOREIGN. OK; ERR_EXISTS if something is
+ * mapped in the way, or a table of smaller leaves (empty or not) hangs there; ERR_NOMEM for want of
+ * a table; ERR_INVAL for a level, an alignment or permissions that the processor cannot have;
+ * ERR_RANGE beyond the limit. Needs no invalidation.
  */
-enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsigned perms,
+enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsigned attr,
                     enum nested_memtype type, bool foreign);
 
 /*
  * Removes the leaf that starts at gpa, and returns what its entry was (0 if there is none), the
- * last accessed and dirty bits included; *level (may be NULL) is its level. Tables stay. Takes
+ * last accessed and dirty included; *level (may be NULL) is its level. Tables stay. Takes
  * rights away.
  */
 u64 nested_unmap(struct nested *n, gpa_t gpa, unsigned *level);
@@ -198,7 +239,5 @@ enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms);
 
 /* Calls fn for each leaf that touches [gpa, gpa + size), in order. fn may replace the entry. */
 void nested_visit(struct nested *n, gpa_t gpa, u64 size, nested_leaf_fn fn, void *arg);
-
-extern const struct nested_format nested_formats[3];
 
 #endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The algorithms over nested tables; contracts in nested.h, entry formats in nested_format.c. */
+#include "mm/nested.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+
+/* A zeroed page for a table; its address in *hpa, or NULL. */
+static u64 *table_new(struct nested *n, hpa_t *hpa)
+{
+    u64 *table;
+
+    *hpa = n->src->alloc(n->src->arg, FRAME_ORDER_4K);
+    if (*hpa == 0)
+        return NULL;
+    table = frame_hva(n->src, *hpa);
+    memset(table, 0, PAGE_SIZE);
+    n->tables++;
+    return table;
+}
+
+static void table_free(struct nested *n, hpa_t hpa)
+{
+    n->src->free(n->src->arg, hpa, FRAME_ORDER_4K);
+    n->tables--;
+}
+
+/* A table hangs in the entry of the given level now: if it is a level-2 one, the shortcut knows. */
+static void near_set(struct nested *n, gpa_t gpa, unsigned level, u64 *table)
+{
+    if (level == 3 && gpa / GIB < NESTED_NEAR)
+        __atomic_store_n(&n->near[gpa / GIB], table, __ATOMIC_RELEASE);
+}
+
+enum err nested_init(struct nested *n, const struct nested_caps *caps,
+                     const struct frame_source *src)
+{
+    unsigned bits = caps->phys_bits ? MIN(caps->phys_bits, NESTED_GPA_BITS) : NESTED_GPA_BITS;
+
+    memset(n, 0, sizeof(*n));
+    if ((unsigned)caps->format >= ARRAY_SIZE(nested_formats) || bits <= PAGE_SHIFT)
+        return ERR_INVAL;
+    n->fmt = &nested_formats[caps->format];
+    n->src = src;
+    n->hva_base = src->hva_base;
+    n->limit = BIT(bits);
+    n->max_leaf = caps->page_2m ? (caps->page_1g ? 3 : 2) : 1;
+    n->exec_only = caps->exec_only && n->fmt->exec_only;
+    n->root_table = table_new(n, &n->root);
+    return n->root_table ? OK : ERR_NOMEM;
+}
+
+void nested_fini(struct nested *n, nested_leaf_fn leaf, void *arg)
+{
+    u64 *path[NESTED_LEVELS + 1];
+    unsigned index[NESTED_LEVELS + 1] = {0}, level = NESTED_LEVELS;
+    gpa_t gpa = 0;
+
+    /* A walk in postorder: a table is freed once its last entry has been dealt with. */
+    path[level] = n->root_table;
+    while (level <= NESTED_LEVELS) {
+        u64 e;
+
+        if (index[level] == NESTED_ENTRIES) {
+            level++;
+            if (level <= NESTED_LEVELS)
+                table_free(n, path[level][index[level]++] & NESTED_ADDR);
+            continue;
+        }
+        e = path[level][index[level]];
+        gpa &= ~(NESTED_SIZE(level + 1) - 1);
+        gpa |= (gpa_t)index[level] << NESTED_SHIFT(level);
+        if (!nested_valid(e)) {
+            index[level]++;
+        } else if (nested_is_leaf(e, level)) {
+            if (leaf)
+                leaf(arg, &path[level][index[level]], gpa, level);
+            index[level]++;
+        } else {
+            path[--level] = frame_hva(n->src, e & NESTED_ADDR);
+            index[level] = 0;
+        }
+    }
+    table_free(n, n->root);
+    memset(n->leaves, 0, sizeof(n->leaves));
+    memset(n->near, 0, sizeof(n->near));
+    n->root_table = NULL;
+    n->root = 0;
+}
+
+bool nested_mark(const struct nested *n, u64 *entry, u64 seen, bool dirty)
+{
+    unsigned attr = nested_attr(n->fmt, seen) | NESTED_A | (dirty ? NESTED_D : 0);
+    u64 want = nested_with_attr(n->fmt, seen, attr);
+
+    return __atomic_compare_exchange_n(entry, &seen, want, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
+
+bool nested_perms_ok(const struct nested *n, unsigned perms)
+{
+    if (perms & ~NESTED_RWX)
+        return false;
+    if (perms & NESTED_R || perms == 0)
+        return true;
+    return perms == NESTED_X && n->exec_only;
+}
+
+/* The empty slot for gpa at `level`, tables above it made as needed. */
+static enum err slot_make(struct nested *n, gpa_t gpa, unsigned level, u64 **slot)
+{
+    unsigned at;
+    u64 value, *entry = nested_lookup(n, gpa, &at, &value);
+    hpa_t hpa;
+
+    /* A valid entry is a leaf; an empty slot below means that a table hangs where ours would. */
+    if (nested_valid(value) || at < level)
+        return ERR_EXISTS;
+    while (at > level) {
+        u64 *table = table_new(n, &hpa);
+
+        if (!table)
+            return ERR_NOMEM;
+        __atomic_store_n(entry, hpa | n->fmt->table, __ATOMIC_RELEASE);
+        near_set(n, gpa, at, table);
+        at--;
+        entry = &table[nested_index(gpa, at)];
+    }
+    *slot = entry;
+    return OK;
+}
+
+enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsigned attr,
+                    enum nested_memtype type, bool foreign)
+{
+    u64 *slot, size;
+    enum err err;
+
+    if (level < 1 || level > n->max_leaf || attr & ~NESTED_ATTR ||
+        !nested_perms_ok(n, attr & NESTED_RWX) || (unsigned)type >= ARRAY_SIZE(n->fmt->type))
+        return ERR_INVAL;
+    size = NESTED_SIZE(level);
+    if (!IS_ALIGNED(gpa | hpa, size) || hpa & ~NESTED_ADDR)
+        return ERR_INVAL;
+    if (gpa >= n->limit || size > n->limit - gpa)
+        return ERR_RANGE;
+    err = slot_make(n, gpa, level, &slot);
+    if (err != OK)
+        return err;
+    __atomic_store_n(slot,
+                     hpa | n->fmt->type[type] | n->fmt->leaf[attr] |
+                         (level > 1 ? NESTED_LARGE : 0) | (foreign ? NESTED_SW_FOREIGN : 0),
+                     __ATOMIC_RELEASE);
+    n->leaves[level]++;
+    return OK;
+}
+
+u64 nested_unmap(struct nested *n, gpa_t gpa, unsigned *level)
+{
+    unsigned at;
+    u64 value, *entry;
+
+    if (gpa >= n->limit)
+        return 0;
+    entry = nested_lookup(n, gpa, &at, &value);
+    if (!nested_valid(value) || !IS_ALIGNED(gpa, NESTED_SIZE(at)))
+        return 0;
+    value = __atomic_exchange_n(entry, 0, __ATOMIC_SEQ_CST);
+    n->leaves[at]--;
+    if (level)
+        *level = at;
+    return value;
+}
+
+enum err nested_split(struct nested *n, gpa_t gpa)
+{
+    unsigned level;
+    u64 value, *entry, *table;
+    hpa_t hpa;
+
+    if (gpa >= n->limit)
+        return ERR_NOENT;
+    entry = nested_lookup(n, gpa, &level, &value);
+    if (!nested_valid(value) || level == 1)
+        return ERR_NOENT;
+    table = table_new(n, &hpa);
+    if (!table)
+        return ERR_NOMEM;
+    /* Accessed and dirty may be set while the table is filled: then it is filled again. */
+    do {
+        u64 child = value & ~(level == 2 ? NESTED_LARGE : 0);
+
+        for (unsigned i = 0; i < NESTED_ENTRIES; i++)
+            table[i] = child + i * NESTED_SIZE(level - 1);
+    } while (!__atomic_compare_exchange_n(entry, &value, hpa | n->fmt->table, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
+    near_set(n, gpa, level, table);
+    n->leaves[level]--;
+    n->leaves[level - 1] += NESTED_ENTRIES;
+    return OK;
+}
+
+enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms)
+{
+    gpa_t end = gpa + size;
+
+    if (!nested_perms_ok(n, perms))
+        return ERR_NOSUP;
+    if (!IS_ALIGNED(gpa | size, PAGE_SIZE))
+        return ERR_INVAL;
+    if (gpa >= n->limit || size > n->limit - gpa)
+        return ERR_RANGE;
+    while (gpa < end) {
+        unsigned level;
+        u64 value, want, *entry = nested_lookup(n, gpa, &level, &value);
+        u64 leaf = NESTED_SIZE(level);
+
+        if (nested_valid(value) && nested_perms(value) != perms) {
+            if (!IS_ALIGNED(gpa, leaf) || leaf > end - gpa) {
+                if (nested_split(n, gpa) != OK)
+                    return ERR_NOMEM;
+                continue;
+            }
+            do {
+                want = nested_with_attr(n->fmt, value,
+                                        (nested_attr(n->fmt, value) & ~NESTED_RWX) | perms);
+            } while (!__atomic_compare_exchange_n(entry, &value, want, false, __ATOMIC_SEQ_CST,
+                                                  __ATOMIC_ACQUIRE));
+        }
+        gpa = ALIGN_DOWN(gpa, leaf) + leaf;
+    }
+    return OK;
+}
+
+void nested_visit(struct nested *n, gpa_t gpa, u64 size, nested_leaf_fn fn, void *arg)
+{
+    gpa_t end = gpa < n->limit ? gpa + MIN(size, n->limit - gpa) : 0;
+
+    while (gpa < end) {
+        unsigned level;
+        u64 value, *entry = nested_lookup(n, gpa, &level, &value);
+
+        gpa = ALIGN_DOWN(gpa, NESTED_SIZE(level));
+        if (nested_valid(value))
+            fn(arg, entry, gpa, level);
+        gpa += NESTED_SIZE(level);
+    }
+}

@@ -108,4 +108,10 @@ run-%-test: $(T)/test_%
 .PHONY: unit fuzz
 
 -include $(shell find $(T)/obj $(FZ)/obj -name '*.d' 2>/dev/null)
+# Further targets of `make check`: each leaves "PASSED FAILED" in build/TARGET.result.
+CHECK_TARGETS :=
 -include tests/emul/emul.mk
+
+# A variable's value, for the checks.
+print-%:
+	@echo '$($*)'

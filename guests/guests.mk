@@ -4,7 +4,7 @@
 # 32-bit or a 64-bit flavour. Files NAME32.* or NAME64.* belong to one flavour only.
 
 GUESTS32 := hello32:hello
-GUESTS64 := hello64:hello
+GUESTS64 := hello64:hello bench:bench
 
 GFLAGS   := $(BASE) -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only \
             -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \

@@ -54,3 +54,12 @@ int strcmp(const char *a, const char *b)
     }
     return (u8)*a - (u8)*b;
 }
+
+int strncmp(const char *a, const char *b, size_t n)
+{
+    for (; n && *a && *a == *b; n--) {
+        a++;
+        b++;
+    }
+    return n ? (u8)*a - (u8)*b : 0;
+}

@@ -26,6 +26,8 @@ struct hvm_caps {
     bool unrestricted;            /* runs real-mode and unpaged guest code */
     bool insn_len;                /* instruction length given with every intercept */
     bool gla;                     /* linear address given with nested faults */
+    bool pdpte_regs;              /* PAE guests' PDPTEs are registers (HVM_PDPTE0..3) */
+    bool rdtscp, invpcid, xsaves; /* guests may be told of these instructions */
     u32 ids;                      /* TLB tags (VPIDs, ASIDs); 0: every entry and exit flushes */
     char features[160];           /* for the banner: words separated by spaces */
 };
@@ -92,7 +94,9 @@ struct hvm_exit {
     u8 insn_len; /* 0: not given */
     u16 hw_reason_low; /* the back end's own reason, for statistics and logs */
     struct hvm_event vectoring; /* an event whose delivery this exit interrupted; must be redone */
+    u64 rip; /* the guest's RIP, always set */
     union {
+        u64 info; /* the first words of what follows, for logs; 0 where nothing does */
         struct {
             u16 port;
             u8 size;      /* 1, 2 or 4 */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The board: see board.h. */
+#include "vmm/board.h"
+#include "lib/string.h"
+#include "mm/kmem.h"
+#include "vmm/vm.h"
+
+/* ---- wires out of the devices; all under the board's lock ---- */
+
+/*
+ * An ISA line drives the PIC pair and the I/O APIC; the PIT's is pin 2 there, as on every
+ * PC.
+ */
+static void line_set(void *arg, unsigned line, bool level)
+{
+    struct board *b = arg;
+
+    pic_set_line(&b->pic, line, level);
+    vioapic_set_line(&b->ioapic, line == PLAT_IRQ_PIT ? PLAT_GSI_PIT : line, level);
+}
+
+static void intr_set(void *arg, unsigned line, bool level)
+{
+    struct board *b = arg;
+
+    struct vcpu *boot = b->vm->vcpu[0];
+
+    (void)line;
+    if (!boot)
+        return;
+    vlapic_set_lint(&boot->apic, 0, level);
+    if (level)
+        vcpu_kick(boot);
+}
+
+static bool ioapic_send(void *arg, const struct apic_msg *msg)
+{
+    struct board *b = arg;
+
+    return vlapic_deliver(&b->vm->apics, NULL, msg) != 0;
+}
+
+static void deadline_changed(void *arg)
+{
+    struct board *b = arg;
+
+    b->deadline_moved = true;
+}
+
+static void pm_sleep(void *arg, unsigned type)
+{
+    struct board *b = arg;
+
+    if (type == PLAT_S5_SLP_TYP)
+        vm_end(b->vm, VM_END_POWEROFF, 0);
+}
+
+static void reset_request(void *arg, enum reset_source source)
+{
+    struct board *b = arg;
+
+    (void)source;
+    vm_end(b->vm, VM_END_RESET, 0);
+}
+
+static void com1_tx(void *arg, const u8 *bytes, unsigned n)
+{
+    struct board *b = arg;
+
+    vm_outside->console_out(b->vm, bytes, n);
+}
+
+static void com1_room(void *arg, u64 now_ns)
+{
+    struct board *b = arg;
+
+    (void)now_ns;
+    vm_outside->console_room(b->vm);
+}
+
+static const struct vuart_ops com1_ops = {.tx = com1_tx, .room = com1_room};
+
+static void testdev_exit(void *arg, u32 status)
+{
+    struct board *b = arg;
+
+    vm_end(b->vm, VM_END_EXIT, status);
+}
+
+static void testdev_putc(void *arg, u8 byte)
+{
+    com1_tx(arg, &byte, 1);
+}
+
+static const struct testdev_ops testdev_ops = {
+    .exit = testdev_exit,
+    .putc = testdev_putc,
+    .line = line_set,
+};
+
+/* ---- time ---- */
+
+static u64 next_deadline(const struct board *b)
+{
+    u64 d = pit_deadline(&b->pit);
+
+    d = MIN(d, rtc_deadline(&b->rtc));
+    d = MIN(d, acpipm_deadline(&b->pm));
+    return MIN(d, vuart_deadline(&b->com1));
+}
+
+static void arm_locked(struct board *b)
+{
+    u64 d = next_deadline(b);
+
+    b->deadline_moved = false;
+    if (d == DEADLINE_NONE)
+        timer_cancel(&b->timer);
+    else
+        timer_arm(&b->timer, b->vm->start_ns + d);
+}
+
+void board_arm(struct board *b)
+{
+    spin_lock(&b->lock);
+    arm_locked(b);
+    spin_unlock(&b->lock);
+}
+
+static void timer_fired(struct timer *t)
+{
+    struct board *b = container_of(t, struct board, timer);
+    u64 now = vm_now(b->vm);
+
+    spin_lock(&b->lock);
+    if (pit_deadline(&b->pit) <= now)
+        pit_tick(&b->pit, now);
+    if (rtc_deadline(&b->rtc) <= now)
+        rtc_tick(&b->rtc, now);
+    if (acpipm_deadline(&b->pm) <= now)
+        acpipm_tick(&b->pm, now);
+    if (vuart_deadline(&b->com1) <= now)
+        vuart_tick(&b->com1, now);
+    arm_locked(b);
+    spin_unlock(&b->lock);
+}
+
+/* The end of every access: if a deadline moved, whoever owns the timer sets it again. */
+static void unlock(struct board *b)
+{
+    bool moved = b->deadline_moved;
+
+    b->deadline_moved = false;
+    spin_unlock(&b->lock);
+    if (unlikely(moved))
+        vcpu_request(b->vm->vcpu[0], VCPU_REQ_TIMER);
+}
+
+/* ---- accesses ---- */
+
+static void access(struct board *b, struct bus *bus, struct bus_access *acc)
+{
+    acc->now_ns = vm_now(b->vm);
+    spin_lock(&b->lock);
+    bool claimed = bus_access(bus, acc);
+    unlock(b);
+    if (unlikely(!claimed))
+        acc->value = bus_open(acc->size);
+}
+
+void board_port(struct board *b, struct bus_access *acc)
+{
+    access(b, &b->ports, acc);
+}
+
+void board_mmio(struct board *b, struct bus_access *acc)
+{
+    access(b, &b->mmio, acc);
+}
+
+void board_eoi(struct board *b, u8 vector)
+{
+    spin_lock(&b->lock);
+    vioapic_eoi(&b->ioapic, vector);
+    unlock(b);
+}
+
+bool board_extint(const struct board *b)
+{
+    return __atomic_load_n(&b->pic.s.intr, __ATOMIC_RELAXED);
+}
+
+u8 board_extint_ack(struct board *b)
+{
+    spin_lock(&b->lock);
+    u8 vector = pic_ack(&b->pic);
+    unlock(b);
+    return vector;
+}
+
+unsigned board_console_input(struct board *b, const u8 *bytes, unsigned n)
+{
+    spin_lock(&b->lock);
+    unsigned taken = vuart_receive(&b->com1, bytes, n, vm_now(b->vm));
+    unlock(b);
+    return taken;
+}
+
+bool board_power_button(struct board *b)
+{
+    spin_lock(&b->lock);
+    bool heard = acpipm_button_enabled(&b->pm);
+    if (heard)
+        acpipm_power_button(&b->pm);
+    unlock(b);
+    return heard;
+}
+
+/* ---- building ---- */
+
+static enum err add_testdev(struct board *b)
+{
+    b->testdev_memory = kmem_alloc(TESTDEV_SIZE);
+    if (!b->testdev_memory)
+        return ERR_NOMEM;
+    testdev_init(&b->testdev, b->testdev_memory, &testdev_ops, b);
+    return testdev_attach(&b->testdev, &b->ports, &b->mmio);
+}
+
+static enum err attach_all(struct board *b)
+{
+    enum err err = OK;
+
+    if (!err)
+        err = pic_attach(&b->pic, &b->ports);
+    if (!err)
+        err = vioapic_attach(&b->ioapic, &b->mmio);
+    if (!err)
+        err = pit_attach(&b->pit, &b->ports);
+    if (!err)
+        err = rtc_attach(&b->rtc, &b->ports);
+    if (!err)
+        err = acpipm_attach(&b->pm, &b->ports);
+    if (!err)
+        err = vuart_attach(&b->com1, &b->ports, PLAT_COM1_PORT);
+    if (!err)
+        err = reset_attach(&b->reset, &b->ports);
+    if (!err)
+        err = pcihost_attach(&b->pci, &b->ports);
+    if (!err)
+        err = post_attach(&b->post, &b->ports);
+    return err;
+}
+
+enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
+{
+    struct board *b = &vm->board;
+    struct timer_out timer = {deadline_changed, b};
+    u64 mem = vm->config->mem;
+
+    memset(b, 0, sizeof(*b));
+    b->vm = vm;
+    b->timer.fn = timer_fired;
+    bus_init(&b->ports);
+    bus_init(&b->mmio);
+    pic_init(&b->pic, (struct irq_out){intr_set, b, 0});
+    vioapic_init(&b->ioapic, ioapic_send, b);
+    pit_init(&b->pit, (struct irq_out){line_set, b, PLAT_IRQ_PIT}, timer);
+    rtc_init(&b->rtc, wall_s, 0, (struct irq_out){line_set, b, PLAT_IRQ_RTC}, timer);
+    rtc_set_memory(&b->rtc, plat_low_mem(mem), plat_high_mem(mem));
+    acpipm_init(&b->pm, true, (struct irq_out){line_set, b, PLAT_IRQ_SCI}, timer, pm_sleep, b);
+    vuart_init(&b->com1, &com1_ops, b, (struct irq_out){line_set, b, PLAT_IRQ_COM1}, timer);
+    reset_init(&b->reset, reset_request, b);
+    pcihost_init(&b->pci);
+    post_init(&b->post);
+    enum err err = attach_all(b);
+    if (!err && testdev)
+        err = add_testdev(b);
+    return err;
+}
+
+void board_fini(struct board *b)
+{
+    kmem_free(b->testdev_memory, TESTDEV_SIZE);
+    b->testdev_memory = NULL;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The board of one VM: its devices, the two buses they sit on, and the wires between them. What is
+ * where stands in platform.h. One lock serialises everything in here; the local APICs belong to
+ * their vCPUs and are not part of it.
+ */
+#ifndef VMM_BOARD_H
+#define VMM_BOARD_H
+
+#include "arch/x86_64/timer.h"
+#include "lib/lock.h"
+#include "lib/types.h"
+#include "vmm/dev/acpipm.h"
+#include "vmm/dev/bus.h"
+#include "vmm/dev/vioapic.h"
+#include "vmm/dev/pcihost.h"
+#include "vmm/dev/pic.h"
+#include "vmm/dev/pit.h"
+#include "vmm/dev/post.h"
+#include "vmm/dev/reset.h"
+#include "vmm/dev/rtc.h"
+#include "vmm/dev/testdev.h"
+#include "vmm/dev/vuart.h"
+
+struct vm;
+
+struct board {
+    struct spinlock lock;
+    struct bus ports, mmio;
+    struct pic pic;
+    struct vioapic ioapic;
+    struct pit pit;
+    struct rtc rtc;
+    struct acpipm pm;
+    struct vuart com1;
+    struct reset reset;
+    struct pcihost pci;
+    struct post post;
+    struct testdev testdev;
+    u8 *testdev_memory; /* NULL without testdev */
+    bool deadline_moved; /* a device's deadline changed since the timer was armed */
+    struct timer timer;  /* for all devices; on the home CPU of vCPU 0 */
+    struct vm *vm;
+};
+
+/* Builds all devices. wall_s: what the clock shows, seconds since 1970. ERR_NOMEM. */
+enum err board_init(struct vm *vm, bool testdev, s64 wall_s);
+void board_fini(struct board *b);
+
+/* Carries out an access; unclaimed reads answer all ones. Any CPU. */
+void board_port(struct board *b, struct bus_access *acc);
+void board_mmio(struct board *b, struct bus_access *acc);
+
+/* A local APIC's EOI of a level-triggered vector, for the I/O APIC. Any CPU. */
+void board_eoi(struct board *b, u8 vector);
+
+/* Whether the interrupt controller pair asks for the processor; its acknowledge cycle. Any CPU. */
+bool board_extint(const struct board *b);
+u8 board_extint_ack(struct board *b);
+
+/* Sets the board's timer for its next deadline. Home CPU of vCPU 0. */
+void board_arm(struct board *b);
+
+/* Console bytes for COM1: how many were taken. Any CPU. */
+unsigned board_console_input(struct board *b, const u8 *bytes, unsigned n);
+/* Presses the power button; false if the guest does not listen to it. Any CPU. */
+bool board_power_button(struct board *b);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The emulator's interface to a vCPU: see emulate.h. */
+#include "vmm/emulate.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/fpu.h"
+#include "lib/string.h"
+#include "vmm/inject.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+/* XSAVE area: XMM registers in the legacy region (SDM 1, 10.5.1), YMM halves as CPUID says. */
+#define XSAVE_XMM 160
+#define YMM_HALF  2
+
+static u64 get_reg(void *ctx, enum emul_reg reg)
+{
+    struct vcpu *v = ctx;
+    static const u8 map[EMUL_REG_COUNT] = {
+        [EMUL_RIP] = HVM_RIP,       [EMUL_RSP] = HVM_RSP,       [EMUL_RFLAGS] = HVM_RFLAGS,
+        [EMUL_CR0] = HVM_CR0,       [EMUL_CR3] = HVM_CR3,       [EMUL_CR4] = HVM_CR4,
+        [EMUL_EFER] = HVM_EFER,     [EMUL_PDPTE0] = HVM_PDPTE0, [EMUL_PDPTE1] = HVM_PDPTE1,
+        [EMUL_PDPTE2] = HVM_PDPTE2, [EMUL_PDPTE3] = HVM_PDPTE3,
+    };
+
+    switch (reg) {
+    case EMUL_XCR0:
+        return v->xcr0;
+    case EMUL_PKRU: /* protection keys are not offered */
+        return 0;
+    case EMUL_CPL:
+        return vcpu_cpl(v);
+    default:
+        return hvm->get(v->hv, map[reg]);
+    }
+}
+
+static void set_reg(void *ctx, enum emul_reg reg, u64 value)
+{
+    struct vcpu *v = ctx;
+
+    if (reg == EMUL_RIP)
+        hvm->set(v->hv, HVM_RIP, value);
+    else if (reg == EMUL_RSP)
+        hvm->set(v->hv, HVM_RSP, value);
+    else if (reg == EMUL_RFLAGS)
+        hvm->set(v->hv, HVM_RFLAGS, value);
+}
+
+static void get_seg(void *ctx, enum seg s, struct x86_seg *out)
+{
+    hvm->get_seg(((struct vcpu *)ctx)->hv, s, out);
+}
+
+static void set_seg(void *ctx, enum seg s, const struct x86_seg *in)
+{
+    hvm->set_seg(((struct vcpu *)ctx)->hv, s, in);
+}
+
+static void get_gdt(void *ctx, struct x86_table *out)
+{
+    hvm->get_table(((struct vcpu *)ctx)->hv, false, out);
+}
+
+/* The guest's vector registers are live: they are put into v->fpu, looked at, and put back. */
+static void vec_sync(struct vcpu *v, bool out)
+{
+    fpu_set_xcr0(fpu_xcr0_mask());
+    if (out)
+        fpu_save(v->fpu);
+    else
+        fpu_restore(v->fpu);
+    fpu_set_xcr0(v->xcr0);
+}
+
+static u8 *vec_high(struct vcpu *v, unsigned reg)
+{
+    return (u8 *)v->fpu + cpu_cpuid(0xd, YMM_HALF).ebx + 16 * reg;
+}
+
+static void get_vec(void *ctx, unsigned reg, void *buf, unsigned size)
+{
+    struct vcpu *v = ctx;
+
+    vec_sync(v, true);
+    memcpy(buf, (u8 *)v->fpu + XSAVE_XMM + 16 * reg, 16);
+    if (size == 32)
+        memcpy((u8 *)buf + 16, vec_high(v, reg), 16);
+}
+
+static void set_vec(void *ctx, unsigned reg, const void *buf, unsigned size)
+{
+    struct vcpu *v = ctx;
+
+    vec_sync(v, true);
+    memcpy((u8 *)v->fpu + XSAVE_XMM + 16 * reg, buf, 16);
+    if (size == 32)
+        memcpy(vec_high(v, reg), (const u8 *)buf + 16, 16);
+    fpu_mark_in_use(v->fpu, size == 32 ? XCR0_SSE | XCR0_AVX : XCR0_SSE);
+    vec_sync(v, false);
+}
+
+static void *mem_hold(void *ctx, gpa_t gpa, unsigned len, bool write)
+{
+    return space_hold(((struct vcpu *)ctx)->vm->space, gpa, len, write);
+}
+
+static void mem_release(void *ctx, void *p, gpa_t gpa, bool write)
+{
+    (void)p;
+    (void)write;
+    space_release(((struct vcpu *)ctx)->vm->space, gpa);
+}
+
+static u64 mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 value)
+{
+    struct bus_access acc = {.addr = gpa, .size = (u8)size, .write = write, .value = value};
+
+    if ((gpa & ~PAGE_MASK) == vlapic_gpa(&v->apic)) {
+        acc.offset = gpa & PAGE_MASK;
+        acc.now_ns = vm_now(v->vm);
+        vlapic_mmio(&v->apic, &acc);
+    } else {
+        board_mmio(&v->vm->board, &acc);
+    }
+    return acc.value;
+}
+
+static enum err mmio_read(void *ctx, gpa_t gpa, unsigned size, u64 *value)
+{
+    *value = mmio(ctx, gpa, size, false, 0);
+    return OK;
+}
+
+static enum err mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
+{
+    mmio(ctx, gpa, size, true, value);
+    return OK;
+}
+
+static enum err port_in(void *ctx, u16 port, unsigned size, u32 *value)
+{
+    struct bus_access acc = {.addr = port, .size = (u8)size};
+
+    board_port(&((struct vcpu *)ctx)->vm->board, &acc);
+    *value = (u32)acc.value;
+    return OK;
+}
+
+static enum err port_out(void *ctx, u16 port, unsigned size, u32 value)
+{
+    struct bus_access acc = {.addr = port, .size = (u8)size, .write = true, .value = value};
+
+    board_port(&((struct vcpu *)ctx)->vm->board, &acc);
+    return OK;
+}
+
+static void retire(void *ctx, unsigned len)
+{
+    hvm->advance(((struct vcpu *)ctx)->hv, len);
+}
+
+void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid)
+{
+    *ops = (struct emul_ops){
+        .get = get_reg,
+        .set = set_reg,
+        .get_seg = get_seg,
+        .set_seg = set_seg,
+        .get_gdt = get_gdt,
+        .get_vec = get_vec,
+        .set_vec = set_vec,
+        .mem = {mem_hold, mem_release},
+        .mmio_read = mmio_read,
+        .mmio_write = mmio_write,
+        .port_in = port_in,
+        .port_out = port_out,
+        .retire = retire,
+        .maxphyaddr = cpuid->phys_bits,
+        .pages_1g = cpuid_has(cpuid, 0x80000001, 0, CPUID_EDX, 26),
+        .pdpte_regs = hvm_caps.pdpte_regs,
+    };
+}
+
+struct emul_cpu *emulate_begin(struct vcpu *v, const struct hvm_exit *e)
+{
+    struct emul_cpu *c = &v->emul;
+
+    emul_begin(c, &v->vm->emul_ops, v, v->hv->gpr);
+    emul_know(c, EMUL_RIP, e->rip);
+    return c;
+}
+
+static void report(struct vcpu *v, struct emul_cpu *c)
+{
+    static char line[1024]; /* a capsule is up to 900 bytes: too much for the stack */
+    static struct spinlock lock;
+    u32 dropped;
+
+    if (!log_limit_ok(&v->vm->emul_log, clock_ns(), 4, 1000000000, &dropped))
+        return;
+    spin_lock(&lock);
+    emul_capsule(c, line, sizeof(line));
+    log_warn("vm %s: vcpu %u: not emulated (%s): %s", v->vm->name, v->id, c->why ? c->why : "?",
+             line);
+    spin_unlock(&lock);
+}
+
+bool emulate_settle(struct vcpu *v, struct emul_cpu *c, enum emul_result r)
+{
+    switch (r) {
+    case EMUL_DONE:
+        return true;
+    case EMUL_PARTIAL:
+    case EMUL_RETRY:
+        return false;
+    case EMUL_FAULT:
+        if (c->fault.vector == EXC_PF)
+            hvm->set(v->hv, HVM_CR2, c->fault.cr2);
+        inject_exception(v, c->fault.vector, c->fault.has_error, c->fault.error);
+        return false;
+    case EMUL_UNSUPPORTED:
+        report(v, c);
+        inject_ud(v);
+        return false;
+    case EMUL_STOP:
+        vm_stop(v, "%s", c->why ? c->why : "a device refused an access");
+        return false;
+    }
+    return false;
+}
+
+void emulate_memory(struct vcpu *v, const struct hvm_exit *e)
+{
+    struct emul_cpu *c = emulate_begin(v, e);
+
+    c->exit = (struct emul_exit){
+        .kind = EMUL_EXIT_MEMORY,
+        .gla_valid = e->nested.gla_valid,
+        .read = e->nested.read,
+        .write = e->nested.write,
+        .gpa = e->nested.gpa,
+        .gla = e->nested.gla,
+    };
+    emulate_settle(v, c, emul_run(c));
+}
+
+void emulate_port(struct vcpu *v, const struct hvm_exit *e)
+{
+    struct emul_cpu *c = emulate_begin(v, e);
+
+    c->exit = (struct emul_exit){
+        .kind = EMUL_EXIT_PORT,
+        .in = e->io.in,
+        .size = e->io.size,
+        .port = e->io.port,
+    };
+    emulate_settle(v, c, emul_run(c));
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What each exit means: a table of handlers indexed by reason, and what they share. */
+#ifndef VMM_EXITS_H
+#define VMM_EXITS_H
+
+#include "arch/x86_64/hvm.h"
+#include "vmm/emul/insn.h"
+
+struct vcpu;
+
+/* Handles one exit of v, which is loaded here. Interrupts off; may change v->state. */
+void exit_handle(struct vcpu *v, struct hvm_exit *e);
+
+/*
+ * Completes the intercepted instruction: RIP moves by its length, which is found in the guest's
+ * memory where the hardware did not give it. op says what instruction it must be.
+ */
+void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn_op op);
+
+/* Control-register, debug-register and XSETBV exits (exits_cr.c). */
+void exit_cr(struct vcpu *v, struct hvm_exit *e);
+void exit_xsetbv(struct vcpu *v, struct hvm_exit *e);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The run loop: settle what waits, enter the guest, handle the exit, again. Everything that has to
+ * happen before an entry is in here; what each exit means is in exits.c.
+ */
+#include "arch/x86_64/hvm.h"
+#include "lib/assert.h"
+#include "vmm/exits.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+/* A start-up IPI: real mode at the page it names (SDM 3, 8.4.3). */
+static void start_at_page(struct vcpu *v, u8 page)
+{
+    struct x86_seg cs = {(u16)(page << 8), 0x9b, 0xffff, (u64)page << 12};
+
+    hvm->set_seg(v->hv, SEG_CS, &cs);
+    hvm->set(v->hv, HVM_RIP, 0);
+    v->state = VCPU_RUNNABLE;
+}
+
+/* NMI, INIT and SIPI from local APICs. */
+static void take_apic_events(struct vcpu *v)
+{
+    u32 ev = vlapic_take_events(&v->apic);
+
+    if (ev & VLAPIC_EV_NMI)
+        v->nmi_pending = true;
+    if (ev & VLAPIC_EV_INIT) {
+        if (v->id == 0) { /* the boot processor would start at the firmware's reset vector */
+            vm_end(v->vm, VM_END_RESET, 0);
+            return;
+        }
+        vcpu_reset(v);
+        v->state = VCPU_WAIT_SIPI;
+    }
+    if ((ev & VLAPIC_EV_SIPI) && v->state == VCPU_WAIT_SIPI)
+        start_at_page(v, VLAPIC_EV_PAGE(ev));
+}
+
+static void take_requests(struct vcpu *v)
+{
+    u32 bits = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+
+    if (bits & VCPU_REQ_TIMER)
+        board_arm(&v->vm->board);
+    if (vlapic_has_events(&v->apic))
+        take_apic_events(v);
+    if (bits & VCPU_REQ_STOP)
+        v->state = VCPU_OFF;
+}
+
+/* Whether an interrupt waits for this processor: *vector, or -1 for one from the PIC pair. */
+static bool interrupt_waits(struct vcpu *v, int *vector)
+{
+    *vector = vlapic_pending(&v->apic);
+    if (likely(*vector < 0))
+        return v->id == 0 && board_extint(&v->vm->board) && vlapic_takes_extint(&v->apic);
+    return true;
+}
+
+bool vcpu_has_work(struct vcpu *v)
+{
+    int vector;
+
+    if (v->state == VCPU_RUNNABLE || (v->requests & ~(u32)VCPU_REQ_LOOK))
+        return true;
+    if (vlapic_has_events(&v->apic))
+        return true;
+    if (v->state != VCPU_HALTED)
+        return false;
+    return v->nmi_pending || v->event.kind || (interrupt_waits(v, &vector) && v->halted_if);
+}
+
+static void ask_window(struct vcpu *v, bool intr, bool nmi)
+{
+    if (v->window_intr == intr && v->window_nmi == nmi)
+        return;
+    hvm->window(v->hv, intr, nmi);
+    v->window_intr = intr;
+    v->window_nmi = nmi;
+}
+
+/* Takes the waiting interrupt off its controller and injects it. */
+static void inject_interrupt(struct vcpu *v, int vector)
+{
+    struct hvm_event e = {.kind = HVM_EVENT_INTR};
+
+    if (vector >= 0)
+        vlapic_ack(&v->apic, (u8)vector);
+    e.vector = vector >= 0 ? (u8)vector : board_extint_ack(&v->vm->board);
+    hvm->inject(v->hv, &e);
+}
+
+/*
+ * Puts at most one event in place for the next entry, in the order of SDM 3, 6.9, and asks for a
+ * window for what has to wait. `armed`: one is in place already. Returns whether one is now.
+ */
+static bool settle(struct vcpu *v, bool armed)
+{
+    int vector;
+    bool want_intr = interrupt_waits(v, &vector), want_nmi = v->nmi_pending;
+
+    if (likely(!want_intr && !want_nmi && !v->event.kind && !v->deferred.kind)) {
+        ask_window(v, false, false);
+        return armed;
+    }
+    if (!armed && !v->event.kind) {
+        v->event = v->deferred;
+        v->deferred.kind = HVM_EVENT_NONE;
+    }
+    if (!armed && v->event.kind) {
+        hvm->inject(v->hv, &v->event);
+        v->event.kind = HVM_EVENT_NONE;
+        armed = true;
+    }
+    if (want_nmi && !armed && hvm->can_take_nmi(v->hv)) {
+        struct hvm_event nmi = {.kind = HVM_EVENT_NMI, .vector = EXC_NMI};
+        hvm->inject(v->hv, &nmi);
+        v->nmi_pending = want_nmi = false;
+        armed = true;
+    }
+    if (want_intr && !armed && hvm->can_take_intr(v->hv)) {
+        inject_interrupt(v, vector);
+        want_intr = interrupt_waits(v, &vector);
+        armed = true;
+    }
+    ask_window(v, want_intr, want_nmi);
+    return armed;
+}
+
+static void arm_timer(struct vcpu *v)
+{
+    u64 deadline = vlapic_deadline(&v->apic);
+
+    v->timer_moved = false;
+    if (deadline == DEADLINE_NONE)
+        timer_cancel(&v->timer);
+    else
+        timer_arm(&v->timer, v->vm->start_ns + deadline);
+}
+
+static void record(struct vcpu *v, const struct hvm_exit *e)
+{
+    struct vcpu_trace *t = &v->trace[v->trace_head++ & (VCPU_TRACE_LEN - 1)];
+
+    t->reason = e->reason;
+    t->rip = e->rip;
+    t->info = e->info;
+    v->exits[e->reason]++;
+}
+
+/* One entry into the guest; `armed` as settle returned it. Returns false if a request came first. */
+static bool enter(struct vcpu *v, struct hvm_exit *e)
+{
+    if (unlikely(space_enter(v->vm->space, &v->view, v->cpu))) {
+        hvm->flush(v->hv);
+        space_flushed(&v->view);
+    }
+    /* After `view.on` is visible: whoever set a request before could not know to interrupt us. */
+    if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST))) {
+        space_leave(&v->view);
+        return false;
+    }
+    if (CHECKED)
+        ASSERT(space_current(&v->view));
+    hvm->run(v->hv, e);
+    space_leave(&v->view);
+    return true;
+}
+
+void vcpu_run(struct vcpu *v, const bool *resched)
+{
+    struct hvm_exit e;
+    bool armed = false;
+
+    do {
+        if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_RELAXED)))
+            take_requests(v);
+        if (unlikely(v->timer_moved))
+            arm_timer(v);
+        if (unlikely(v->state != VCPU_RUNNABLE)) {
+            if (v->state != VCPU_HALTED || !vcpu_has_work(v))
+                break;
+            v->state = VCPU_RUNNABLE;
+        }
+        armed = settle(v, armed);
+        if (unlikely(!enter(v, &e)))
+            continue;
+        armed = false;
+        if (unlikely(e.vectoring.kind))
+            v->event = e.vectoring;
+        record(v, &e);
+        exit_handle(v, &e);
+    } while (armed || !__atomic_load_n(resched, __ATOMIC_RELAXED));
+}

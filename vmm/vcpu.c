@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A vCPU's life: creation, reset, initial state, coming to and leaving a CPU. See vcpu.h. */
+#include "vmm/vcpu.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/fpu.h"
+#include "lib/string.h"
+#include "mm/kmem.h"
+#include "vmm/emulate.h"
+#include "vmm/msr.h"
+#include "vmm/sched.h"
+#include "vmm/vm.h"
+
+/* ---- the local APIC's wiring ---- */
+
+static void apic_kick(void *arg)
+{
+    vcpu_kick(arg);
+}
+
+static void apic_eoi(void *arg, u8 vector)
+{
+    struct vcpu *v = arg;
+
+    board_eoi(&v->vm->board, vector);
+}
+
+static const struct vlapic_ops apic_ops = {.kick = apic_kick, .eoi = apic_eoi};
+
+static void apic_deadline_changed(void *arg)
+{
+    struct vcpu *v = arg;
+
+    v->timer_moved = true;
+}
+
+static void apic_timer_fired(struct timer *t)
+{
+    struct vcpu *v = container_of(t, struct vcpu, timer);
+
+    vlapic_tick(&v->apic, vm_now(v->vm));
+    v->timer_moved = true; /* armed for the next one before the guest is entered */
+    vcpu_kick(v);
+}
+
+static u64 guest_tsc(struct vcpu *v)
+{
+    return cpu_rdtsc() + hvm->tsc_offset(v->hv);
+}
+
+bool vcpu_set_apic_base(struct vcpu *v, u64 value)
+{
+    return vlapic_write_base(&v->apic, value);
+}
+
+bool vcpu_write_x2apic(struct vcpu *v, u32 msr, u64 value)
+{
+    return vlapic_write_msr(&v->apic, msr, vm_now(v->vm), value);
+}
+
+void vcpu_set_tsc_deadline(struct vcpu *v, u64 value)
+{
+    vlapic_write_tsc_deadline(&v->apic, value, guest_tsc(v), vm_now(v->vm));
+}
+
+void vcpu_set_tsc(struct vcpu *v, u64 value)
+{
+    hvm->set_tsc_offset(v->hv, value - cpu_rdtsc());
+    vlapic_tsc_moved(&v->apic, guest_tsc(v), vm_now(v->vm));
+}
+
+/* ---- creation ---- */
+
+static enum err apic_init(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+    struct vlapic_config c = {
+        .id = v->id,
+        .page = v->apic_page,
+        .group = &vm->apics,
+        .ops = &apic_ops,
+        .arg = v,
+        .timer = {apic_deadline_changed, v},
+        .tsc_khz = clock_tsc_khz(),
+        .x2apic = cpuid_has(&vm->cpuid, 1, 0, CPUID_ECX, 21),
+        .bsp = v->id == 0,
+        .phys_bits = vm->cpuid.phys_bits,
+    };
+
+    return vlapic_init(&v->apic, &c);
+}
+
+enum err vcpu_create(struct vm *vm, u32 id, u32 cpu)
+{
+    struct vcpu *v = kmem_alloc(sizeof(*v));
+
+    if (!v)
+        return ERR_NOMEM;
+    vm->vcpu[id] = v;
+    v->vm = vm;
+    v->id = id;
+    v->cpu = cpu;
+    v->timer.fn = apic_timer_fired;
+    v->apic_page = kmem_alloc(PAGE_SIZE);
+    v->fpu = kmem_alloc(fpu_area_size());
+    v->hv = hvm->create(&vm->hvm);
+    if (!v->apic_page || !v->fpu || !v->hv)
+        return ERR_NOMEM;
+    fpu_reset_area(v->fpu);
+    v->xcr0 = XCR0_X87;
+    msr_reset(v);
+    enum err err = apic_init(v);
+    return err ? err : space_attach(vm->space, &v->view);
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    if (!v)
+        return;
+    space_detach(v->vm->space, &v->view);
+    if (v->hv)
+        hvm->destroy(v->hv);
+    kmem_free(v->fpu, fpu_area_size());
+    kmem_free(v->apic_page, PAGE_SIZE);
+    v->vm->vcpu[v->id] = NULL;
+    kmem_free(v, sizeof(*v));
+}
+
+/* ---- state ---- */
+
+static const struct x86_seg reset_segs[SEG_COUNT] = {
+    [SEG_ES] = {0, 0x93, 0xffff, 0},
+    [SEG_CS] = {0xf000, 0x9b, 0xffff, 0xffff0000},
+    [SEG_SS] = {0, 0x93, 0xffff, 0},
+    [SEG_DS] = {0, 0x93, 0xffff, 0},
+    [SEG_FS] = {0, 0x93, 0xffff, 0},
+    [SEG_GS] = {0, 0x93, 0xffff, 0},
+    [SEG_LDTR] = {0, 0x82, 0xffff, 0},
+    [SEG_TR] = {0, 0x8b, 0xffff, 0},
+};
+
+void vcpu_reset(struct vcpu *v)
+{
+    struct hvm_vcpu *hv = v->hv;
+    struct x86_table table = {0, 0xffff};
+
+    hvm->set(hv, HVM_CR0, CR0_ET | CR0_NW | CR0_CD);
+    hvm->set(hv, HVM_EFER, 0);
+    hvm->set(hv, HVM_CR4, 0);
+    hvm->set(hv, HVM_CR3, 0);
+    hvm->set(hv, HVM_CR2, 0);
+    for (unsigned s = 0; s < SEG_COUNT; s++)
+        hvm->set_seg(hv, s, &reset_segs[s]);
+    hvm->set_table(hv, false, &table);
+    hvm->set_table(hv, true, &table);
+    for (unsigned r = 0; r < GPR_COUNT; r++)
+        hvm_set_gpr(hv, r, 0);
+    const struct cpuid_entry *e = cpuid_find(&v->vm->cpuid, 1, 0);
+    hv->gpr[RDX] = e ? e->reg[CPUID_EAX] : 0;
+    hvm->set(hv, HVM_RIP, 0xfff0);
+    hvm->set(hv, HVM_RFLAGS, FLAG_FIXED);
+    for (unsigned r = HVM_DR0; r <= HVM_DR3; r++)
+        hvm->set(hv, r, 0);
+    hvm->set(hv, HVM_DR6, 0xffff0ff0);
+    hvm->set(hv, HVM_DR7, 0x400);
+    hvm->set(hv, HVM_INTR_SHADOW, 0);
+    hvm->set(hv, HVM_NMI_BLOCKED, 0);
+    v->event.kind = v->deferred.kind = HVM_EVENT_NONE;
+    hvm->inject(hv, &v->event);
+    v->nmi_pending = false;
+    vlapic_reset(&v->apic, true);
+}
+
+void vcpu_set_state(struct vcpu *v, const struct load_state *s)
+{
+    struct hvm_vcpu *hv = v->hv;
+
+    hvm->set(hv, HVM_EFER, s->efer & ~EFER_LMA);
+    hvm->set(hv, HVM_CR4, s->cr4);
+    hvm->set(hv, HVM_CR3, s->cr3);
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        hvm->set_seg(hv, i, &s->seg[i]);
+    hvm->set(hv, HVM_CR0, s->cr0);
+    hvm->set(hv, HVM_EFER, s->efer);
+    hvm->set_table(hv, false, &s->gdt);
+    hvm->set_table(hv, true, &s->idt);
+    for (unsigned r = 0; r < GPR_COUNT; r++)
+        hvm_set_gpr(hv, r, s->gpr[r]);
+    hvm->set(hv, HVM_RIP, s->rip);
+    hvm->set(hv, HVM_RFLAGS, s->rflags | FLAG_FIXED);
+    v->state = VCPU_RUNNABLE;
+}
+
+/* ---- coming and going ---- */
+
+void vcpu_load(struct vcpu *v)
+{
+    fpu_set_xcr0(fpu_xcr0_mask());
+    fpu_restore(v->fpu);
+    fpu_set_xcr0(v->xcr0);
+    hvm->load(v->hv);
+    v->loaded = true;
+}
+
+void vcpu_unload(struct vcpu *v)
+{
+    hvm->unload(v->hv);
+    fpu_set_xcr0(fpu_xcr0_mask());
+    fpu_save(v->fpu);
+    v->loaded = false;
+}
+
+unsigned vcpu_cpl(struct vcpu *v)
+{
+    struct x86_seg ss;
+
+    hvm->get_seg(v->hv, SEG_SS, &ss);
+    return (ss.attr & SEG_DPL_MASK) >> SEG_DPL_SHIFT;
+}
+
+void vcpu_request(struct vcpu *v, u32 bits)
+{
+    __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+    sched_notice(v);
+}

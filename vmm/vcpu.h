@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual processor: a hardware vCPU and what skep keeps beside it: its local APIC, the events
+ * that wait for it, the registers that hardware does not hold, and its history.
+ *
+ * A vCPU lives on one physical CPU (its home) and is touched by that CPU alone, except for the
+ * fields marked "any CPU", which are atomic, and the local APIC's request registers.
+ */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include "arch/x86_64/hvm.h"
+#include "arch/x86_64/timer.h"
+#include "lib/types.h"
+#include "vmm/dev/vlapic.h"
+#include "vmm/emul/emul.h"
+#include "mm/space.h"
+#include "vmm/load/load.h"
+
+struct vm;
+
+/* Home CPU only. */
+enum vcpu_state {
+    VCPU_OFF,       /* its VM does not run */
+    VCPU_WAIT_SIPI, /* after INIT, until a start-up IPI */
+    VCPU_RUNNABLE,
+    VCPU_HALTED, /* HLT: runs again when an event can be delivered */
+};
+
+/* Requests: bits set by any CPU, taken by the home CPU before it enters the guest. */
+#define VCPU_REQ_STOP  BIT(0) /* leave the guest for good: the VM has ended */
+#define VCPU_REQ_TIMER BIT(1) /* the board's next deadline changed: arm the timer again */
+#define VCPU_REQ_LOOK  BIT(2) /* an event may have come */
+
+/* One line of a vCPU's history. */
+struct vcpu_trace {
+    u64 rip;
+    u64 info; /* port, MSR, guest-physical address…: by reason */
+    u8 reason;
+};
+#define VCPU_TRACE_LEN 64 /* a power of two */
+
+/* MSRs that hardware does not hold for the guest. */
+struct vcpu_msrs {
+    u64 misc_enable, mcg_status;
+    u64 mtrr_def_type, mtrr_var[16], mtrr_fixed[11];
+};
+
+struct vcpu {
+    struct hvm_vcpu *hv;
+    struct vm *vm;
+    u32 id;  /* index in the VM, and local APIC ID */
+    u32 cpu; /* home */
+    u32 requests; /* VCPU_REQ_*; any CPU */
+    u8 state;     /* enum vcpu_state */
+    bool loaded;
+    bool halted_if; /* VCPU_HALTED: interrupts were on */
+    bool nmi_pending;
+    bool window_intr, window_nmi; /* as last asked of the hardware */
+    bool timer_moved;             /* the local APIC's deadline changed since `timer` was armed */
+    struct hvm_event event;       /* to be injected at the next entry */
+    struct hvm_event deferred;    /* an interrupt that an exception in its delivery went before */
+    struct vlapic apic;
+    struct space_view view;
+    struct timer timer; /* the local APIC's */
+    u32 *apic_page;
+    void *fpu; /* fpu_area_size() bytes; the registers' contents while not loaded */
+    u64 xcr0;
+    struct vcpu_msrs msr;
+    struct emul_cpu emul;
+    struct vcpu *next; /* in its home's list (sched.c) */
+
+    u64 exits[HVM_EXIT_COUNT];
+    u32 trace_head; /* counts exits; the newest line is at (trace_head - 1) % VCPU_TRACE_LEN */
+    struct vcpu_trace trace[VCPU_TRACE_LEN];
+};
+
+/* Makes a vCPU in the state after INIT, VCPU_OFF, at home on `cpu`. ERR_NOMEM. */
+enum err vcpu_create(struct vm *vm, u32 id, u32 cpu);
+/* Frees it. It is loaded nowhere and in no list, and its timer is not armed. */
+void vcpu_destroy(struct vcpu *v);
+
+/* The architectural state after INIT (SDM 3, table 9-1). Loaded here. */
+void vcpu_reset(struct vcpu *v);
+/* The state that a loader asks for. Loaded here. */
+void vcpu_set_state(struct vcpu *v, const struct load_state *s);
+
+/* Puts v's state on this CPU, its home, or away from it. Interrupts off. */
+void vcpu_load(struct vcpu *v);
+void vcpu_unload(struct vcpu *v);
+
+/*
+ * Runs v, loaded here, until it has nothing to do, its VM ends, or *resched is set by an interrupt;
+ * v->state says which. Interrupts off.
+ */
+void vcpu_run(struct vcpu *v, const bool *resched);
+
+/* Sets request bits and sees to it that they are noticed. Any CPU. */
+void vcpu_request(struct vcpu *v, u32 bits);
+/* Sees to it that v looks at its events again: leaves HLT, or leaves the guest. Any CPU. */
+static inline void vcpu_kick(struct vcpu *v)
+{
+    vcpu_request(v, VCPU_REQ_LOOK);
+}
+/* Whether v has anything to do: runnable, or halted with an event that it can take. Home CPU. */
+bool vcpu_has_work(struct vcpu *v);
+
+/* Current privilege level. Loaded here. */
+unsigned vcpu_cpl(struct vcpu *v);
+/* Local APIC registers whose writes have effects beyond it. False: #GP. Loaded here. */
+bool vcpu_set_apic_base(struct vcpu *v, u64 value);
+bool vcpu_write_x2apic(struct vcpu *v, u32 msr, u64 value);
+void vcpu_set_tsc_deadline(struct vcpu *v, u64 value);
+/* Makes the guest's TSC read `value` now. Loaded here. */
+void vcpu_set_tsc(struct vcpu *v, u64 value);
+
+/* Registers, last exits: through log_error. Loaded here, or its registers are left out. */
+void vcpu_dump(struct vcpu *v);
+
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual machine: what it was configured to be, its memory, its board and its vCPUs, from
+ * creation to its one closing line.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include "arch/x86_64/clock.h"
+#include "arch/x86_64/hvm.h"
+#include "lib/log.h"
+#include "lib/types.h"
+#include "mm/space.h"
+#include "vmm/board.h"
+#include "vmm/config.h"
+#include "vmm/cpuid.h"
+#include "vmm/emul/emul.h"
+#include "vmm/platform.h"
+#include "vmm/vcpu.h"
+
+enum vm_state {
+    VM_CONFIGURED, /* nothing allocated */
+    VM_RUNNING,
+    VM_ENDING, /* its vCPUs are leaving */
+    VM_ENDED,  /* everything is given back */
+};
+
+/* How a VM ended, for its closing line. */
+enum vm_end { VM_END_POWEROFF, VM_END_RESET, VM_END_EXIT, VM_END_STOPPED };
+
+/* What the VM needs of the outside; set once before the first VM starts. */
+struct vm_outside {
+    /* The guest wrote to its console. From any CPU, under the board's lock: must not block. */
+    void (*console_out)(struct vm *vm, const u8 *bytes, unsigned n);
+    /* COM1 has room again for console input that it refused. Likewise. */
+    void (*console_room)(struct vm *vm);
+    /* The VM has ended and is torn down. From a CPU's scheduling loop, no lock held. */
+    void (*ended)(struct vm *vm);
+};
+extern const struct vm_outside *vm_outside;
+
+struct vm {
+    const struct config_vm *config;
+    const char *name;
+    u32 index; /* in vms[] */
+    u8 state;  /* enum vm_state */
+    u8 end;    /* enum vm_end */
+    u32 end_claimed; /* atomically: the first to end the VM says how */
+    u32 status;      /* VM_END_EXIT */
+    u32 vcpu_count;
+    u32 vcpus_left; /* atomically: vCPUs that have not left yet */
+    struct vcpu *vcpu[PLAT_MAX_VCPUS];
+    u64 start_ns; /* clock_ns() at VM time 0 */
+    struct hvm_vm hvm;
+    struct space *space;
+    struct cpuid_table cpuid;
+    struct board board;
+    struct vlapic_group apics;
+    struct emul_ops emul_ops;
+    struct log_limit msr_log, emul_log, event_log;
+    void *console; /* owned by the outside */
+};
+
+/* All VMs of the configuration. Slots are NULL until the VM is first started. */
+extern struct vm *vms[CONFIG_MAX_VMS];
+
+/* Time since the VM's start, nanoseconds: what its devices know as now. */
+static inline u64 vm_now(const struct vm *vm)
+{
+    return clock_ns() - vm->start_ns;
+}
+
+/* Boot modules, as the loader left them: bytes and how many. */
+struct vm_module {
+    const u8 *data;
+    u64 size;
+};
+
+/*
+ * Builds the VM (memory, board, vCPUs), loads its guest, and hands its vCPUs to the CPUs that are
+ * to run them. ERR_*, and one line in the log, if that cannot be done; everything is given back.
+ */
+enum err vm_start(u32 index, const struct config_vm *config, const struct vm_module *modules);
+
+/*
+ * Ends the VM: prints the closing line, and has every vCPU leave. The first call counts. Any CPU;
+ * may be called under the board's lock.
+ */
+void vm_end(struct vm *vm, enum vm_end how, u32 status);
+/* Ends it for a reason, given as one phrase, with the registers and last exits of v (loaded here). */
+void vm_stop(struct vcpu *v, const char *fmt, ...) PRINTF(2, 3);
+
+/* A vCPU has left for good (its home CPU's scheduler). The last one tears the VM down. */
+void vm_vcpu_left(struct vm *vm);
+
+/* Whether any VM is running, or starting. */
+bool vm_any_running(void);
+
+#endif

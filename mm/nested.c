@@ -87,13 +87,15 @@ void nested_fini(struct nested *n, nested_leaf_fn leaf, void *arg)
     n->root = 0;
 }
 
-bool nested_mark(const struct nested *n, u64 *entry, u64 seen, bool dirty)
+bool nested_mark(const struct nested *n, u64 *entry, u64 *value, bool dirty)
 {
-    unsigned attr = nested_attr(n->fmt, seen) | NESTED_A | (dirty ? NESTED_D : 0);
-    u64 want = nested_with_attr(n->fmt, seen, attr);
+    unsigned attr = nested_attr(n->fmt, *value) | NESTED_A | (dirty ? NESTED_D : 0);
+    u64 want = nested_with_attr(n->fmt, *value, attr);
 
-    return __atomic_compare_exchange_n(entry, &seen, want, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_RELAXED);
+    if (!__atomic_compare_exchange_n(entry, value, want, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return false;
+    *value = want;
+    return true;
 }
 
 bool nested_perms_ok(const struct nested *n, unsigned perms)
@@ -194,6 +196,7 @@ enum err nested_split(struct nested *n, gpa_t gpa)
     } while (!__atomic_compare_exchange_n(entry, &value, hpa | n->fmt->table, false,
                                           __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
     near_set(n, gpa, level, table);
+    n->splits++;
     n->leaves[level]--;
     n->leaves[level - 1] += NESTED_ENTRIES;
     return OK;

@@ -105,6 +105,7 @@ struct nested {
     u8 max_leaf; /* largest level that may hold a leaf: 1, 2, 3 */
     bool exec_only;
     u64 tables;                      /* table pages now, the root included */
+    u64 splits;                      /* large leaves split so far */
     u64 leaves[NESTED_MAX_LEAF + 1]; /* leaves by level, [0] unused */
     u64 *near[NESTED_NEAR];          /* level-2 table of GiB i, or NULL */
 };
@@ -195,11 +196,11 @@ static inline u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *le
 }
 
 /*
- * Marks the leaf accessed, and dirty if asked, atomically; only adds rights in hardware.
- * `seen` is the entry's value as the caller loaded it. Returns whether it was done: false means
- * that the entry has changed meanwhile and is to be looked at again.
+ * Marks the leaf accessed, and dirty if asked, atomically; only adds rights in hardware. *value is
+ * the entry as the caller loaded it, and becomes what it is now. Returns whether it was done:
+ * false means that the entry has changed meanwhile and is to be looked up again.
  */
-bool nested_mark(const struct nested *n, u64 *entry, u64 seen, bool dirty);
+bool nested_mark(const struct nested *n, u64 *entry, u64 *value, bool dirty);
 
 /* Whether these permissions can be expressed on this processor. */
 bool nested_perms_ok(const struct nested *n, unsigned perms);

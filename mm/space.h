@@ -68,9 +68,9 @@ struct space_stats {
     u64 tables;                     /* nested table pages */
     u64 fills[NESTED_MAX_LEAF + 1]; /* leaves filled so far, by level */
     u64 faults;                     /* calls of space_fault */
-    u64 faults_accessed;            /* settled by marking accessed */
-    u64 faults_dirty;               /* settled by marking dirty */
-    u64 faults_spurious;            /* nothing was to be done (another CPU was faster) */
+    u64 faults_accessed;            /* of these, settled by marking accessed */
+    u64 faults_dirty;               /* settled by marking dirty, and accessed if it was not */
+    u64 faults_spurious;            /* nothing was to be done: another CPU was faster */
     u64 faults_mmio, faults_denied, faults_nomem;
     u64 splits;
     u64 generation;
@@ -100,6 +100,7 @@ struct space {
     void *kick_arg;
     u64 generation ALIGNED(64); /* of the tables; starts at 1 */
     struct spinlock lock ALIGNED(64);
+    u32 filling; /* fills between allocation and mapping; atomically */
     struct space_view *views[SPACE_MAX_VIEWS]; /* under lock */
     struct space_stats stats;                  /* counters; atomically, relaxed */
     u32 holds[SPACE_HOLD_SLOTS] ALIGNED(64);   /* open holds by page number; atomically */
@@ -141,14 +142,21 @@ u64 space_fini(struct space *s);
 enum space_result space_fault(struct space *s, gpa_t gpa, unsigned access);
 
 /*
- * Holds the page of gpa and returns a pointer to the byte at gpa; [gpa, gpa + len) must lie in one
- * 4 KiB page. The page is filled if need be and marked accessed, and dirty if write is said.
- * NULL, and nothing held, if the range crosses a page, if there is no memory or it may not be
- * read, or written, by the guest, or if the machine is out of memory: space_fault with the same
- * access tells which. Each success needs one space_release with any address in that page, on any
- * CPU.
+ * Holds the page of gpa for an access (a combination of SPACE_*) and returns a pointer to the byte
+ * at gpa; [gpa, gpa + len) must lie in one 4 KiB page. The page is filled if need be and marked
+ * accessed, and dirty for SPACE_WRITE. Each success needs one space_release with any address in
+ * that page, on any CPU. NULL, and nothing held, if the range crosses a page, if there is no
+ * memory or the guest may not access it so, or if the machine is out of memory: space_fault with
+ * the same access tells which. Pass-through memory cannot be held: NULL, though space_fault says
+ * SPACE_RESOLVED.
  */
-void *space_hold(struct space *s, gpa_t gpa, size_t len, bool write);
+void *space_hold_for(struct space *s, gpa_t gpa, size_t len, unsigned access);
+
+/* To read, or to read and write. */
+static inline void *space_hold(struct space *s, gpa_t gpa, size_t len, bool write)
+{
+    return space_hold_for(s, gpa, len, write ? SPACE_READ | SPACE_WRITE : SPACE_READ);
+}
 
 static inline void space_release(struct space *s, gpa_t gpa)
 {
@@ -162,7 +170,7 @@ static inline void space_release(struct space *s, gpa_t gpa)
  * crossed, memory written counts as dirty. OK; ERR_RANGE where there is no memory or it is not to
  * be accessed so; ERR_NOMEM when the machine is out of frames. On failure the bytes before the
  * offending page have been copied. space_load writes ROM too: for loaders, before the guest runs.
- * space_zero leaves pages that were never filled unfilled, for they read as zero.
+ * Pages that were never filled read as zero, and neither space_read nor space_zero fills them.
  */
 enum err space_read(struct space *s, gpa_t gpa, void *buf, size_t len);
 enum err space_write(struct space *s, gpa_t gpa, const void *buf, size_t len);

@@ -14,21 +14,20 @@
 
 /* One chip, as the guest can observe it. Bit n is input n. */
 struct pic_chip {
-    u8 irr; /* requests: latched edges, and levels of level inputs */
+    u8 irr; /* requests: latched edges, and levels of level inputs, while the pin stays up */
     u8 isr, imr;
-    u8 level;  /* pins as driven now */
+    u8 pins;   /* as driven now */
     u8 elcr;   /* 1: level-triggered */
     u8 lowest; /* input with the lowest priority: 7 unless rotated */
     u8 base;   /* ICW2: vector of input 0 */
     u8 icw1, icw3, icw4;
-    u8 init;    /* next ICW awaited: 2, 3, 4; 0 when ready */
-    bool ready; /* has been initialised once: before, it asks for nothing */
+    u8 init; /* ICW awaited: 2, 3, 4; 0 when ready */
     bool read_isr, special_mask, rotate_aeoi, poll;
 };
 
 struct pic_state {
     struct pic_chip chip[2]; /* 0 master, 1 slave */
-    bool intr;               /* output as last told */
+    bool intr;               /* INTR as last told */
 };
 
 struct pic {
@@ -36,6 +35,7 @@ struct pic {
     struct irq_out intr;
 };
 
+/* As a PC's firmware leaves it: vectors 0x08 and 0x70, everything masked. */
 void pic_init(struct pic *p, struct irq_out intr);
 /* Ports as above. Errors as bus_add(). */
 enum err pic_attach(struct pic *p, struct bus *ports);

@@ -23,29 +23,31 @@
 #define PIT_MIN_NS  20000
 
 struct pit_counter {
-    u64 start;  /* PIT tick at which the present count began to run */
-    u64 edge;   /* tick of the output edge that is next to be told (counter 0) */
-    u32 count;  /* 1..65536 loaded count, BCD already taken out */
-    u32 next;   /* count that a periodic mode takes at its next reload; 0 none */
-    u32 frozen; /* what the counting element holds while the gate is low or nothing runs */
+    u64 start;   /* PIT tick at which the present count was loaded (while running) */
+    u64 elapsed; /* ticks counted since then, while not running */
+    u32 count;   /* 1..65536 (BCD: 1..16665, from what digits were written) */
+    u32 next;    /* count that a periodic mode takes at tick `switch_at`; 0 none */
+    u64 switch_at;
     u16 latch;  /* count held by a latch command */
     u8 status;  /* status held by a read-back */
-    u8 control; /* control word: bits 5:0 as programmed */
-    u8 low;     /* low byte of a two-byte write */
+    u8 control; /* control word, bits 5:0 as programmed */
+    u8 low;     /* first byte of a two-byte write */
     u8 latched; /* bytes of `latch` still to be read: 0..2 */
     bool status_latched;
-    bool write_high; /* second byte of a two-byte write comes next */
+    bool write_high; /* second byte of a two-byte access comes next */
     bool read_high;
-    bool null_count; /* written and not yet loaded */
-    bool loaded;     /* a count has been written since the control word */
-    bool running;    /* counting since `start` */
+    bool loaded;  /* a count has been written since the control word; modes 1, 5: and triggered */
+    bool armed;   /* modes 1, 5: a count waits for the gate */
+    bool running; /* counts; else stands at `elapsed` */
     bool gate;
 };
 
 struct pit_state {
     struct pit_counter c[3];
     u8 port61;   /* bits 3:0 as written */
-    u32 arrears; /* edges of counter 0 owed */
+    bool line;   /* counter 0's interrupt line as last told */
+    u64 edge;    /* PIT tick of counter 0's next rising edge, or DEADLINE_NONE */
+    u32 arrears; /* edges owed */
     u64 lost;    /* edges dropped */
     u64 deadline_ns;
 };
@@ -56,8 +58,9 @@ struct pit {
     struct timer_out timer;
 };
 
-/* Counters undefined after power-up, here: mode 3, count 65536 not running; gates 0 and 1 high. */
-void pit_init(struct pit *p, struct irq_out irq, struct timer_out timer);
+/* As a PC's firmware leaves it at now_ns: counter 0 in mode 3 with 65536 (18.2 Hz), counter 1 in
+ * mode 2 with 18, counter 2 off. */
+void pit_init(struct pit *p, u64 now_ns, struct irq_out irq, struct timer_out timer);
 /* Ports 0x40-0x43 and 0x61. Errors as bus_add(). */
 enum err pit_attach(struct pit *p, struct bus *ports);
 

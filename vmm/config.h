@@ -91,10 +91,4 @@ void config_parse_own(struct config *c, const char *cmdline);
 void config_parse_modules(struct config *c, const char *const *text, unsigned count,
                           const struct config_limits *limits);
 
-/*
- * The number of bytes that text says, with K, M, G or T (powers of 1024, either case) or none
- * after decimal or 0x digits. False if it is anything else or does not fit 64 bits.
- */
-bool config_parse_size(const char *text, size_t len, u64 *bytes);
-
 #endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One load in progress: the request, the guest's memory with what is already taken of it, and the
+ * way to fail with a sentence. Shared by the loaders; not for use outside vmm/load.
+ */
+#ifndef VMM_LOAD_CTX_H
+#define VMM_LOAD_CTX_H
+
+#include "vmm/load/load.h"
+#include "vmm/platform.h"
+
+#define LOAD_MAX_RANGES 48
+
+/* [start, end) of guest-physical addresses. */
+struct load_range {
+    gpa_t start, end;
+};
+
+struct load_ctx {
+    const struct load_request *req;
+    const struct load_mem *mem;
+    struct load_state *state;
+    char *error; /* LOAD_ERROR_SIZE bytes */
+    struct load_range taken[LOAD_MAX_RANGES];
+    unsigned taken_count;
+};
+
+/* Starts a load: nothing but the firmware's own areas and the holes is taken. */
+void ctx_init(struct load_ctx *c, const struct load_request *req, const struct load_mem *mem,
+              struct load_state *state, char *error);
+
+/* Both write the sentence and return e. The second begins it with the image's name. */
+enum err ctx_fail(struct load_ctx *c, enum err e, const char *fmt, ...) PRINTF(3, 4);
+enum err ctx_fail_image(struct load_ctx *c, const struct load_image *img, enum err e,
+                        const char *fmt, ...) PRINTF(4, 5);
+
+/* Writes to guest memory. ERR_RANGE and a sentence where that is not RAM. len may be 0. */
+enum err ctx_write(struct load_ctx *c, gpa_t gpa, const void *buf, u64 len);
+enum err ctx_zero(struct load_ctx *c, gpa_t gpa, u64 len);
+
+/*
+ * Takes [gpa, gpa + len), which the image asks for by address. Fails with a sentence (what: "the
+ * segment at file offset 0x1000") where it is not free RAM. len 0 takes nothing.
+ */
+enum err ctx_claim(struct load_ctx *c, const struct load_image *img, gpa_t gpa, u64 len,
+                   const char *what);
+
+/*
+ * Finds and takes len free bytes in [lo, hi), aligned (a power of two), the lowest or the highest
+ * that there are. False if there are none.
+ */
+bool ctx_place_low(struct load_ctx *c, u64 len, u64 align, gpa_t lo, gpa_t hi, gpa_t *gpa);
+bool ctx_place_high(struct load_ctx *c, u64 len, u64 align, gpa_t lo, gpa_t hi, gpa_t *gpa);
+
+/* Whether [gpa, gpa + len) is free RAM. */
+bool ctx_is_free(const struct load_ctx *c, gpa_t gpa, u64 len);
+
+/* The image's command line, "" for none, and the whole length with its NUL. */
+const char *image_cmdline(const struct load_image *img);
+u64 image_cmdline_size(const struct load_image *img);
+
+/* Whether [off, off + len) lies inside the image. */
+static inline bool image_has(const struct load_image *img, u64 off, u64 len)
+{
+    return off <= img->size && len <= img->size - off;
+}
+
+/* Little-endian reads at an offset that the caller has checked. */
+static inline u16 get16(const u8 *p)
+{
+    return (u16)(p[0] | p[1] << 8);
+}
+
+static inline u32 get32(const u8 *p)
+{
+    return get16(p) | (u32)get16(p + 2) << 16;
+}
+
+static inline u64 get64(const u8 *p)
+{
+    return get32(p) | (u64)get32(p + 4) << 32;
+}
+
+static inline void put16(u8 *p, u16 v)
+{
+    p[0] = (u8)v;
+    p[1] = (u8)(v >> 8);
+}
+
+static inline void put32(u8 *p, u32 v)
+{
+    put16(p, (u16)v);
+    put16(p + 2, (u16)(v >> 16));
+}
+
+static inline void put64(u8 *p, u64 v)
+{
+    put32(p, (u32)v);
+    put32(p + 4, (u32)(v >> 32));
+}
+
+#endif

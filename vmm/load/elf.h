@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ELF32 and ELF64 executables for x86, read out of memory: header, program headers, sections,
+ * notes. System V ABI, "Object Files" and "Program Loading". Nothing in the file is trusted.
+ */
+#ifndef VMM_LOAD_ELF_H
+#define VMM_LOAD_ELF_H
+
+#include "vmm/load/ctx.h"
+
+#define PT_LOAD       1
+#define PT_DYNAMIC    2
+#define PT_INTERP     3
+#define PT_NOTE       4
+#define SHT_SYMTAB    2
+#define SHT_STRTAB    3
+#define SHT_RELA      4
+#define SHT_NOTE      7
+#define SHT_NOBITS    8
+#define SHT_REL       9
+#define SHF_ALLOC     2
+#define ET_REL        1
+#define ET_EXEC       2
+#define ET_DYN        3
+#define EM_386        3
+#define EM_X86_64     62
+#define OSABI_FREEBSD 9
+
+struct elf {
+    const struct load_image *img;
+    bool is64; /* class: ELF64 */
+    u8 osabi;
+    u16 type, machine;
+    u64 entry;
+    u64 phoff, shoff;
+    u16 phnum, phentsize, shnum, shentsize, shstrndx;
+};
+
+struct elf_segment {
+    u32 type;
+    u64 offset, vaddr, paddr, filesz, memsz, align;
+};
+
+struct elf_section {
+    u32 name, type, link, info;
+    u64 flags, addr, offset, size, align, entsize;
+};
+
+/* Where an image's loadable segments lie in guest memory. */
+struct elf_extent {
+    gpa_t low, high; /* [low, high) */
+};
+
+bool elf_probe(const struct load_image *img);
+
+/* Reads and checks the header; both tables are inside the file afterwards. */
+enum err elf_open(struct load_ctx *c, const struct load_image *img, struct elf *e);
+
+/* The i-th program or section header; i is below phnum, shnum. */
+void elf_segment(const struct elf *e, unsigned i, struct elf_segment *s);
+void elf_section(const struct elf *e, unsigned i, struct elf_section *s);
+
+/* Whether the section has bytes in the file, all of them inside it. */
+bool elf_section_in_file(const struct elf *e, const struct elf_section *s);
+
+/* The bounds of what elf_load would take, before any offset. Fails if there is nothing. */
+enum err elf_extent(struct load_ctx *c, const struct elf *e, struct elf_extent *x);
+
+/*
+ * Takes and fills the memory of all PT_LOAD segments, each at p_paddr + offset. claim false: the
+ * caller has taken the whole extent already (overlaps inside it are its business).
+ */
+enum err elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool claim);
+
+/*
+ * The physical address of an entry point: translated from p_vaddr to p_paddr where it lies in a
+ * segment's virtual range; as it is where it lies in a physical range alone. False: in neither.
+ */
+bool elf_entry(const struct elf *e, u64 entry, gpa_t *gpa);
+
+/* Finds a note by owner and type; its descriptor's place in the file. False if there is none. */
+bool elf_note(const struct elf *e, const char *owner, u32 type, u64 *offset, u32 *size);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a guest finds below 1 MiB as if a BIOS had left it there: the BIOS data area, ACPI tables,
+ * the MP table and SMBIOS, all describing the board of vmm/platform.h.
+ */
+#ifndef VMM_LOAD_FIRMWARE_H
+#define VMM_LOAD_FIRMWARE_H
+
+#include "vmm/load/ctx.h"
+
+/* Where the ACPI root pointer is, always. */
+static inline gpa_t firmware_rsdp(void)
+{
+    return PLAT_TABLES_BASE;
+}
+
+/* A copy of the root pointer's bytes (ACPI 6.4, 5.2.5), for protocols that pass it by value. */
+#define ACPI_RSDP_SIZE 36
+void acpi_make_rsdp(u8 rsdp[ACPI_RSDP_SIZE]);
+
+/* Write all of it for c->req. Fail only as ctx_write does. */
+enum err firmware_write(struct load_ctx *c);
+
+/* Its parts. */
+enum err acpi_write(struct load_ctx *c);
+enum err mptable_write(struct load_ctx *c);
+enum err smbios_write(struct load_ctx *c);
+
+/* The byte that makes the n bytes at p sum up to 0 when it replaces a 0 among them. */
+u8 firmware_checksum(const u8 *p, u64 n);
+
+/* The DSDT, compiled from dsdt.asl; never changed. */
+extern const u8 acpi_dsdt[];
+extern const u32 acpi_dsdt_size;
+
+#endif

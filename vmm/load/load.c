@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which loader a kernel gets, and what is the same for all of them. */
+#include "vmm/load/load.h"
+
+#include "lib/string.h"
+#include "vmm/load/firmware.h"
+#include "vmm/load/kinds.h"
+
+/* By enum load_kind; auto has none. */
+static const struct load_kind_ops *const kinds[LOAD_KIND_COUNT] = {
+    [LOAD_LINUX] = &load_linux,
+    [LOAD_MULTIBOOT] = &load_multiboot,
+};
+
+/* The order in which auto asks: what is least likely to be mistaken for another comes first. */
+static const u8 auto_order[] = {LOAD_LINUX, LOAD_MULTIBOOT};
+
+const char *load_kind_name(enum load_kind kind)
+{
+    if (kind == LOAD_AUTO)
+        return "auto";
+    return kind < LOAD_KIND_COUNT && kinds[kind] ? kinds[kind]->name : "?";
+}
+
+static enum err check_request(struct load_ctx *c, const struct load_request *req)
+{
+    if (!req->kernel.size)
+        return ctx_fail_image(c, &req->kernel, ERR_INVAL, "the file is empty");
+    if (req->mem_size < PLAT_MEM_MIN || req->mem_size > PLAT_MEM_MAX ||
+        !IS_ALIGNED(req->mem_size, PAGE_SIZE))
+        return ctx_fail(c, ERR_RANGE, "a guest cannot have 0x%llx bytes of memory",
+                        (unsigned long long)req->mem_size);
+    if (!req->vcpus || req->vcpus > PLAT_MAX_VCPUS)
+        return ctx_fail(c, ERR_RANGE, "a guest cannot have %u processors: 1 to %d", req->vcpus,
+                        PLAT_MAX_VCPUS);
+    if (req->kernel.size > req->mem_size)
+        return ctx_fail_image(c, &req->kernel, ERR_RANGE,
+                              "it has %lluK, more than the guest's memory of %lluK",
+                              (unsigned long long)(req->kernel.size + 1023) >> 10,
+                              (unsigned long long)req->mem_size >> 10);
+    return OK;
+}
+
+/* What some files are that are no kernel, for a better sentence. */
+static const char *describe(const struct load_image *k)
+{
+    static const struct {
+        u8 len;
+        char magic[6];
+        const char *what;
+    } known[] = {
+        {2, "\x1f\x8b", "a gzip file: unpack it first"},
+        {6,
+         "\xfd"
+         "7zXZ",
+         "an xz file: unpack it first"},
+        {4, "\x28\xb5\x2f\xfd", "a zstd file: unpack it first"},
+        {6, "070701", "a cpio archive, an initrd perhaps: say 'initrd'"},
+        {2, "MZ", "a PE (EFI) program and no Linux bzImage"},
+        {4, "\177ELF", "ELF, but says by no header how to start it: say 'type=elf'"},
+        {2, "#!", "a script"},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
+        if (image_has(k, 0, known[i].len) && !memcmp(k->data, known[i].magic, known[i].len))
+            return known[i].what;
+    return NULL;
+}
+
+static enum err choose(struct load_ctx *c, enum load_kind *kind)
+{
+    const struct load_image *k = &c->req->kernel;
+    const char *what = describe(k);
+
+    *kind = c->req->kind;
+    if (*kind >= LOAD_KIND_COUNT || (*kind != LOAD_AUTO && !kinds[*kind]))
+        return ctx_fail(c, ERR_NOSUP, "no loader of kind %d", (int)*kind);
+    if (*kind != LOAD_AUTO) {
+        if (kinds[*kind]->probe(k))
+            return OK;
+        return ctx_fail_image(c, k, ERR_INVAL, "type=%s, but it has no %s%s%s", kinds[*kind]->name,
+                              kinds[*kind]->sign, what ? "; it is " : "", what ? what : "");
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(auto_order); i++)
+        if (kinds[auto_order[i]]->probe(k)) {
+            *kind = auto_order[i];
+            return OK;
+        }
+    if (what)
+        return ctx_fail_image(c, k, ERR_INVAL, "it is no kernel: it is %s", what);
+    return ctx_fail_image(c, k, ERR_INVAL,
+                          "it is no kernel: neither Linux ('HdrS' at file offset 0x202), nor a "
+                          "Multiboot header, nor ELF");
+}
+
+enum err load_guest(const struct load_request *req, const struct load_mem *mem,
+                    struct load_state *state, char error_text[LOAD_ERROR_SIZE])
+{
+    struct load_ctx c;
+    enum load_kind kind;
+    enum err e;
+
+    error_text[0] = 0;
+    ctx_init(&c, req, mem, state, error_text);
+    e = check_request(&c, req);
+    if (!e)
+        e = choose(&c, &kind);
+    if (!e)
+        e = kinds[kind]->load(&c);
+    if (!e)
+        e = firmware_write(&c);
+    if (!e)
+        state->kind = kind;
+    return e;
+}

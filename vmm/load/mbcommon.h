@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What Multiboot 1 and 2 have in common: where modules go, the image by its header's addresses
+ * (the "a.out kludge") or by ELF segments, and the ELF sections passed on to the kernel.
+ */
+#ifndef VMM_LOAD_MBCOMMON_H
+#define VMM_LOAD_MBCOMMON_H
+
+#include "vmm/load/elf.h"
+
+#define MB_MAX_MODULES 16
+
+/* Load addresses that the header itself gives. */
+struct mb_addresses {
+    u32 header_addr, load_addr, load_end_addr, bss_end_addr;
+};
+
+/* A kernel that has been put into memory. */
+struct mb_kernel {
+    bool is_elf;
+    struct elf elf;
+    gpa_t low, high; /* [low, high) in guest memory, offset applied */
+    u64 offset;      /* from link to load address; 0 unless relocated */
+    gpa_t entry;
+    gpa_t sections; /* where the sections without an address were put; 0: none passed */
+    u64 sections_len;
+};
+
+struct mb_module {
+    gpa_t start, end;
+};
+
+/* A place in guest memory that is filled from front to back. */
+struct mb_cursor {
+    gpa_t next, end;
+};
+
+/* Takes and fills the memory of an image placed by addresses; header_off is the header's. */
+enum err mb_load_addresses(struct load_ctx *c, struct mb_kernel *k, const struct mb_addresses *a,
+                           u64 header_off);
+
+/* Takes and fills the memory of an ELF image and finds its entry. k->offset is 0 or k->low - link
+ */
+enum err mb_load_elf(struct load_ctx *c, struct mb_kernel *k);
+
+/* Puts the modules page-aligned behind the kernel. Count is c->req->module_count. */
+enum err mb_load_modules(struct load_ctx *c, const struct mb_kernel *k,
+                         struct mb_module m[MB_MAX_MODULES]);
+
+/* Puts the sections that have no address (symbols, strings) into memory. k->is_elf. */
+enum err mb_load_sections(struct load_ctx *c, struct mb_kernel *k);
+
+/* Appends the section header table, with addresses of what mb_load_sections placed. */
+enum err mb_put_section_headers(struct load_ctx *c, const struct mb_kernel *k,
+                                struct mb_cursor *at);
+
+/* Takes len bytes for the boot information, 8-aligned, below 640 KiB if they fit. */
+enum err mb_place_info(struct load_ctx *c, u64 len, struct mb_cursor *at);
+
+/* Appends bytes; the room is the caller's reckoning, and overrunning it is ERR_RANGE. */
+enum err mb_put(struct load_ctx *c, struct mb_cursor *at, const void *buf, u64 len);
+
+#define MB_LOADER_NAME "skep"
+
+#endif

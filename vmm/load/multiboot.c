@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Multiboot 1: Multiboot Specification 0.6.96, sections 3.1 (image format), 3.2 (machine state),
+ * 3.3 (boot information). ELF32, ELF64 (entered in 32-bit mode all the same) and images placed by
+ * their header's addresses.
+ */
+#include "vmm/load/kinds.h"
+
+#include "lib/print.h"
+#include "lib/string.h"
+#include "vmm/load/mbcommon.h"
+#include "vmm/load/memmap.h"
+#include "vmm/load/regs.h"
+
+#define HEADER_MAGIC 0x1badb002
+#define BOOT_MAGIC   0x2badb002
+#define SEARCH_END   8192
+#define HEADER_SIZE  12
+#define HEADER_FULL  32 /* with the address fields */
+
+/* Header flags. Bits 0-15 must be understood; bits 0-2 are, and video modes there are none. */
+#define HF_KNOWN     0x7u
+#define HF_MUST      0xffffu
+#define HF_ADDRESSES BIT(16)
+
+/* Boot information: offsets and flags. */
+#define MBI_SIZE          116
+#define MBI_FLAGS         0
+#define MBI_MEM_LOWER     4
+#define MBI_MEM_UPPER     8
+#define MBI_CMDLINE       16
+#define MBI_MODS_COUNT    20
+#define MBI_MODS_ADDR     24
+#define MBI_ELF_NUM       28
+#define MBI_ELF_SIZE      32
+#define MBI_ELF_ADDR      36
+#define MBI_ELF_SHNDX     40
+#define MBI_MMAP_LENGTH   44
+#define MBI_MMAP_ADDR     48
+#define MBI_LOADER_NAME   64
+#define IF_MEMORY         BIT(0)
+#define IF_CMDLINE        BIT(2)
+#define IF_MODULES        BIT(3)
+#define IF_ELF            BIT(5)
+#define IF_MMAP           BIT(6)
+#define IF_LOADER_NAME    BIT(9)
+#define MODULE_ENTRY_SIZE 16
+#define MMAP_ENTRY_SIZE   24
+
+/* The header's place in the file: 4-aligned, whole and with a good sum. False: there is none. */
+static bool find_header(const struct load_image *k, u64 *at)
+{
+    for (u64 off = 0; off + HEADER_SIZE <= MIN(k->size, SEARCH_END); off += 4) {
+        const u8 *h = k->data + off;
+
+        if (get32(h) == HEADER_MAGIC && get32(h) + get32(h + 4) + get32(h + 8) == 0) {
+            *at = off;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool multiboot_probe(const struct load_image *k)
+{
+    u64 at;
+
+    return find_header(k, &at);
+}
+
+static enum err load_by_addresses(struct load_ctx *c, u64 header, struct mb_kernel *k)
+{
+    const struct load_image *img = &c->req->kernel;
+    struct mb_addresses a;
+    const u8 *h = img->data + header;
+
+    if (!image_has(img, header, HEADER_FULL))
+        return ctx_fail_image(c, img, ERR_INVAL,
+                              "it is truncated: its Multiboot header at file offset 0x%llx has no "
+                              "address fields",
+                              (unsigned long long)header);
+    a = (struct mb_addresses){get32(h + 12), get32(h + 16), get32(h + 20), get32(h + 24)};
+    k->entry = get32(h + 28);
+    return mb_load_addresses(c, k, &a, header);
+}
+
+static enum err load_kernel(struct load_ctx *c, struct mb_kernel *k)
+{
+    const struct load_image *img = &c->req->kernel;
+    u64 header;
+    u32 flags;
+    enum err e;
+
+    if (!find_header(img, &header))
+        return ctx_fail_image(c, img, ERR_INVAL,
+                              "it is not a Multiboot kernel: no header (0x1badb002, flags, "
+                              "checksum) in its first 8 KiB");
+    flags = get32(img->data + header + 4);
+    if (flags & HF_MUST & ~HF_KNOWN)
+        return ctx_fail_image(c, img, ERR_NOSUP,
+                              "its Multiboot header at file offset 0x%llx requires flags 0x%x; "
+                              "only bits 0, 1, 2 and 16 are known",
+                              (unsigned long long)header, flags);
+    if (flags & HF_ADDRESSES)
+        return load_by_addresses(c, header, k);
+    if (!elf_probe(img))
+        return ctx_fail_image(c, img, ERR_INVAL,
+                              "it is neither ELF nor has its Multiboot header (file offset 0x%llx) "
+                              "address fields: flag bit 16 is clear",
+                              (unsigned long long)header);
+    e = elf_open(c, img, &k->elf);
+    if (!e)
+        e = mb_load_elf(c, k);
+    return e ? e : mb_load_sections(c, k);
+}
+
+/* Everything behind the fixed part, so that it can be placed in one piece. */
+static u64 info_size(struct load_ctx *c, const struct mb_kernel *k)
+{
+    u64 n = ALIGN_UP(MBI_SIZE, 8) + MEMMAP_MAX * MMAP_ENTRY_SIZE +
+            (u64)c->req->module_count * MODULE_ENTRY_SIZE + sizeof(MB_LOADER_NAME);
+
+    if (k->sections)
+        n += (u64)k->elf.shnum * 64;
+    n += image_cmdline_size(&c->req->kernel);
+    for (unsigned i = 0; i < c->req->module_count; i++)
+        n += image_cmdline_size(&c->req->modules[i].image);
+    return n;
+}
+
+static enum err put_memory(struct load_ctx *c, u8 *mbi, struct mb_cursor *at)
+{
+    struct memmap_entry map[MEMMAP_MAX];
+    unsigned n = memmap_make(c->req->mem_size, map);
+    u8 raw[MMAP_ENTRY_SIZE];
+    enum err e = OK;
+
+    put32(mbi + MBI_MEM_LOWER, memmap_lower_kib());
+    put32(mbi + MBI_MEM_UPPER, memmap_upper_kib(c->req->mem_size));
+    put32(mbi + MBI_MMAP_ADDR, (u32)at->next);
+    put32(mbi + MBI_MMAP_LENGTH, n * MMAP_ENTRY_SIZE);
+    for (unsigned i = 0; i < n && !e; i++) {
+        put32(raw, MMAP_ENTRY_SIZE - 4);
+        put64(raw + 4, map[i].gpa);
+        put64(raw + 12, map[i].len);
+        put32(raw + 20, map[i].type);
+        e = mb_put(c, at, raw, sizeof(raw));
+    }
+    return e;
+}
+
+static enum err put_text(struct load_ctx *c, struct mb_cursor *at, const char *text, u8 *field)
+{
+    put32(field, (u32)at->next);
+    return mb_put(c, at, text, strlen(text) + 1);
+}
+
+/* The module list, then the strings it points to: the strings' places are known beforehand. */
+static enum err put_modules(struct load_ctx *c, u8 *mbi, const struct mb_module *m,
+                            struct mb_cursor *at)
+{
+    unsigned n = c->req->module_count;
+    gpa_t text = at->next + (u64)n * MODULE_ENTRY_SIZE;
+    u8 raw[MODULE_ENTRY_SIZE] = {0};
+    enum err e = OK;
+
+    put32(mbi + MBI_MODS_COUNT, n);
+    put32(mbi + MBI_MODS_ADDR, n ? (u32)at->next : 0);
+    for (unsigned i = 0; i < n && !e; i++) {
+        put32(raw, (u32)m[i].start);
+        put32(raw + 4, (u32)m[i].end);
+        put32(raw + 8, (u32)text);
+        text += image_cmdline_size(&c->req->modules[i].image);
+        e = mb_put(c, at, raw, sizeof(raw));
+    }
+    for (unsigned i = 0; i < n && !e; i++) {
+        const struct load_image *img = &c->req->modules[i].image;
+
+        e = mb_put(c, at, image_cmdline(img), image_cmdline_size(img));
+    }
+    return e;
+}
+
+static enum err put_sections(struct load_ctx *c, u8 *mbi, const struct mb_kernel *k,
+                             struct mb_cursor *at)
+{
+    put32(mbi + MBI_ELF_NUM, k->elf.shnum);
+    put32(mbi + MBI_ELF_SIZE, k->elf.is64 ? 64 : 40);
+    put32(mbi + MBI_ELF_ADDR, (u32)at->next);
+    put32(mbi + MBI_ELF_SHNDX, k->elf.shstrndx);
+    return mb_put_section_headers(c, k, at);
+}
+
+static enum err write_info(struct load_ctx *c, const struct mb_kernel *k, const struct mb_module *m,
+                           gpa_t *info)
+{
+    u8 mbi[ALIGN_UP(MBI_SIZE, 8)] = {0};
+    u32 flags = IF_MEMORY | IF_CMDLINE | IF_MODULES | IF_MMAP | IF_LOADER_NAME;
+    struct mb_cursor at;
+    enum err e = mb_place_info(c, info_size(c, k), &at);
+
+    if (e)
+        return e;
+    *info = at.next;
+    at.next += sizeof(mbi);
+    e = put_memory(c, mbi, &at);
+    if (!e && k->sections) {
+        flags |= IF_ELF;
+        e = put_sections(c, mbi, k, &at);
+    }
+    if (!e)
+        e = put_modules(c, mbi, m, &at);
+    if (!e)
+        e = put_text(c, &at, image_cmdline(&c->req->kernel), mbi + MBI_CMDLINE);
+    if (!e)
+        e = put_text(c, &at, MB_LOADER_NAME, mbi + MBI_LOADER_NAME);
+    put32(mbi + MBI_FLAGS, flags);
+    return e ? e : ctx_write(c, *info, mbi, sizeof(mbi));
+}
+
+static enum err multiboot_load(struct load_ctx *c)
+{
+    struct mb_kernel k = {0};
+    struct mb_module m[MB_MAX_MODULES];
+    gpa_t info = 0;
+    enum err e = load_kernel(c, &k);
+
+    if (!e)
+        e = mb_load_modules(c, &k, m);
+    if (!e)
+        e = write_info(c, &k, m, &info);
+    if (!e)
+        e = regs_prot32(c);
+    if (e)
+        return e;
+    c->state->rip = k.entry;
+    c->state->gpr[RAX] = BOOT_MAGIC;
+    c->state->gpr[RBX] = info;
+    fmt_print(c->state->what, sizeof(c->state->what), "Multiboot kernel, %s",
+              !k.is_elf    ? "placed by its header"
+              : k.elf.is64 ? "ELF64"
+                           : "ELF32");
+    return OK;
+}
+
+const struct load_kind_ops load_multiboot = {
+    .name = "multiboot",
+    .probe = multiboot_probe,
+    .load = multiboot_load,
+    .sign = "Multiboot header",
+};

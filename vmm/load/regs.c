@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Start states: flat 32-bit and identity-mapped 64-bit. SDM 3, 3.4.5 (descriptors), 4.5, 7.2. */
+#include "vmm/load/regs.h"
+
+#include "lib/string.h"
+
+/* In the reserved area [PLAT_SHADOW_BASE, PLAT_TABLES_BASE). */
+#define GDT_GPA    0xd0000
+#define TSS_GPA    0xd0040
+#define TABLES_GPA 0xd1000
+#define TSS_LIMIT  0x67
+
+#define ATTR_CODE32 (0xb | SEG_S | SEG_P | SEG_DB | SEG_G)
+#define ATTR_CODE64 (0xb | SEG_S | SEG_P | SEG_L | SEG_G)
+#define ATTR_DATA   (0x3 | SEG_S | SEG_P | SEG_DB | SEG_G)
+#define ATTR_TSS    (0xb | SEG_P) /* busy; 32-bit and 64-bit alike */
+
+#define PTE_P  BIT(0)
+#define PTE_W  BIT(1)
+#define PTE_PS BIT(7)
+
+static void put_descriptor(u8 *p, const struct x86_seg *s)
+{
+    u32 limit = s->attr & SEG_G ? s->limit >> 12 : s->limit;
+
+    put16(p, (u16)limit);
+    put16(p + 2, (u16)s->base);
+    p[4] = (u8)(s->base >> 16);
+    p[5] = (u8)s->attr;
+    p[6] = (u8)((s->attr >> 8 & 0xf0) | (limit >> 16 & 0xf));
+    p[7] = (u8)(s->base >> 24);
+}
+
+/* Segment registers, GDT and TSS, which differ between the two modes in the code segment alone. */
+static enum err set_segments(struct load_ctx *c, u32 code_attr)
+{
+    static const u8 data_segs[] = {SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS};
+    struct load_state *s = c->state;
+    u8 gdt[6 * 8] = {0}, tss[TSS_LIMIT + 1] = {0};
+    enum err e;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(data_segs); i++)
+        s->seg[data_segs[i]] = (struct x86_seg){REGS_DS, ATTR_DATA, 0xffffffff, 0};
+    s->seg[SEG_CS] = (struct x86_seg){REGS_CS, code_attr, 0xffffffff, 0};
+    s->seg[SEG_LDTR] = (struct x86_seg){0, SEG_UNUSABLE, 0, 0};
+    s->seg[SEG_TR] = (struct x86_seg){REGS_TR, ATTR_TSS, TSS_LIMIT, TSS_GPA};
+    s->gdt = (struct x86_table){GDT_GPA, sizeof(gdt) - 1};
+    s->idt = (struct x86_table){0, 0};
+
+    put_descriptor(gdt + REGS_CS, &s->seg[SEG_CS]);
+    put_descriptor(gdt + REGS_DS, &s->seg[SEG_DS]);
+    put_descriptor(gdt + REGS_TR, &s->seg[SEG_TR]); /* its upper half, in 64-bit mode, is 0 */
+    put16(tss + 0x66, TSS_LIMIT + 1);               /* no I/O permission map */
+    e = ctx_write(c, GDT_GPA, gdt, sizeof(gdt));
+    return e ? e : ctx_write(c, TSS_GPA, tss, sizeof(tss));
+}
+
+static void clear(struct load_ctx *c, enum load_mode mode)
+{
+    memset(c->state, 0, sizeof(*c->state));
+    c->state->mode = mode;
+    c->state->rflags = FLAG_FIXED;
+}
+
+enum err regs_prot32(struct load_ctx *c)
+{
+    clear(c, LOAD_PROT32);
+    c->state->cr0 = CR0_PE | CR0_ET;
+    return set_segments(c, ATTR_CODE32);
+}
+
+/* PML4, PDPT, then four page directories of 512 2-MiB pages each. */
+static enum err write_tables(struct load_ctx *c)
+{
+    u64 page[64];
+    u64 entry = TABLES_GPA + PAGE_SIZE + (PTE_P | PTE_W);
+    enum err e = ctx_zero(c, TABLES_GPA, 2 * PAGE_SIZE);
+
+    if (!e)
+        e = ctx_write(c, TABLES_GPA, &entry, sizeof(entry));
+    for (unsigned i = 0; i < 4 && !e; i++) {
+        entry = TABLES_GPA + (2 + i) * PAGE_SIZE + (PTE_P | PTE_W);
+        e = ctx_write(c, TABLES_GPA + PAGE_SIZE + i * 8, &entry, sizeof(entry));
+    }
+    for (u64 first = 0; first < 2048 && !e; first += ARRAY_SIZE(page)) {
+        for (u64 i = 0; i < ARRAY_SIZE(page); i++)
+            page[i] = (first + i) << 21 | PTE_P | PTE_W | PTE_PS;
+        e = ctx_write(c, TABLES_GPA + 2 * PAGE_SIZE + first * 8, page, sizeof(page));
+    }
+    return e;
+}
+
+enum err regs_long64(struct load_ctx *c)
+{
+    enum err e;
+
+    clear(c, LOAD_LONG64);
+    c->state->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+    c->state->cr3 = TABLES_GPA;
+    c->state->cr4 = CR4_PAE;
+    c->state->efer = EFER_LME | EFER_LMA;
+    e = set_segments(c, ATTR_CODE64);
+    return e ? e : write_tables(c);
+}

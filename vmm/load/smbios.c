@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * SMBIOS 2.8: who made this machine. System Management BIOS Reference Specification 5.2.1 (entry
+ * point), 7.1 (BIOS), 7.2 (system), 7.45 (end of table).
+ */
+#include "vmm/load/firmware.h"
+
+#include "lib/string.h"
+
+#define ENTRY_GPA  (PLAT_MP_BASE + 0x1000)
+#define TABLE_GPA  (ENTRY_GPA + 0x20)
+#define ENTRY_SIZE 31
+
+/* Type 0: vendor, version, no ROM segment, 64 KiB, release date; then its strings. */
+static const char bios[] =
+    "\x00\x18\x00\x00\x01\x02\x00\x00\x03\x00\x08\x00\x00\x00\x00\x00\x00\x00\x01\x10\x01\x00\xff"
+    "\xff"
+    "skep\0"
+    "1.0\0"
+    "01/01/2024\0";
+/* Type 1: manufacturer, product, version; a UUID of zeroes (not present), wake-up by the switch. */
+static const char machine[] =
+    "\x01\x1b\x01\x00\x01\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+    "\x00\x06\x00\x00"
+    "skep\0"
+    "skep virtual machine\0";
+static const char end[] = "\x7f\x04\x02\x00\0";
+
+/* sizeof counts the literal's own NUL: with it each string list ends in two. */
+#define TABLE_SIZE    (sizeof(bios) + sizeof(machine) + sizeof(end))
+#define LARGEST       sizeof(machine)
+#define STRUCTURE_NUM 3
+
+enum err smbios_write(struct load_ctx *c)
+{
+    u8 p[ENTRY_SIZE] = {0};
+    enum err e;
+
+    memcpy(p, "_SM_", 4);
+    p[5] = ENTRY_SIZE;
+    p[6] = 2;
+    p[7] = 8;
+    put16(p + 8, LARGEST);
+    memcpy(p + 16, "_DMI_", 5);
+    put16(p + 22, TABLE_SIZE);
+    put32(p + 24, TABLE_GPA);
+    put16(p + 28, STRUCTURE_NUM);
+    p[30] = 0x28;
+    p[21] = firmware_checksum(p + 16, 15);
+    p[4] = firmware_checksum(p, sizeof(p));
+    e = ctx_write(c, ENTRY_GPA, p, sizeof(p));
+    if (!e)
+        e = ctx_write(c, TABLE_GPA, bios, sizeof(bios));
+    if (!e)
+        e = ctx_write(c, TABLE_GPA + sizeof(bios), machine, sizeof(machine));
+    return e ? e : ctx_write(c, TABLE_GPA + sizeof(bios) + sizeof(machine), end, sizeof(end));
+}

@@ -34,15 +34,16 @@ enum config_idle { CONFIG_IDLE_MONITOR, CONFIG_IDLE_POWEROFF, CONFIG_IDLE_REBOOT
 struct config_module {
     u16 index;                   /* into the modules given to config_parse */
     bool initrd;                 /* else a module */
-    char name[CONFIG_NAME_SIZE]; /* for messages: the file name if the text has it, else "" */
+    char name[CONFIG_NAME_SIZE]; /* for messages: the file's if the text has it, or "module 2" */
     const char *cmdline; /* what stood after "--"; "" if nothing did. Points into the given text */
 };
 
 struct config_vm {
     char name[CONFIG_NAME_SIZE];
-    char error[CONFIG_ERROR_SIZE]; /* not empty: this VM does not run, and this is why */
-    int kernel;                    /* index of its kernel's module; valid if error is empty */
-    const char *cmdline;           /* the guest's own, byte for byte. Points into the given text */
+    char error[CONFIG_ERROR_SIZE];      /* not empty: this VM does not run, and this is why */
+    int kernel;                         /* index of its kernel's module; valid if error is empty */
+    char kernel_name[CONFIG_NAME_SIZE]; /* for messages: the file's, or "kernel" */
+    const char *cmdline; /* the guest's own, byte for byte. Points into the given text */
     struct config_module modules[CONFIG_VM_MODULES]; /* in the order given */
     unsigned module_count;
     u64 mem;        /* bytes, a multiple of 4 KiB */

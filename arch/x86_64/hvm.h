@@ -18,6 +18,14 @@
 #include "lib/x86.h"
 #include "mm/nested.h"
 
+/*
+ * Where caps.unrestricted is false, unpaged protected-mode code runs through a page directory at
+ * this guest-physical address, which the VM provides: one 4 KiB page of 1024 entries, each a 4 MiB
+ * page (present, writable, user, PS, accessed, dirty) that maps itself. Such guests are not to be
+ * told of the page. Real-mode code gives FAILED_ENTRY there.
+ */
+#define HVM_IDENTITY_PD 0xfeffc000ull
+
 /* What this processor offers. Filled by probe(); constant afterwards. */
 struct hvm_caps {
     enum nested_format_id format; /* entry format of nested tables */
@@ -123,7 +131,7 @@ struct hvm_exit {
             u8 vector;
             bool has_error;
             u32 error;
-            u64 address;     /* #PF: the linear address */
+            u64 address;     /* #PF: the linear address; #DB: bits that DR6 is to gain */
         } exception;
         struct {
             u16 sel;

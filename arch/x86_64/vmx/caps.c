@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the processor offers of VMX, which controls follow from it, and turning it on. SDM 3,
+ * 23.6 to 23.8 and appendix A. All controls are computed here, once, as (wanted OR must) AND may.
+ */
+#include "arch/x86_64/vmx/vmx.h"
+#include "arch/x86_64/cpu.h"
+#include "lib/log.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "mm/kmap.h"
+#include "mm/kmem.h"
+
+struct vmx_platform vmx;
+
+enum word { PIN, PROC, PROC2, EXIT, ENTRY, WORDS };
+
+/* How much skep wants a control: NEED and LATER or not at all; LATER is switched on at times. */
+enum want { NEED, LATER, WANT };
+
+/* `cost`: for wanted ones, what it means that it is not there; NULL where nothing is lost. */
+static const struct control {
+    u8 word, want;
+    u32 bit;
+    const char *name, *cost;
+} controls[] = {
+    {PIN, NEED, PIN_INTR_EXIT, "external-interrupt exiting", NULL},
+    {PIN, NEED, PIN_NMI_EXIT, "NMI exiting", NULL},
+    {PIN, NEED, PIN_VIRTUAL_NMI, "virtual NMIs", NULL},
+    {PROC, LATER, PROC_INTR_WINDOW, "interrupt-window exiting", NULL},
+    {PROC, LATER, PROC_NMI_WINDOW, "NMI-window exiting", NULL},
+    {PROC, LATER, PROC_CR3_LOAD, "CR3-load exiting", NULL},
+    {PROC, LATER, PROC_CR3_STORE, "CR3-store exiting", NULL},
+    {PROC, NEED, PROC_TSC_OFFSET, "TSC offsetting", NULL},
+    {PROC, NEED, PROC_HLT, "HLT exiting", NULL},
+    {PROC, NEED, PROC_MWAIT, "MWAIT exiting", NULL},
+    {PROC, NEED, PROC_MONITOR, "MONITOR exiting", NULL},
+    {PROC, NEED, PROC_RDPMC, "RDPMC exiting", NULL},
+    {PROC, NEED, PROC_CR8_LOAD, "CR8-load exiting", NULL},
+    {PROC, NEED, PROC_CR8_STORE, "CR8-store exiting", NULL},
+    {PROC, NEED, PROC_IO, "I/O exiting", NULL},
+    {PROC, NEED, PROC_MSR_BITMAP, "MSR bitmaps", NULL},
+    {PROC, NEED, PROC_SECONDARY, "secondary controls (and with them EPT)", NULL},
+    {PROC2, NEED, PROC2_EPT, "EPT (nested paging)", NULL},
+    {PROC2, WANT, PROC2_VPID, "VPID", "every entry and exit flushes the TLB"},
+    {PROC2, WANT, PROC2_UNRESTRICTED, "unrestricted guest",
+     "guests cannot run real-mode code, and unpaged code costs more"},
+    {PROC2, WANT, PROC2_PLE, "PAUSE-loop exiting", NULL},
+    {PROC2, WANT, PROC2_WBINVD, "WBINVD exiting", "a guest's WBINVD empties the machine's caches"},
+    {PROC2, WANT, PROC2_RDTSCP, "RDTSCP", NULL},
+    {PROC2, WANT, PROC2_INVPCID, "INVPCID", NULL},
+    {PROC2, WANT, PROC2_XSAVES, "XSAVES", NULL},
+    {PROC2, WANT, PROC2_ENCLS, "ENCLS exiting", NULL},
+    {EXIT, NEED, EXIT_SAVE_DEBUG, "saving of debug controls", NULL},
+    {EXIT, NEED, EXIT_HOST_64, "64-bit host", NULL},
+    {EXIT, NEED, EXIT_SAVE_PAT, "saving of PAT", NULL},
+    {EXIT, NEED, EXIT_LOAD_PAT, "loading of PAT at exits", NULL},
+    {EXIT, NEED, EXIT_SAVE_EFER, "saving of EFER", NULL},
+    {EXIT, NEED, EXIT_LOAD_EFER, "loading of EFER at exits", NULL},
+    {ENTRY, NEED, ENTRY_LOAD_DEBUG, "loading of debug controls", NULL},
+    {ENTRY, LATER, ENTRY_IA32E, "IA-32e mode guests", NULL},
+    {ENTRY, NEED, ENTRY_LOAD_PAT, "loading of PAT at entries", NULL},
+    {ENTRY, NEED, ENTRY_LOAD_EFER, "loading of EFER at entries", NULL},
+};
+
+static const struct {
+    u32 msr, true_msr; /* true_msr: where the default-one controls may be cleared as well */
+    u32 *value;
+} words[WORDS] = {
+    [PIN] = {MSR_VMX_PIN, MSR_VMX_TRUE_PIN, &vmx.pin},
+    [PROC] = {MSR_VMX_PROC, MSR_VMX_TRUE_PROC, &vmx.proc},
+    [PROC2] = {MSR_VMX_PROC2, MSR_VMX_PROC2, &vmx.proc2},
+    [EXIT] = {MSR_VMX_EXIT, MSR_VMX_TRUE_EXIT, &vmx.exit},
+    [ENTRY] = {MSR_VMX_ENTRY, MSR_VMX_TRUE_ENTRY, &vmx.entry},
+};
+
+/* May and must of one word. The secondary word exists only where the primary one says so. */
+static u64 word_caps(enum word w, bool true_controls)
+{
+    if (w == PROC2 && !(cpu_rdmsr(MSR_VMX_PROC) >> 32 & PROC_SECONDARY))
+        return 0;
+    return cpu_rdmsr(true_controls ? words[w].true_msr : words[w].msr);
+}
+
+static enum err choose_controls(bool true_controls, char *why, size_t size)
+{
+    u64 caps[WORDS];
+
+    for (unsigned w = 0; w < WORDS; w++) {
+        caps[w] = word_caps(w, true_controls);
+        *words[w].value = (u32)caps[w];
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(controls); i++) {
+        const struct control *c = &controls[i];
+        bool may = caps[c->word] >> 32 & c->bit;
+
+        if (may && c->want != LATER)
+            *words[c->word].value |= c->bit;
+        if (!may && c->want != WANT) {
+            fmt_print(why, size, "the processor's VMX lacks %s, which skep cannot do without",
+                      c->name);
+            return ERR_NOSUP;
+        }
+        if (!may && c->cost)
+            log_info("the processor's VMX has no %s: %s", c->name, c->cost);
+    }
+    return OK;
+}
+
+/* EPT and VPID details (appendix A.10). */
+static enum err choose_ept(char *why, size_t size)
+{
+    u64 c = cpu_rdmsr(MSR_VMX_EPT_VPID);
+
+    if (!(c & EPT_WALK_4) || !(c & EPT_INVEPT) || !(c & (EPT_INVEPT_ONE | EPT_INVEPT_ALL))) {
+        fmt_print(why, size, "the processor's EPT lacks %s, which skep cannot do without",
+                  c & EPT_WALK_4 ? "INVEPT" : "four-level tables");
+        return ERR_NOSUP;
+    }
+    vmx.ept_vpid = c;
+    vmx.eptp_flags = (c & EPT_WB ? EPTP_WB : EPTP_UC) | EPTP_WALK_4 | (c & EPT_AD ? EPTP_AD : 0);
+    if (!(c & EPT_INVVPID) || !(c & (EPT_INVVPID_ONE | EPT_INVVPID_ALL)))
+        vmx.proc2 &= ~PROC2_VPID;
+    vmx.vpid = vmx.proc2 & PROC2_VPID;
+    vmx.unrestricted = vmx.proc2 & PROC2_UNRESTRICTED;
+    if (!(c & EPT_AD))
+        log_info("the processor's EPT has no accessed and dirty bits: they are emulated");
+    return OK;
+}
+
+/*
+ * Which bits of CR0 and CR4 the guest may change on its own: those that have no meaning to skep and
+ * that VMX does not fix. Changes of all others leave the guest. The machine-check enable is the
+ * host's: a machine check with it off would take the whole machine down.
+ */
+static void choose_control_registers(void)
+{
+    u64 cr0_fixed = cpu_rdmsr(MSR_VMX_CR0_FIXED0);
+
+    vmx.cr4_must = cpu_rdmsr(MSR_VMX_CR4_FIXED0) | CR4_VMXE;
+    vmx.cr4_may = cpu_rdmsr(MSR_VMX_CR4_FIXED1) & ~CR4_SMXE;
+    if (vmx.unrestricted)
+        cr0_fixed &= ~(CR0_PE | CR0_PG);
+    vmx.cr0_must = cr0_fixed | CR0_NE | CR0_ET;
+    vmx.cr0_owned = (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM | CR0_PG) & ~vmx.cr0_must;
+    vmx.cr4_owned = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PGE | CR4_PCE | CR4_OSFXSR |
+                    CR4_OSXMMEXCPT | (vmx.unrestricted ? CR4_PSE | CR4_PAE : 0);
+    vmx.cr4_owned &= vmx.cr4_may & ~vmx.cr4_must;
+}
+
+static void describe(struct hvm_caps *caps)
+{
+    const struct {
+        bool there;
+        const char *word;
+    } list[] = {
+        {true, "EPT"},
+        {caps->format == NESTED_EPT_AD, "A/D"},
+        {caps->page_2m, "2M"},
+        {caps->page_1g, "1G"},
+        {caps->exec_only, "execute-only"},
+        {vmx.vpid, "VPID"},
+        {vmx.unrestricted, "unrestricted-guest"},
+        {vmx.proc2 & PROC2_PLE, "PAUSE-loop"},
+    };
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+        if (list[i].there && n < sizeof(caps->features))
+            n += (size_t)fmt_print(caps->features + n, sizeof(caps->features) - n, "%s%s",
+                                   n ? " " : "", list[i].word);
+}
+
+static bool has_tsc_aux(void)
+{
+    bool rdtscp = cpu_cpuid_max(0x80000000) >= 0x80000001 && cpu_cpuid(0x80000001, 0).edx & BIT(27);
+    bool rdpid = cpu_cpuid_max(0) >= 7 && cpu_cpuid(7, 0).ecx & BIT(22);
+
+    return rdtscp || rdpid;
+}
+
+/* Whether the firmware lets VMX be turned on (23.7). An unlocked register is set by cpu_enable. */
+static bool locked_off(void)
+{
+    u64 feature = 0;
+
+    if (!cpu_rdmsr_safe(MSR_FEATURE_CONTROL, &feature))
+        return false;
+    return feature & FEATURE_LOCKED && !(feature & FEATURE_VMX_OUTSIDE);
+}
+
+static enum err refuse_locked(char *why, size_t size)
+{
+    fmt_print(why, size,
+              "the firmware has locked VMX off: turn on Intel virtualisation (VT-x) in its "
+              "setup, then switch the machine off and on again");
+    return ERR_NOSUP;
+}
+
+enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
+{
+    u64 basic;
+    enum err e;
+
+    if (!(cpu_cpuid(1, 0).ecx & BIT(5))) {
+        fmt_print(why, why_size, "the processor has no VMX");
+        return ERR_NOSUP;
+    }
+    if (locked_off())
+        return refuse_locked(why, why_size);
+    basic = cpu_rdmsr(MSR_VMX_BASIC);
+    if (BASIC_SIZE(basic) > PAGE_SIZE || basic & BASIC_32BIT) {
+        fmt_print(why, why_size,
+                  "the processor's VMX wants its structures larger than a page or "
+                  "below 4 GiB, which no 64-bit processor does");
+        return ERR_NOSUP;
+    }
+    vmx.revision = (u32)basic & BASIC_REVISION;
+    e = choose_controls(basic & BASIC_TRUE_CTLS, why, why_size);
+    if (e == OK)
+        e = choose_ept(why, why_size);
+    if (e != OK)
+        return e;
+    choose_control_registers();
+    vmx.tsc_aux = has_tsc_aux();
+
+    *caps = (struct hvm_caps){
+        .format = vmx.ept_vpid & EPT_AD ? NESTED_EPT_AD : NESTED_EPT_SOFT_AD,
+        .page_2m = vmx.ept_vpid & EPT_2M,
+        .page_1g = vmx.ept_vpid & EPT_1G,
+        .exec_only = vmx.ept_vpid & EPT_EXEC_ONLY,
+        .unrestricted = vmx.unrestricted,
+        .insn_len = true,
+        .gla = true,
+        .ids = vmx.vpid ? 0xffff : 0,
+    };
+    describe(caps);
+    return OK;
+}
+
+static enum err unlock(char *why, size_t size)
+{
+    u64 feature = 0;
+
+    if (locked_off())
+        return refuse_locked(why, size);
+    if (cpu_rdmsr_safe(MSR_FEATURE_CONTROL, &feature) && !(feature & FEATURE_LOCKED))
+        cpu_wrmsr(MSR_FEATURE_CONTROL, feature | FEATURE_LOCKED | FEATURE_VMX_OUTSIDE);
+    return OK;
+}
+
+enum err vmx_cpu_enable(char *why, size_t why_size)
+{
+    struct vmx_cpu *cpu;
+    enum err e = unlock(why, why_size);
+
+    if (e != OK)
+        return e;
+    cpu = kmem_alloc(sizeof(*cpu));
+    if (cpu)
+        cpu->region = kmem_alloc(PAGE_SIZE);
+    if (!cpu || !cpu->region) {
+        kmem_free(cpu, sizeof(*cpu));
+        fmt_print(why, why_size, "out of memory for CPU %u's VMX region", this_cpu()->id);
+        return ERR_NOMEM;
+    }
+    cpu_write_cr0(cpu_read_cr0() | CR0_NE);
+    cpu_write_cr4(cpu_read_cr4() | CR4_VMXE);
+    *(u32 *)cpu->region = vmx.revision;
+    if (!vmx_on(hpa_of(cpu->region))) {
+        cpu_write_cr4(cpu_read_cr4() & ~CR4_VMXE);
+        kmem_free(cpu->region, PAGE_SIZE);
+        kmem_free(cpu, sizeof(*cpu));
+        fmt_print(why, why_size, "VMXON failed on CPU %u", this_cpu()->id);
+        return ERR_NOSUP;
+    }
+    cpu->efer = cpu_rdmsr(MSR_EFER);
+    cpu->pat = cpu_rdmsr(MSR_PAT);
+    this_cpu()->hvm = cpu;
+    return OK;
+}
+
+void vmx_cpu_disable(void)
+{
+    struct vmx_cpu *cpu = this_cpu()->hvm;
+
+    if (!cpu)
+        return;
+    this_cpu()->hvm = NULL;
+    vmx_off();
+    cpu_write_cr4(cpu_read_cr4() & ~CR4_VMXE);
+    kmem_free(cpu->region, PAGE_SIZE);
+    kmem_free(cpu, sizeof(*cpu));
+}

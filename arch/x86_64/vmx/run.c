@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Entering VMX guests, and turning what the processor reports at the exit into an hvm_exit. SDM 3,
+ * chapters 26 and 27. Of the exit information only what the reason calls for is read.
+ */
+#include "arch/x86_64/vmx/vmx.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/trap.h"
+
+/* What a row wants read besides. */
+enum { KNOWN = 1, LEN = 2, VECTORING = 4 };
+
+struct row {
+    u8 reason; /* enum hvm_exit_reason */
+    u8 flags;
+    void (*fill)(struct vmx_vcpu *v, struct hvm_exit *exit);
+};
+
+/*
+ * An exit during IRET, after it had ended NMI blocking and before it was done: the instruction will
+ * run again, so the blocking comes back (27.2.3). Not if an event's delivery was interrupted.
+ */
+static void restore_nmi_blocking(const struct hvm_exit *exit)
+{
+    u64 blocked;
+
+    if (exit->vectoring.kind != HVM_EVENT_NONE)
+        return;
+    blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked | BLOCKED_NMI);
+}
+
+static void raise_machine_check(void)
+{
+    __asm__ volatile("int $18" : : : "memory");
+}
+
+static void fill_exception(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    u32 info = (u32)vmread(VMCS_EXIT_INTR_INFO);
+    u8 vector = info & INTR_VECTOR;
+
+    (void)v;
+    if (info & INTR_NMI_UNBLOCK && vector != EXC_DF)
+        restore_nmi_blocking(exit);
+    if (INTR_TYPE(info) == INTR_TYPE_NMI) {
+        exit->reason = HVM_EXIT_NMI;
+        trap_raise_nmi();
+        return;
+    }
+    if (vector == EXC_MC) {
+        exit->reason = HVM_EXIT_NMI;
+        raise_machine_check();
+        return;
+    }
+    exit->exception.vector = vector;
+    exit->exception.has_error = info & INTR_ERROR;
+    exit->exception.error = info & INTR_ERROR ? (u32)vmread(VMCS_EXIT_INTR_ERROR) : 0;
+    exit->exception.address = vmread(VMCS_QUALIFICATION);
+    if (INTR_TYPE(info) != INTR_TYPE_EXCEPTION)
+        exit->insn_len = (u8)vmread(VMCS_EXIT_INSN_LEN);
+}
+
+/* 27.2.1, table 27-2. */
+static void fill_task_switch(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    u64 q = vmread(VMCS_QUALIFICATION);
+
+    (void)v;
+    exit->task.sel = (u16)q;
+    exit->task.source = q >> 30 & 3;
+}
+
+/* Table 27-3. */
+static void fill_cr(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    u64 q = vmread(VMCS_QUALIFICATION);
+    static const u8 ops[4] = {HVM_CR_WRITE, HVM_CR_READ, HVM_CR_CLTS, HVM_CR_LMSW};
+
+    (void)v;
+    exit->cr.decoded = true;
+    exit->cr.cr = q & 15;
+    exit->cr.op = ops[q >> 4 & 3];
+    exit->cr.gpr = q >> 8 & 15;
+    exit->cr.msw = (u16)(q >> 16);
+}
+
+/* Table 27-5. */
+static void fill_io(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    u64 q = vmread(VMCS_QUALIFICATION);
+
+    (void)v;
+    exit->io.port = (u16)(q >> 16);
+    exit->io.size = (q & 7) + 1;
+    exit->io.in = q & BIT(3);
+    exit->io.string = q & BIT(4);
+    exit->io.rep = q & BIT(5);
+}
+
+static void fill_ept(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    u64 q = vmread(VMCS_QUALIFICATION);
+
+    (void)v;
+    if (unlikely(q & EPT_QUAL_NMI_UNBLOCK))
+        restore_nmi_blocking(exit);
+    exit->nested.gpa = vmread(VMCS_GUEST_PHYSICAL);
+    exit->nested.gla_valid = q & EPT_QUAL_GLA_VALID;
+    exit->nested.gla = exit->nested.gla_valid ? vmread(VMCS_GUEST_LINEAR) : 0;
+    exit->nested.read = q & EPT_QUAL_READ;
+    exit->nested.write = q & EPT_QUAL_WRITE;
+    exit->nested.exec = q & EPT_QUAL_EXEC;
+    exit->nested.present = q & EPT_QUAL_PRESENT;
+    exit->nested.table_walk = exit->nested.gla_valid && !(q & EPT_QUAL_TRANSLATED);
+}
+
+static void fill_init(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    exit->detail = "an INIT signal came to the physical processor";
+    exit->detail_info[0] = exit->detail_info[1] = 0;
+}
+
+static void fill_misconfig(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    exit->detail = "EPT misconfiguration: guest-physical address, EPT pointer";
+    exit->detail_info[0] = vmread(VMCS_GUEST_PHYSICAL);
+    exit->detail_info[1] = v->eptp;
+}
+
+static void fill_other(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    exit->reason = HVM_EXIT_OTHER;
+    exit->detail = "an exit that was not asked for: reason, qualification";
+    exit->detail_info[0] = exit->hw_reason_low;
+    exit->detail_info[1] = vmread(VMCS_QUALIFICATION);
+}
+
+#define ROW(name)                                                                                  \
+    {                                                                                              \
+        HVM_EXIT_##name, KNOWN | LEN, NULL                                                         \
+    }
+#define ROW_BARE(name)                                                                             \
+    {                                                                                              \
+        HVM_EXIT_##name, KNOWN, NULL                                                               \
+    }
+
+static const struct row rows[VMX_REASON_COUNT] = {
+    [VMX_EXCEPTION] = {HVM_EXIT_EXCEPTION, KNOWN | VECTORING, fill_exception},
+    [VMX_INTR] = ROW_BARE(INTR),
+    [VMX_TRIPLE_FAULT] = ROW_BARE(TRIPLE_FAULT),
+    [VMX_INIT] = {HVM_EXIT_SHUTDOWN, KNOWN, fill_init},
+    [VMX_INTR_WINDOW] = ROW_BARE(INTR_WINDOW),
+    [VMX_NMI_WINDOW] = ROW_BARE(NMI_WINDOW),
+    [VMX_TASK_SWITCH] = {HVM_EXIT_TASK_SWITCH, KNOWN | LEN | VECTORING, fill_task_switch},
+    [VMX_CPUID] = ROW(CPUID),
+    [VMX_GETSEC] = ROW(UNDEFINED),
+    [VMX_HLT] = ROW(HLT),
+    [VMX_INVD] = ROW(INVD),
+    [VMX_INVLPG] = ROW(INVLPG),
+    [VMX_RDPMC] = ROW(RDPMC),
+    [VMX_RSM] = ROW(UNDEFINED),
+    [VMX_VMCALL... VMX_VMXON] = ROW(UNDEFINED),
+    [VMX_CR] = {HVM_EXIT_CR, KNOWN | LEN, fill_cr},
+    [VMX_DR] = ROW(DR),
+    [VMX_IO] = {HVM_EXIT_IO, KNOWN | LEN, fill_io},
+    [VMX_RDMSR] = ROW(RDMSR),
+    [VMX_WRMSR] = ROW(WRMSR),
+    [VMX_MWAIT] = ROW(MWAIT),
+    [VMX_MONITOR] = ROW(MONITOR),
+    [VMX_PAUSE] = ROW(PAUSE),
+    [VMX_GDTR_IDTR] = ROW(DESC_TABLE),
+    [VMX_LDTR_TR] = ROW(DESC_TABLE),
+    [VMX_EPT_VIOLATION] = {HVM_EXIT_NESTED_FAULT, KNOWN | VECTORING, fill_ept},
+    [VMX_EPT_MISCONFIG] = {HVM_EXIT_OTHER, KNOWN | VECTORING, fill_misconfig},
+    [VMX_INVEPT] = ROW(UNDEFINED),
+    [VMX_RDTSCP] = ROW(RDTSCP),
+    [VMX_INVVPID] = ROW(UNDEFINED),
+    [VMX_WBINVD] = ROW(WBINVD),
+    [VMX_XSETBV] = ROW(XSETBV),
+    [VMX_INVPCID] = ROW(UNDEFINED),
+    [VMX_VMFUNC] = ROW(UNDEFINED),
+    [VMX_ENCLS] = ROW(UNDEFINED),
+    [VMX_ENCLV] = ROW(UNDEFINED),
+};
+
+static void invalidate(struct vmx_vcpu *v)
+{
+    bool one_vpid = vmx.ept_vpid & EPT_INVVPID_ONE;
+    bool one_ept = vmx.ept_vpid & EPT_INVEPT_ONE;
+    bool ok = true;
+
+    if (v->vpid)
+        ok = vmx_invvpid(one_vpid ? INV_ONE : INV_ALL, one_vpid ? v->vpid : 0);
+    if (v->stale & STALE_ALL)
+        ok = vmx_invept(one_ept ? INV_ONE : INV_ALL, one_ept ? v->eptp : 0) && ok;
+    ASSERT(ok);
+    v->stale = 0;
+}
+
+#define GPR(name, reg) [name] "i"(offsetof(struct vmx_vcpu, base.gpr[reg]))
+
+/*
+ * The world switch. In: v in RDI. The guest's general registers but RSP come from v->base.gpr and
+ * go back there; no host register but RSP, RBP and RDI survives. HOST_RSP is v, so that the first
+ * stores after the exit need no other register. v->failed is set if the entry instruction failed.
+ */
+static ALWAYS_INLINE void enter(struct vmx_vcpu *v)
+{
+    __asm__ volatile("push %%rbp\n\t"
+                     "push %%rdi\n\t"
+                     "mov %%rsp, %c[host_rsp](%%rdi)\n\t"
+                     "cmpb $0, %c[launched](%%rdi)\n\t"
+                     "mov %c[rax](%%rdi), %%rax\n\t"
+                     "mov %c[rcx](%%rdi), %%rcx\n\t"
+                     "mov %c[rdx](%%rdi), %%rdx\n\t"
+                     "mov %c[rbx](%%rdi), %%rbx\n\t"
+                     "mov %c[rbp](%%rdi), %%rbp\n\t"
+                     "mov %c[rsi](%%rdi), %%rsi\n\t"
+                     "mov %c[r8](%%rdi), %%r8\n\t"
+                     "mov %c[r9](%%rdi), %%r9\n\t"
+                     "mov %c[r10](%%rdi), %%r10\n\t"
+                     "mov %c[r11](%%rdi), %%r11\n\t"
+                     "mov %c[r12](%%rdi), %%r12\n\t"
+                     "mov %c[r13](%%rdi), %%r13\n\t"
+                     "mov %c[r14](%%rdi), %%r14\n\t"
+                     "mov %c[r15](%%rdi), %%r15\n\t"
+                     "mov %c[rdi](%%rdi), %%rdi\n\t"
+                     "je 1f\n\t"
+                     "vmresume\n\t"
+                     "jmp 2f\n\t"
+                     "1: vmlaunch\n\t"
+                     "2: mov (%%rsp), %%rdi\n\t" /* still here: it failed */
+                     "movb $1, %c[failed](%%rdi)\n\t"
+                     "jmp 3f\n\t"
+                     ".globl vmx_exit_point\n"
+                     "vmx_exit_point:\n\t"
+                     "mov %%rax, %c[rax](%%rsp)\n\t"
+                     "mov %%rcx, %c[rcx](%%rsp)\n\t"
+                     "mov %%rdx, %c[rdx](%%rsp)\n\t"
+                     "mov %%rbx, %c[rbx](%%rsp)\n\t"
+                     "mov %%rbp, %c[rbp](%%rsp)\n\t"
+                     "mov %%rsi, %c[rsi](%%rsp)\n\t"
+                     "mov %%rdi, %c[rdi](%%rsp)\n\t"
+                     "mov %%r8, %c[r8](%%rsp)\n\t"
+                     "mov %%r9, %c[r9](%%rsp)\n\t"
+                     "mov %%r10, %c[r10](%%rsp)\n\t"
+                     "mov %%r11, %c[r11](%%rsp)\n\t"
+                     "mov %%r12, %c[r12](%%rsp)\n\t"
+                     "mov %%r13, %c[r13](%%rsp)\n\t"
+                     "mov %%r14, %c[r14](%%rsp)\n\t"
+                     "mov %%r15, %c[r15](%%rsp)\n\t"
+                     "mov %c[host_rsp](%%rsp), %%rsp\n\t"
+                     "3: pop %%rdi\n\t"
+                     "pop %%rbp"
+                     :
+                     : "D"(v), [host_rsp] "i"(offsetof(struct vmx_vcpu, host_rsp)),
+                       [launched] "i"(offsetof(struct vmx_vcpu, launched)),
+                       [failed] "i"(offsetof(struct vmx_vcpu, failed)), GPR(rax, RAX),
+                       GPR(rcx, RCX), GPR(rdx, RDX), GPR(rbx, RBX), GPR(rbp, RBP), GPR(rsi, RSI),
+                       GPR(rdi, RDI), GPR(r8, R8), GPR(r9, R9), GPR(r10, R10), GPR(r11, R11),
+                       GPR(r12, R12), GPR(r13, R13), GPR(r14, R14), GPR(r15, R15)
+                     : "rax", "rcx", "rdx", "rbx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13",
+                       "r14", "r15", "cc", "memory");
+}
+
+static void fail(struct hvm_exit *exit, const char *detail, u64 info0, u64 info1)
+{
+    exit->reason = HVM_EXIT_FAILED_ENTRY;
+    exit->insn_len = 0;
+    exit->vectoring.kind = HVM_EVENT_NONE;
+    exit->detail = detail;
+    exit->detail_info[0] = info0;
+    exit->detail_info[1] = info1;
+}
+
+/* The entry instruction fell through (30.4). */
+static void fail_instruction(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    u32 error = (u32)vmread(VMCS_INSN_ERROR);
+
+    v->failed = false;
+    exit->hw_reason_low = 0;
+    fail(exit, vmx_insn_error(error), error, 0);
+}
+
+/* The entry got as far as the guest's state and turned back (26.8). */
+static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit, u64 reason)
+{
+    u64 qualification = vmread(VMCS_QUALIFICATION);
+
+    exit->hw_reason_low = (u16)reason;
+    if ((u16)reason == VMX_MACHINE_CHECK) {
+        exit->reason = HVM_EXIT_NMI;
+        exit->insn_len = 0;
+        exit->vectoring.kind = HVM_EVENT_NONE;
+        raise_machine_check();
+        return;
+    }
+    fail(exit, (u16)reason == VMX_BAD_STATE ? vmx_bad_state(v) : "MSR loading failed", reason,
+         qualification);
+}
+
+__attribute__((noinline)) void vmx_run(struct hvm_vcpu *base, struct hvm_exit *exit)
+{
+    struct vmx_vcpu *v = vmx_vcpu(base);
+    const struct row *row;
+    u64 reason;
+    u32 info;
+
+    if (unlikely(v->real_mode)) {
+        exit->hw_reason_low = 0;
+        fail(exit, "real-mode code, which this processor cannot run as a guest", 0, 0);
+        return;
+    }
+    if (unlikely(v->stale))
+        invalidate(v);
+    base->runs++;
+    enter(v);
+    if (unlikely(v->failed)) {
+        fail_instruction(v, exit);
+        return;
+    }
+    reason = vmread(VMCS_EXIT_REASON);
+    if (unlikely(reason & EXIT_REASON_FAILED)) {
+        fail_state(v, exit, reason);
+        return;
+    }
+    v->launched = 1;
+    v->queued = false;
+    v->stepping = false;
+    exit->hw_reason_low = (u16)reason;
+    exit->vectoring.kind = HVM_EVENT_NONE;
+    exit->insn_len = 0;
+    row = &rows[(u16)reason];
+    if (unlikely((u16)reason >= VMX_REASON_COUNT || !row->flags)) {
+        fill_other(v, exit);
+        return;
+    }
+    exit->reason = row->reason;
+    if (row->flags & LEN)
+        exit->insn_len = (u8)vmread(VMCS_EXIT_INSN_LEN);
+    if (row->flags & VECTORING) {
+        info = (u32)vmread(VMCS_VECTORING_INFO);
+        if (unlikely(info & INTR_VALID))
+            vmx_read_vectoring(info, &exit->vectoring);
+    }
+    if (row->fill)
+        row->fill(v, exit);
+}

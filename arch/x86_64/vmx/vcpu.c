@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VMX vCPUs: their making and ending, the VMCS's constant part, and moving them between CPUs.
+ * SDM 3, 24.1 to 24.8 and 31.8. What entries and exits do not switch by themselves (system-call
+ * MSRs, CR2, debug registers) is switched here, at load and unload, and not at each exit: skep
+ * itself uses none of it.
+ */
+#include "arch/x86_64/vmx/vmx.h"
+#include "arch/x86_64/cpu.h"
+#include "lib/string.h"
+#include "mm/frames.h"
+#include "mm/kmap.h"
+#include "mm/kmem.h"
+
+/* The MSR bitmap's four parts (24.6.9). */
+#define MSR_LOW_COUNT  0x2000u
+#define MSR_HIGH_FIRST 0xc0000000u
+#define MSR_PART_BITS  (1024u * 8)
+#define MSR_READ_LOW   0u
+#define MSR_READ_HIGH  1u
+#define MSR_WRITE_LOW  2u
+#define MSR_WRITE_HIGH 3u
+
+/* A loop of PAUSEs: no more than GAP cycles apart, for WINDOW cycles (25.1.3). */
+#define PLE_GAP    128
+#define PLE_WINDOW 4096
+
+#define PAT_RESET 0x0007040600070406ull
+
+/* VPIDs in use; 0 is the host's. */
+#define VPID_COUNT 4096u
+static u64 vpid_map[VPID_COUNT / 64] = {1};
+
+static u16 vpid_alloc(void)
+{
+    for (unsigned i = 0; i < VPID_COUNT; i++) {
+        u64 bit = BIT(i % 64);
+
+        if (!(__atomic_fetch_or(&vpid_map[i / 64], bit, __ATOMIC_RELAXED) & bit))
+            return (u16)i;
+    }
+    return 0;
+}
+
+static void vpid_free(u16 vpid)
+{
+    if (vpid)
+        __atomic_fetch_and(&vpid_map[vpid / 64], ~BIT(vpid % 64), __ATOMIC_RELAXED);
+}
+
+enum err vmx_vm_init(struct hvm_vm *vm, hpa_t nested_root)
+{
+    vm->nested_root = nested_root;
+    vm->io_map = NULL; /* every port leaves the guest */
+    vm->msr_map = kmem_alloc(PAGE_SIZE);
+    if (!vm->msr_map)
+        return ERR_NOMEM;
+    memset(vm->msr_map, 0xff, PAGE_SIZE);
+    return OK;
+}
+
+void vmx_vm_fini(struct hvm_vm *vm)
+{
+    kmem_free(vm->msr_map, PAGE_SIZE);
+    vm->msr_map = NULL;
+}
+
+static void map_clear(struct hvm_vm *vm, unsigned part, u32 bit)
+{
+    u64 *map = vm->msr_map;
+
+    bit += part * MSR_PART_BITS;
+    map[bit / 64] &= ~BIT(bit % 64);
+}
+
+void vmx_msr_pass(struct hvm_vm *vm, u32 msr, bool read, bool write)
+{
+    bool low = msr < MSR_LOW_COUNT;
+    u32 bit = low ? msr : msr - MSR_HIGH_FIRST;
+
+    if (bit >= MSR_LOW_COUNT)
+        return;
+    if (msr == MSR_EFER && !vmx.unrestricted)
+        return; /* the real one is not what the guest may see */
+    if (read)
+        map_clear(vm, low ? MSR_READ_LOW : MSR_READ_HIGH, bit);
+    if (write)
+        map_clear(vm, low ? MSR_WRITE_LOW : MSR_WRITE_HIGH, bit);
+}
+
+struct hvm_vcpu *vmx_create(struct hvm_vm *vm)
+{
+    struct vmx_vcpu *v = kmem_alloc(sizeof(*v));
+    void *vmcs = kmem_alloc(PAGE_SIZE);
+
+    if (v && vmx.vpid)
+        v->vpid = vpid_alloc();
+    if (!v || !vmcs || (vmx.vpid && !v->vpid)) {
+        kmem_free(v, sizeof(*v));
+        kmem_free(vmcs, PAGE_SIZE);
+        return NULL;
+    }
+    *(u32 *)vmcs = vmx.revision;
+    v->base.vm = vm;
+    v->vmcs = hpa_of(vmcs);
+    v->eptp = vm->nested_root | vmx.eptp_flags;
+    return &v->base;
+}
+
+void vmx_destroy(struct hvm_vcpu *base)
+{
+    struct vmx_vcpu *v = vmx_vcpu(base);
+
+    vpid_free(v->vpid);
+    kmem_free(hva_of(v->vmcs), PAGE_SIZE);
+    kmem_free(v, sizeof(*v));
+}
+
+static void init_controls(struct vmx_vcpu *v)
+{
+    v->proc = vmx.proc;
+    v->entry = vmx.entry;
+    vmwrite(VMCS_PIN_CTLS, vmx.pin);
+    vmwrite(VMCS_PROC_CTLS, v->proc);
+    vmwrite(VMCS_PROC2_CTLS, vmx.proc2);
+    vmwrite(VMCS_EXIT_CTLS, vmx.exit);
+    vmwrite(VMCS_ENTRY_CTLS, v->entry);
+    vmwrite(VMCS_PF_ERROR_MASK, 0);
+    vmwrite(VMCS_PF_ERROR_MATCH, 0);
+    vmwrite(VMCS_CR3_TARGETS, 0);
+    vmwrite(VMCS_EXIT_MSR_STORES, 0);
+    vmwrite(VMCS_EXIT_MSR_LOADS, 0);
+    vmwrite(VMCS_ENTRY_MSR_LOADS, 0);
+    vmwrite(VMCS_ENTRY_INTR_INFO, 0);
+    vmwrite(VMCS_MSR_BITMAP, hpa_of(v->base.vm->msr_map));
+    vmwrite(VMCS_EPTP, v->eptp);
+    vmwrite(VMCS_TSC_OFFSET, 0);
+    vmwrite(VMCS_CR0_MASK, ~vmx.cr0_owned);
+    vmwrite(VMCS_CR4_MASK, ~vmx.cr4_owned);
+    vmwrite(VMCS_LINK, ~0ull);
+    if (vmx.vpid)
+        vmwrite(VMCS_VPID, v->vpid);
+    if (vmx.proc2 & PROC2_PLE) {
+        vmwrite(VMCS_PLE_GAP, PLE_GAP);
+        vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
+    }
+    if (vmx.proc2 & PROC2_XSAVES)
+        vmwrite(VMCS_XSS_EXIT_BITMAP, 0);
+    if (vmx.proc2 & PROC2_ENCLS)
+        vmwrite(VMCS_ENCLS_EXIT_BITMAP, ~0ull);
+    vmx_intercept_exceptions(&v->base, 0);
+}
+
+/* The state after INIT (SDM 3, table 9-1). */
+static void init_guest(struct vmx_vcpu *v)
+{
+    static const struct x86_seg code = {0xf000, SEG_P | SEG_S | 0xb, 0xffff, 0xffff0000};
+    static const struct x86_seg data = {0, SEG_P | SEG_S | 0x3, 0xffff, 0};
+    static const struct x86_seg ldt = {0, SEG_P | 0x2, 0xffff, 0};
+    static const struct x86_seg tss = {0, SEG_P | 0xb, 0xffff, 0};
+    static const struct x86_table table = {0, 0xffff};
+    struct hvm_vcpu *b = &v->base;
+
+    for (enum seg s = SEG_ES; s <= SEG_GS; s++)
+        vmx_set_seg(b, s, s == SEG_CS ? &code : &data);
+    vmx_set_seg(b, SEG_LDTR, &ldt);
+    vmx_set_seg(b, SEG_TR, &tss);
+    vmx_set_table(b, false, &table);
+    vmx_set_table(b, true, &table);
+    vmwrite(VMCS_GUEST_RIP, 0xfff0);
+    vmwrite(VMCS_GUEST_RSP, 0);
+    vmwrite(VMCS_GUEST_RFLAGS, FLAG_FIXED);
+    vmwrite(VMCS_GUEST_CR3, 0);
+    vmwrite(VMCS_GUEST_DR7, 0x400);
+    v->dr6 = 0xffff0ff0;
+    vmwrite(VMCS_GUEST_DEBUGCTL, 0);
+    vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmwrite(VMCS_GUEST_ACTIVITY, 0);
+    vmwrite(VMCS_GUEST_PAT, PAT_RESET);
+    vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
+    vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
+    vmwrite(VMCS_GUEST_SYSENTER_EIP, 0);
+    for (unsigned i = 0; i < 4; i++)
+        vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, 0);
+    vmx_set_mode(v, CR0_CD | CR0_NW | CR0_ET, 0, 0);
+}
+
+/* What the exits load on this CPU. Null data segments are as good as any in 64-bit mode. */
+static void write_host_state(void)
+{
+    struct percpu *cpu = this_cpu();
+    struct x86_table gdt, idt;
+
+    cpu_sgdt(&gdt);
+    cpu_sidt(&idt);
+    vmwrite(VMCS_HOST_CR0, cpu_read_cr0());
+    vmwrite(VMCS_HOST_CR3, cpu_read_cr3());
+    vmwrite(VMCS_HOST_CR4, cpu_read_cr4());
+    vmwrite(VMCS_HOST_CS_SEL, SEL_CODE);
+    vmwrite(VMCS_HOST_SS_SEL, 0);
+    vmwrite(VMCS_HOST_DS_SEL, 0);
+    vmwrite(VMCS_HOST_ES_SEL, 0);
+    vmwrite(VMCS_HOST_FS_SEL, 0);
+    vmwrite(VMCS_HOST_GS_SEL, 0);
+    vmwrite(VMCS_HOST_TR_SEL, SEL_TSS);
+    vmwrite(VMCS_HOST_FS_BASE, 0);
+    vmwrite(VMCS_HOST_GS_BASE, (u64)cpu);
+    vmwrite(VMCS_HOST_TR_BASE, (u64)&cpu->tss);
+    vmwrite(VMCS_HOST_GDTR_BASE, gdt.base);
+    vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
+    vmwrite(VMCS_HOST_SYSENTER_CS, 0);
+    vmwrite(VMCS_HOST_SYSENTER_ESP, 0);
+    vmwrite(VMCS_HOST_SYSENTER_EIP, 0);
+    vmwrite(VMCS_HOST_PAT, vmx_cpu()->pat);
+    vmwrite(VMCS_HOST_EFER, vmx_cpu()->efer);
+    vmwrite(VMCS_HOST_RIP, (u64)vmx_exit_point);
+}
+
+/* MSRs by their safe form: a value that the processor refuses must not take skep down. */
+static void load_switched(struct vmx_vcpu *v)
+{
+    for (unsigned i = 0; i < VMX_SWITCHED; i++) {
+        u32 msr = vmx_switched_msr(HVM_STAR + i);
+
+        if (msr)
+            cpu_wrmsr_safe(msr, v->msr[i]);
+    }
+    cpu_write_cr2(v->cr2);
+    cpu_write_dr0(v->dr[0]);
+    cpu_write_dr1(v->dr[1]);
+    cpu_write_dr2(v->dr[2]);
+    cpu_write_dr3(v->dr[3]);
+    cpu_write_dr6(v->dr6);
+}
+
+static void save_switched(struct vmx_vcpu *v)
+{
+    for (unsigned i = 0; i < VMX_SWITCHED; i++) {
+        u32 msr = vmx_switched_msr(HVM_STAR + i);
+
+        if (msr)
+            v->msr[i] = cpu_rdmsr(msr);
+    }
+    v->cr2 = cpu_read_cr2();
+    v->dr[0] = cpu_read_dr0();
+    v->dr[1] = cpu_read_dr1();
+    v->dr[2] = cpu_read_dr2();
+    v->dr[3] = cpu_read_dr3();
+    v->dr6 = cpu_read_dr6();
+}
+
+void vmx_load(struct hvm_vcpu *base)
+{
+    struct vmx_vcpu *v = vmx_vcpu(base);
+    bool fresh = !v->last_cpu;
+
+    if (fresh)
+        ASSERT(vmx_clear(v->vmcs));
+    ASSERT(vmx_ptrld(v->vmcs));
+    if (v->last_cpu != this_cpu()->id + 1) {
+        v->last_cpu = this_cpu()->id + 1;
+        v->stale = STALE_ALL;
+        write_host_state();
+    }
+    if (fresh) {
+        vmwrite(VMCS_HOST_RSP, (u64)v);
+        init_controls(v);
+        init_guest(v);
+    }
+    load_switched(v);
+}
+
+void vmx_unload(struct hvm_vcpu *base)
+{
+    struct vmx_vcpu *v = vmx_vcpu(base);
+
+    save_switched(v);
+    ASSERT(vmx_clear(v->vmcs));
+    v->launched = false;
+}

@@ -23,7 +23,7 @@ struct boot_module {
 struct boot_info {
     const char *cmdline; /* skep's own; terminated; "" if there is none */
     const char *loader;  /* who started skep; "" if it does not say */
-    struct memmap map;   /* as given: unsorted, perhaps overlapping */
+    struct memmap map;   /* as given, unsorted; modules and loader's data added as MEM_BOOT */
     u32 module_count;
     u32 modules_left_out; /* more than fit */
     struct boot_module module[BOOT_MAX_MODULES];

@@ -37,13 +37,17 @@ struct memmap {
 void memmap_add(struct memmap *m, u64 base, u64 size, u32 type);
 
 /*
- * Makes the map sorted, free of overlaps and page-aligned: where ranges overlap every type wins
- * over usable, and the later-numbered over the earlier; usable ranges shrink to whole pages, others
- * grow. Neighbours of one type become one.
+ * Makes a map that is sorted, free of overlaps and page-aligned: where ranges overlap the
+ * higher-numbered type wins, so that usable memory is what nobody else claims; usable ranges shrink
+ * to whole pages, others grow. Neighbours of one type become one. The last page below 2^64 is left
+ * out. A map that overflows lacks usable memory, never the other kinds' claims on it.
  */
-void memmap_normalise(struct memmap *m);
+void memmap_normalise(const struct memmap *given, struct memmap *out);
 
-/* Gives the pages of a range another type in a normalised map, which stays normalised. */
+/*
+ * Gives the pages of a range another type, if that is higher, in a normalised map, which stays
+ * normalised.
+ */
 void memmap_mark(struct memmap *m, u64 base, u64 size, u32 type);
 
 /* Bytes of that type; the end of the last range of that type. */

@@ -19,7 +19,7 @@ extern struct clock_scale clock_scale;
 
 /*
  * Calibrates the TSC and the local APIC timer; some 10 ms. pm_port is the ACPI PM timer's I/O port
- * or 0. *how names the reference, for the log. Before this clock_ns() is 0.
+ * or 0. *how names the reference, for the log. Before this clock_ns() is 0 and there is no delay.
  */
 void clock_init(u16 pm_port, const char **how);
 
@@ -30,7 +30,7 @@ u64 clock_ns_to_tsc(u64 ns);    /* a duration: nanoseconds to TSC ticks */
 u64 clock_tsc_to_ns(u64 ticks); /* a duration: TSC ticks to nanoseconds */
 u64 clock_tsc_at(u64 ns);       /* the TSC's value when clock_ns() is ns */
 
-/* Spins, for start-up code only. Works before clock_init() by the PIT. */
+/* Spins; for start-up code only. */
 void clock_delay_us(u32 us);
 
 #endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Panic, backtraces, and the symbols for them. Nothing here takes a lock or allocates. */
+#include "arch/x86_64/panic.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/ipi.h"
+#include "arch/x86_64/layout.h"
+#include "arch/x86_64/paging.h"
+#include "arch/x86_64/percpu.h"
+#include "arch/x86_64/power.h"
+#include "arch/x86_64/trap.h"
+#include "lib/assert.h"
+#include "lib/print.h"
+#include "lib/string.h"
+
+#define MAX_FRAMES 32
+#define NOBODY     UINT32_MAX
+
+extern const char text_start[], text_end[], data_start[], data_end[];
+/* A count, that many offsets from text_start in rising order, then as many names: symbols.awk. */
+extern const u32 symbol_table[];
+
+static void (*panic_sink)(const char *text, size_t len);
+static u32 panic_cpu = NOBODY;
+
+void panic_set_sink(void (*sink)(const char *text, size_t len))
+{
+    panic_sink = sink;
+}
+
+bool panic_begun(void)
+{
+    return __atomic_load_n(&panic_cpu, __ATOMIC_RELAXED) != NOBODY;
+}
+
+static void say(const char *fmt, ...) PRINTF(1, 2);
+static void vsay(const char *fmt, va_list ap)
+{
+    char line[160];
+    int n = fmt_vprint(line, sizeof(line), fmt, ap);
+
+    if (panic_sink)
+        panic_sink(line, MIN((size_t)n, sizeof(line) - 1));
+}
+
+static void say(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsay(fmt, ap);
+    va_end(ap);
+}
+
+void symbol_format(u64 addr, char *buf, size_t size)
+{
+    const u32 count = symbol_table[0], *offsets = symbol_table + 1;
+    const char *name = (const char *)(offsets + count);
+    u64 offset = addr - (u64)text_start;
+    u32 i = 0;
+
+    if (addr < (u64)text_start || addr >= (u64)text_end || !count || offset < offsets[0]) {
+        str_copy(buf, size, "?");
+        return;
+    }
+    for (; i + 1 < count && offsets[i + 1] <= offset; i++)
+        name += strlen(name) + 1;
+    fmt_print(buf, size, "%s+%#lx", name, offset - offsets[i]);
+}
+
+static void say_address(u64 addr)
+{
+    char symbol[96];
+
+    symbol_format(addr, symbol, sizeof(symbol));
+    say("  %016lx %s\n", addr, symbol);
+}
+
+/* Whether two words at p can be read: the chain may be broken. */
+static bool readable(u64 p)
+{
+    u32 flags;
+    hpa_t hpa;
+
+    if (p & 7)
+        return false;
+    if (!host_pt.root)
+        return p >= (u64)data_start && p + 16 <= (u64)data_end;
+    return p >= IMAGE_BASE && paging_lookup(&host_pt, p, &hpa, &flags) &&
+           paging_lookup(&host_pt, p + 8, &hpa, &flags);
+}
+
+void backtrace(u64 rip, u64 rbp)
+{
+    say("backtrace:\n");
+    say_address(rip);
+    for (unsigned n = 0; n < MAX_FRAMES && readable(rbp); n++) {
+        const u64 *frame = (const u64 *)rbp;
+
+        if (!frame[1])
+            break;
+        /* One less: a call at a function's end returns behind it. */
+        say_address(frame[1] - 1);
+        if (frame[0] <= rbp && frame[0])
+            say("  (on another stack)\n");
+        rbp = frame[0];
+    }
+}
+
+static void say_registers(const struct trap_frame *f)
+{
+    say("rip %016lx rsp %016lx rflags %08lx\n", f->rip, f->rsp, f->rflags);
+    say("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
+    say("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
+    say("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
+    say("r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
+}
+
+/* One CPU panics; another that comes here stops, the same one again has broken the panic itself. */
+static void begin(void)
+{
+    u32 nobody = NOBODY, me = this_cpu()->id;
+
+    cpu_cli();
+    if (__atomic_compare_exchange_n(&panic_cpu, &nobody, me, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST)) {
+        ipi_nmi_others();
+        return;
+    }
+    if (nobody == me)
+        say("skep: panic: again, while the first was being printed\n");
+    machine_halt();
+}
+
+static void say_reason(const char *fmt, va_list ap)
+{
+    say("\nskep: panic on CPU %u: ", this_cpu()->id);
+    vsay(fmt, ap);
+    say("\n");
+}
+
+static void say_control(void)
+{
+    say("cr0 %08lx cr2 %016lx cr3 %010lx cr4 %08lx\n", cpu_read_cr0(), cpu_read_cr2(),
+        cpu_read_cr3(), cpu_read_cr4());
+}
+
+void panic(const char *fmt, ...)
+{
+    va_list ap;
+
+    begin();
+    va_start(ap, fmt);
+    say_reason(fmt, ap);
+    va_end(ap);
+    say_control();
+    backtrace((u64)__builtin_return_address(0), *(u64 *)__builtin_frame_address(0));
+    machine_halt();
+}
+
+void panic_trap(const struct trap_frame *f, const char *fmt, ...)
+{
+    va_list ap;
+
+    begin();
+    va_start(ap, fmt);
+    say_reason(fmt, ap);
+    va_end(ap);
+    say_registers(f);
+    say_control();
+    backtrace(f->rip, f->rbp);
+    machine_halt();
+}
+
+void assert_fail(const char *expr, const char *file, int line)
+{
+    panic("assertion failed: %s (%s:%d)", expr, file, line);
+}
+
+/* Called by functions whose stack canary was overwritten. */
+u64 __stack_chk_guard = 0x595e9fbd94fda766;
+NORETURN void __stack_chk_fail(void);
+void __stack_chk_fail(void)
+{
+    panic("a stack canary was overwritten");
+}

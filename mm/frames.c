@@ -263,11 +263,13 @@ enum err frames_init(struct frames *f, uintptr_t hva_base, const struct frame_ra
 static u64 check_block(struct frames *f, struct frames_zone *z, u64 i)
 {
     unsigned order = z->state[i] & ~STATE_FREE;
-    u64 frame = z->first + i, count = 1ull << order;
+    u64 frame = z->first + i, count;
 
     if (!(z->state[i] & STATE_FREE))
         return 0;
-    ASSERT(order <= FRAME_ORDER_MAX && IS_ALIGNED(frame, count) && i + count <= z->count);
+    ASSERT(order <= FRAME_ORDER_MAX);
+    count = 1ull << order;
+    ASSERT(IS_ALIGNED(frame, count) && i + count <= z->count);
     for (u64 k = 1; k < count; k++)
         ASSERT(z->state[i + k] == STATE_INNER);
     ASSERT(link_of(f, frame)->next->prev == link_of(f, frame));

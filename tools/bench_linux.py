@@ -38,12 +38,10 @@ def measure(model, bare):
     work = image.path("build/bench-linux", f"{model}-{'bare' if bare else 'skep'}")
     os.makedirs(work, exist_ok=True)
     skep = image.path("build/skep.elf")
-    guest = image.Guest("linux", kernel, "mem=256M", CMDLINE, initrd)
+    # Bare, as much memory as the VM has.
+    guest = image.Guest("linux", kernel, "mem=256M", CMDLINE + (" mem=256M" if bare else ""), initrd)
     if bare:
-        # As much memory as the VM has.
-        entries = [("bare", [f"linux /boot/linux.kernel {CMDLINE} mem=256M",
-                             "initrd /boot/linux.initrd"])]
-        files, stops = guest.files(), [ENTRY64]
+        entries, files, stops = [image.bare_entry("bare", guest)], guest.files(), [ENTRY64]
     else:
         entries = [image.skep_entry("skep", [guest], "idle=poweroff")]
         files, stops = {"skep.elf": skep, **guest.files()}, [elf_entry(skep), ENTRY64]

@@ -309,13 +309,11 @@ class Bochs(Host):
     kind = "bochs"
 
     def __init__(self, workdir, iso=None, model="corei7_skylake_x", debugger=("c", "ptime", "q"),
-                 options=(), realtime=False, **kw):
+                 options=(), **kw):
         super().__init__(workdir, iso, **kw)
         self.model, self.debugger, self.options = model, list(debugger), list(options)
-        self.realtime = realtime
 
     def command(self, tty_path):
-        sync = "slowdown" if self.realtime else "none"
         lines = [
             "plugin_ctrl: unmapped=true, biosdev=true, speaker=false, extfpuirq=true, "
             "parallel=false, serial=true, iodebug=true",
@@ -326,7 +324,7 @@ class Bochs(Host):
             f'vgaromimage: file="{BOCHS_VGA}"',
             f"cpu: model={self.model}, count={self.cpus}, ips=100000000, "
             "reset_on_triple_fault=0",
-            f"clock: sync={sync}",
+            "clock: sync=none",
             f'ata0-master: type=cdrom, path="{os.path.abspath(self.iso)}", status=inserted',
             "boot: cdrom",
             f"com1: enabled=1, mode=term, dev={tty_path}",

@@ -95,6 +95,17 @@ def skep_entry(title, guests, words="", skep="skep.elf"):
     return title, lines
 
 
+def bare_entry(title, guest):
+    """A grub.cfg entry that starts the guest with no skep: what the machine itself does with it."""
+    if is_linux(guest.kernel):
+        lines = [f"linux /boot/{guest.name}.kernel {guest.cmdline}"]
+        if guest.initrd:
+            lines.append(f"initrd /boot/{guest.name}.initrd")
+    else:
+        lines = [f"multiboot /boot/{guest.name}.kernel {guest.cmdline}".rstrip()]
+    return title, lines
+
+
 def main():
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)

@@ -20,6 +20,9 @@ bool log_enabled(enum log_level level);
 
 void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
+/* Said at every level: what a person waits for. */
+#define log_always(...) log_line(LOG_ERROR, __VA_ARGS__)
+
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)

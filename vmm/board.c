@@ -265,7 +265,7 @@ enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
     bus_init(&b->mmio);
     pic_init(&b->pic, (struct irq_out){intr_set, b, 0});
     vioapic_init(&b->ioapic, ioapic_send, b);
-    pit_init(&b->pit, (struct irq_out){line_set, b, PLAT_IRQ_PIT}, timer);
+    pit_init(&b->pit, 0, (struct irq_out){line_set, b, PLAT_IRQ_PIT}, timer);
     rtc_init(&b->rtc, wall_s, 0, (struct irq_out){line_set, b, PLAT_IRQ_RTC}, timer);
     rtc_set_memory(&b->rtc, plat_low_mem(mem), plat_high_mem(mem));
     acpipm_init(&b->pm, true, (struct irq_out){line_set, b, PLAT_IRQ_SCI}, timer, pm_sleep, b);

@@ -12,17 +12,19 @@
 
 #define B(n) (1u << (n))
 
-/* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND. */
-#define L1_ECX                                                                                    \
+/* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND.
+ */
+#define L1_ECX                                                                                     \
     (B(0) | B(1) | B(9) | B(12) | B(13) | B(17) | B(19) | B(20) | B(22) | B(23) | B(25) | B(26) |  \
      B(28) | B(29) | B(30))
 #define L1_ECX_X2APIC       B(21) /* these three are skep's own, whatever the processor has */
 #define L1_ECX_TSC_DEADLINE B(24)
 #define L1_ECX_HYPERVISOR   B(31)
-/* Leaf 1 EDX: all of FPU to CLFSH but the serial number, MMX FXSR SSE SSE2. No ACPI, TM, DS, PBE. */
-#define L1_EDX                                                                                    \
-    (B(0) | B(1) | B(2) | B(3) | B(4) | B(5) | B(6) | B(7) | B(8) | B(11) | B(13) | B(14) | B(15) | \
-     B(16) | B(17) | B(19) | B(23) | B(24) | B(25) | B(26))
+/* Leaf 1 EDX: all of FPU to CLFSH but the serial number, MMX FXSR SSE SSE2. No ACPI, TM, DS, PBE.
+ */
+#define L1_EDX                                                                                     \
+    (B(0) | B(1) | B(2) | B(3) | B(4) | B(5) | B(6) | B(7) | B(8) | B(11) | B(13) | B(14) |        \
+     B(15) | B(16) | B(17) | B(19) | B(23) | B(24) | B(25) | B(26))
 #define L1_EDX_APIC B(9)
 #define L1_EDX_MTRR B(12)
 #define L1_EDX_HTT  B(28)
@@ -30,12 +32,13 @@
  * Leaf 7 EBX: FSGSBASE BMI1 AVX2 FDP SMEP BMI2 ERMS INVPCID ZERO_FCS AVX512F DQ RDSEED ADX SMAP
  * IFMA CLFLUSHOPT CLWB AVX512CD SHA BW VL.
  */
-#define L7_EBX                                                                                    \
-    (B(0) | B(3) | B(5) | B(6) | B(7) | B(8) | B(9) | B(10) | B(13) | B(16) | B(17) | B(18) |       \
+#define L7_EBX                                                                                     \
+    (B(0) | B(3) | B(5) | B(6) | B(7) | B(8) | B(9) | B(10) | B(13) | B(16) | B(17) | B(18) |      \
      B(19) | B(20) | B(21) | B(23) | B(24) | B(28) | B(29) | B(30) | B(31))
 #define L7_EBX_INVPCID B(10)
-/* Leaf 7 ECX: AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID MOVDIRI MOVDIR64B. */
-#define L7_ECX                                                                                    \
+/* Leaf 7 ECX: AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID MOVDIRI
+ * MOVDIR64B. */
+#define L7_ECX                                                                                     \
     (B(1) | B(2) | B(6) | B(8) | B(9) | B(10) | B(11) | B(12) | B(14) | B(22) | B(27) | B(28))
 #define L7_ECX_RDPID B(22)
 /* Leaf 7 EDX: FSRM SERIALIZE. */
@@ -112,7 +115,8 @@ static void add_features(struct cpuid_table *t, const struct cpuid_config *c, cp
 
     host(1, 0, r);
     r[CPUID_EBX] = (r[CPUID_EBX] & 0xff00u) | (MIN(1u << width(c->vcpus), 255u) << 16);
-    r[CPUID_ECX] = (r[CPUID_ECX] & L1_ECX) | L1_ECX_X2APIC | L1_ECX_TSC_DEADLINE | L1_ECX_HYPERVISOR;
+    r[CPUID_ECX] =
+        (r[CPUID_ECX] & L1_ECX) | L1_ECX_X2APIC | L1_ECX_TSC_DEADLINE | L1_ECX_HYPERVISOR;
     r[CPUID_EDX] = (r[CPUID_EDX] & L1_EDX) | L1_EDX_APIC | L1_EDX_MTRR;
     if (c->vcpus > 1)
         r[CPUID_EDX] |= L1_EDX_HTT;

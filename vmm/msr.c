@@ -12,8 +12,8 @@
 #define MTRR_VAR_COUNT    8
 #define MTRR_CAP          (MTRR_VAR_COUNT | BIT(8) | BIT(10)) /* fixed ranges, write-combining */
 #define MTRR_DEF_INIT     (BIT(11) | BIT(10) | 6)             /* enabled, fixed too, write-back */
-#define MISC_ENABLE_INIT  (BIT(0) | BIT(11) | BIT(12)) /* fast strings; no BTS, no PEBS */
-#define HWCR_TSC_FREQ_SEL BIT(24)                      /* the TSC counts at the P0 frequency */
+#define MISC_ENABLE_INIT  (BIT(0) | BIT(11) | BIT(12))        /* fast strings; no BTS, no PEBS */
+#define HWCR_TSC_FREQ_SEL BIT(24) /* the TSC counts at the P0 frequency */
 #define VM_CR_LOCKED_OFF  (BIT(3) | BIT(4))
 #define DE_CFG_LFENCE     BIT(1) /* LFENCE serialises */
 #define DEBUGCTL_BTF      BIT(1)

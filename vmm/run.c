@@ -129,17 +129,6 @@ static bool settle(struct vcpu *v, bool armed)
     return armed;
 }
 
-static void arm_timer(struct vcpu *v)
-{
-    u64 deadline = vlapic_deadline(&v->apic);
-
-    v->timer_moved = false;
-    if (deadline == DEADLINE_NONE)
-        timer_cancel(&v->timer);
-    else
-        timer_arm(&v->timer, v->vm->start_ns + deadline);
-}
-
 static void record(struct vcpu *v, const struct hvm_exit *e)
 {
     struct vcpu_trace *t = &v->trace[v->trace_head++ & (VCPU_TRACE_LEN - 1)];
@@ -150,7 +139,8 @@ static void record(struct vcpu *v, const struct hvm_exit *e)
     v->exits[e->reason]++;
 }
 
-/* One entry into the guest; `armed` as settle returned it. Returns false if a request came first. */
+/* One entry into the guest; `armed` as settle returned it. Returns false if a request came first.
+ */
 static bool enter(struct vcpu *v, struct hvm_exit *e)
 {
     if (unlikely(space_enter(v->vm->space, &v->view, v->cpu))) {
@@ -178,7 +168,7 @@ void vcpu_run(struct vcpu *v, const bool *resched)
         if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_RELAXED)))
             take_requests(v);
         if (unlikely(v->timer_moved))
-            arm_timer(v);
+            vcpu_arm_timer(v);
         if (unlikely(v->state != VCPU_RUNNABLE)) {
             if (v->state != VCPU_HALTED || !vcpu_has_work(v))
                 break;

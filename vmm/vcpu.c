@@ -33,12 +33,23 @@ static void apic_deadline_changed(void *arg)
     v->timer_moved = true;
 }
 
+void vcpu_arm_timer(struct vcpu *v)
+{
+    u64 deadline = vlapic_deadline(&v->apic);
+
+    v->timer_moved = false;
+    if (deadline == DEADLINE_NONE)
+        timer_cancel(&v->timer);
+    else
+        timer_arm(&v->timer, v->vm->start_ns + deadline);
+}
+
 static void apic_timer_fired(struct timer *t)
 {
     struct vcpu *v = container_of(t, struct vcpu, timer);
 
     vlapic_tick(&v->apic, vm_now(v->vm));
-    v->timer_moved = true; /* armed for the next one before the guest is entered */
+    vcpu_arm_timer(v);
     vcpu_kick(v);
 }
 
@@ -128,14 +139,10 @@ void vcpu_destroy(struct vcpu *v)
 /* ---- state ---- */
 
 static const struct x86_seg reset_segs[SEG_COUNT] = {
-    [SEG_ES] = {0, 0x93, 0xffff, 0},
-    [SEG_CS] = {0xf000, 0x9b, 0xffff, 0xffff0000},
-    [SEG_SS] = {0, 0x93, 0xffff, 0},
-    [SEG_DS] = {0, 0x93, 0xffff, 0},
-    [SEG_FS] = {0, 0x93, 0xffff, 0},
-    [SEG_GS] = {0, 0x93, 0xffff, 0},
-    [SEG_LDTR] = {0, 0x82, 0xffff, 0},
-    [SEG_TR] = {0, 0x8b, 0xffff, 0},
+    [SEG_ES] = {0, 0x93, 0xffff, 0},   [SEG_CS] = {0xf000, 0x9b, 0xffff, 0xffff0000},
+    [SEG_SS] = {0, 0x93, 0xffff, 0},   [SEG_DS] = {0, 0x93, 0xffff, 0},
+    [SEG_FS] = {0, 0x93, 0xffff, 0},   [SEG_GS] = {0, 0x93, 0xffff, 0},
+    [SEG_LDTR] = {0, 0x82, 0xffff, 0}, [SEG_TR] = {0, 0x8b, 0xffff, 0},
 };
 
 void vcpu_reset(struct vcpu *v)

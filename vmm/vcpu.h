@@ -49,8 +49,8 @@ struct vcpu_msrs {
 struct vcpu {
     struct hvm_vcpu *hv;
     struct vm *vm;
-    u32 id;  /* index in the VM, and local APIC ID */
-    u32 cpu; /* home */
+    u32 id;       /* index in the VM, and local APIC ID */
+    u32 cpu;      /* home */
     u32 requests; /* VCPU_REQ_*; any CPU */
     u8 state;     /* enum vcpu_state */
     bool loaded;
@@ -105,6 +105,8 @@ static inline void vcpu_kick(struct vcpu *v)
 /* Whether v has anything to do: runnable, or halted with an event that it can take. Home CPU. */
 bool vcpu_has_work(struct vcpu *v);
 
+/* Sets v->timer for the local APIC's next deadline. Home CPU. */
+void vcpu_arm_timer(struct vcpu *v);
 /* Current privilege level. Loaded here. */
 unsigned vcpu_cpl(struct vcpu *v);
 /* Local APIC registers whose writes have effects beyond it. False: #GP. Loaded here. */
@@ -116,6 +118,5 @@ void vcpu_set_tsc(struct vcpu *v, u64 value);
 
 /* Registers, last exits: through log_error. Loaded here, or its registers are left out. */
 void vcpu_dump(struct vcpu *v);
-
 
 #endif

@@ -34,7 +34,12 @@ struct vm_outside {
     void (*console_out)(struct vm *vm, const u8 *bytes, unsigned n);
     /* COM1 has room again for console input that it refused. Likewise. */
     void (*console_room)(struct vm *vm);
-    /* The VM has ended and is torn down. From a CPU's scheduling loop, no lock held. */
+    /* The VM runs. From the boot CPU, no lock held. */
+    void (*started)(struct vm *vm);
+    /*
+     * The VM has ended and is torn down; NULL: there was none to begin with. From a CPU's
+     * scheduling loop, no lock held.
+     */
     void (*ended)(struct vm *vm);
 };
 extern const struct vm_outside *vm_outside;

@@ -22,6 +22,7 @@
 #define HEADER_SIZE  64
 #define FCW_RESET    0x37f
 #define MXCSR_RESET  0x1f80
+#define XSAVE_HEADER 512 /* XSTATE_BV comes first */
 #define MXCSR_OFFSET 24
 
 /* Constant after the first fpu_init(). */
@@ -98,6 +99,14 @@ void fpu_reset_area(void *area)
     memset(area, 0, fpu.area_size);
     memcpy(area, &fcw, sizeof(fcw));
     memcpy((u8 *)area + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
+}
+
+void fpu_mark_in_use(void *area, u64 components)
+{
+    u64 *xstate_bv = (u64 *)((u8 *)area + XSAVE_HEADER);
+
+    if (fpu.xsave)
+        *xstate_bv |= components;
 }
 
 void fpu_save(void *area)

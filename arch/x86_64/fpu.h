@@ -27,6 +27,12 @@ size_t fpu_area_size(void);
 void fpu_reset_area(void *area);
 
 /*
+ * Whoever writes registers into an area marks their state components (XCR0 bits), or fpu_restore
+ * takes them for being in their initial state (SDM 1, 13.4.2).
+ */
+void fpu_mark_in_use(void *area, u64 components);
+
+/*
  * Moves all state between the registers and an area (aligned to FPU_AREA_ALIGN). XCR0 must be
  * fpu_xcr0_mask(): call fpu_set_xcr0(fpu_xcr0_mask()) first if a guest's value is loaded.
  */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See dump.h. */
+#include "vmm/dump.h"
+#include "lib/log.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+#define LAST_EXITS 12
+
+typedef unsigned long long ull;
+
+static void dump_general(struct hvm_vcpu *hv)
+{
+    static const char *const names[GPR_COUNT] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+                                                 "rsi", "rdi", "r8 ", "r9 ", "r10", "r11",
+                                                 "r12", "r13", "r14", "r15"};
+
+    log_error("  rip %016llx rflags %08llx", (ull)hvm->get(hv, HVM_RIP),
+              (ull)hvm->get(hv, HVM_RFLAGS));
+    for (unsigned r = 0; r < GPR_COUNT; r += 4)
+        log_error("  %s %016llx %s %016llx %s %016llx %s %016llx", names[r], (ull)hvm_gpr(hv, r),
+                  names[r + 1], (ull)hvm_gpr(hv, r + 1), names[r + 2], (ull)hvm_gpr(hv, r + 2),
+                  names[r + 3], (ull)hvm_gpr(hv, r + 3));
+    log_error("  cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx",
+              (ull)hvm->get(hv, HVM_CR0), (ull)hvm->get(hv, HVM_CR2), (ull)hvm->get(hv, HVM_CR3),
+              (ull)hvm->get(hv, HVM_CR4), (ull)hvm->get(hv, HVM_EFER));
+}
+
+static void dump_segments(struct hvm_vcpu *hv)
+{
+    static const char *const names[SEG_COUNT] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
+    struct x86_seg s;
+    struct x86_table gdt, idt;
+
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        hvm->get_seg(hv, i, &s);
+        log_error("  %-4s %04x base %016llx limit %08x attr %05x", names[i], s.sel, (ull)s.base,
+                  s.limit, s.attr);
+    }
+    hvm->get_table(hv, false, &gdt);
+    hvm->get_table(hv, true, &idt);
+    log_error("  gdt %016llx/%04x idt %016llx/%04x", (ull)gdt.base, gdt.limit, (ull)idt.base,
+              idt.limit);
+}
+
+/* The bytes at RIP, if they can be read; ff from where they cannot. */
+static void dump_code(struct vcpu *v)
+{
+    struct emul_cpu *c = &v->emul;
+    u8 b[16];
+    gpa_t gpa;
+
+    emul_begin(c, &v->vm->emul_ops, v, v->hv->gpr);
+    u64 rip = hvm->get(v->hv, HVM_RIP);
+    struct x86_seg cs;
+    hvm->get_seg(v->hv, SEG_CS, &cs);
+    for (unsigned i = 0; i < sizeof(b); i++) {
+        gla_t gla = cs.base + rip + i;
+        b[i] = 0xff;
+        if (!emul_peek_gla(c, gla, &gpa) || space_read(v->vm->space, gpa, &b[i], 1))
+            break;
+    }
+    log_error("  code %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x", b[0], b[1],
+              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11]);
+}
+
+static void dump_exits(struct vcpu *v)
+{
+    u32 count = MIN(v->trace_head, (u32)LAST_EXITS);
+
+    log_error("  last exits, newest first:");
+    for (u32 i = 1; i <= count; i++) {
+        const struct vcpu_trace *t = &v->trace[(v->trace_head - i) & (VCPU_TRACE_LEN - 1)];
+        log_error("  %-13s rip %016llx info %llx", hvm_exit_name(t->reason), (ull)t->rip,
+                  (ull)t->info);
+    }
+}
+
+void dump_vcpu(struct vcpu *v)
+{
+    log_error("vm %s: vcpu %u on cpu %u:", v->vm->name, v->id, v->cpu);
+    if (v->loaded) {
+        dump_general(v->hv);
+        dump_segments(v->hv);
+        dump_code(v);
+    }
+    dump_exits(v);
+}

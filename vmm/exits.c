@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exit handlers, and the table that picks one: see exits.h. */
+#include "vmm/exits.h"
+#include "arch/x86_64/cpu.h"
+#include "lib/string.h"
+#include "vmm/cpuid.h"
+#include "vmm/emulate.h"
+#include "vmm/inject.h"
+#include "vmm/msr.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)
+{
+    unsigned len = e->insn_len;
+
+    if (unlikely(!len)) {
+        struct emul_cpu *c = emulate_begin(v, e);
+        if (!emulate_settle(v, c, emul_insn_length(c, op, &len)))
+            return;
+    }
+    hvm->advance(v->hv, len);
+}
+
+/* ---- nothing but the loop to go round ---- */
+
+static void exit_intr(struct vcpu *v, struct hvm_exit *e)
+{
+    (void)v;
+    (void)e;
+    cpu_take_interrupts();
+}
+
+static void exit_nothing(struct vcpu *v, struct hvm_exit *e)
+{
+    (void)v;
+    (void)e;
+}
+
+/* ---- instructions ---- */
+
+/* The parts of an answer that depend on the vCPU's state. */
+static void cpuid_dynamic(struct vcpu *v, const struct cpuid_entry *entry, u32 r[4])
+{
+    u64 cr4;
+
+    switch (entry->dynamic) {
+    case CPUID_DYN_LEAF1:
+        r[CPUID_EBX] |= v->id << 24;
+        if (v->apic.mode == VLAPIC_OFF)
+            r[CPUID_EDX] &= ~(u32)BIT(9);
+        cr4 = hvm->get(v->hv, HVM_CR4);
+        if (cr4 & CR4_OSXSAVE)
+            r[CPUID_ECX] |= BIT(27);
+        break;
+    case CPUID_DYN_TOPO:
+        r[CPUID_EDX] = v->id;
+        break;
+    case CPUID_DYN_XSAVE: /* the guest's XCR0 is in force: the processor knows the size */
+        r[CPUID_EBX] = cpu_cpuid(0xd, entry->sub).ebx;
+        break;
+    default:
+        break;
+    }
+}
+
+static void exit_cpuid(struct vcpu *v, struct hvm_exit *e)
+{
+    u64 *gpr = v->hv->gpr;
+    const struct cpuid_entry *entry = cpuid_find(&v->vm->cpuid, (u32)gpr[RAX], (u32)gpr[RCX]);
+    u32 r[4] = {0};
+
+    if (likely(entry != NULL)) {
+        r[CPUID_EAX] = entry->reg[CPUID_EAX];
+        r[CPUID_EBX] = entry->reg[CPUID_EBX];
+        r[CPUID_ECX] = entry->reg[CPUID_ECX];
+        r[CPUID_EDX] = entry->reg[CPUID_EDX];
+        if (entry->dynamic)
+            cpuid_dynamic(v, entry, r);
+    } else if ((u32)gpr[RAX] == 0xb) {
+        r[CPUID_ECX] = gpr[RCX] & 0xff; /* an invalid level still says its number */
+        r[CPUID_EDX] = v->id;
+    }
+    gpr[RAX] = r[CPUID_EAX];
+    gpr[RBX] = r[CPUID_EBX];
+    gpr[RCX] = r[CPUID_ECX];
+    gpr[RDX] = r[CPUID_EDX];
+    exit_skip(v, e, OP_CPUID);
+}
+
+static void exit_hlt(struct vcpu *v, struct hvm_exit *e)
+{
+    exit_skip(v, e, OP_HLT);
+    if (v->event.kind) /* the instruction could not be read again: a fault waits instead */
+        return;
+    v->halted_if = hvm->get(v->hv, HVM_RFLAGS) & FLAG_IF;
+    v->state = VCPU_HALTED;
+}
+
+static void exit_pause(struct vcpu *v, struct hvm_exit *e)
+{
+    exit_skip(v, e, OP_PAUSE);
+}
+
+/* Guests have no device that bypasses caches: nothing needs to be written back, or may be lost. */
+static void exit_invd(struct vcpu *v, struct hvm_exit *e)
+{
+    exit_skip(v, e, OP_INVD);
+}
+
+static void exit_wbinvd(struct vcpu *v, struct hvm_exit *e)
+{
+    exit_skip(v, e, OP_WBINVD);
+}
+
+static void exit_rdmsr(struct vcpu *v, struct hvm_exit *e)
+{
+    u64 *gpr = v->hv->gpr, value;
+
+    if (!msr_read(v, (u32)gpr[RCX], &value)) {
+        inject_gp(v);
+        return;
+    }
+    gpr[RAX] = (u32)value;
+    gpr[RDX] = value >> 32;
+    exit_skip(v, e, OP_RDMSR);
+}
+
+static void exit_wrmsr(struct vcpu *v, struct hvm_exit *e)
+{
+    u64 *gpr = v->hv->gpr;
+
+    if (msr_write(v, (u32)gpr[RCX], (u32)gpr[RAX] | gpr[RDX] << 32))
+        exit_skip(v, e, OP_WRMSR);
+    else
+        inject_gp(v);
+}
+
+/* No performance counters, so no counter number is valid. */
+static void exit_gp(struct vcpu *v, struct hvm_exit *e)
+{
+    (void)e;
+    inject_gp(v);
+}
+
+/* Not offered by CPUID: the instruction does not exist. */
+static void exit_ud(struct vcpu *v, struct hvm_exit *e)
+{
+    (void)e;
+    inject_ud(v);
+}
+
+/* ---- ports and memory ---- */
+
+static void exit_io(struct vcpu *v, struct hvm_exit *e)
+{
+    u64 *rax = &v->hv->gpr[RAX];
+
+    if (unlikely(e->io.string)) {
+        emulate_port(v, e);
+        return;
+    }
+    struct bus_access acc = {
+        .addr = e->io.port, .size = e->io.size, .write = !e->io.in, .value = *rax};
+    if (acc.write)
+        acc.value &= bus_open(acc.size);
+    board_port(&v->vm->board, &acc);
+    if (e->io.in) {
+        if (acc.size == 1)
+            *rax = (*rax & ~0xffull) | (u8)acc.value;
+        else if (acc.size == 2)
+            *rax = (*rax & ~0xffffull) | (u16)acc.value;
+        else
+            *rax = (u32)acc.value;
+    }
+    exit_skip(v, e, e->io.in ? OP_IN : OP_OUT);
+}
+
+static void exit_nested_fault(struct vcpu *v, struct hvm_exit *e)
+{
+    unsigned access = (e->nested.read ? SPACE_READ : 0) | (e->nested.write ? SPACE_WRITE : 0) |
+                      (e->nested.exec ? SPACE_EXEC : 0);
+
+    switch (space_fault(v->vm->space, e->nested.gpa, access)) {
+    case SPACE_RESOLVED:
+        return;
+    case SPACE_NOMEM:
+        vm_stop(v, "out of memory: the machine has no page left for guest address 0x%llx",
+                (unsigned long long)e->nested.gpa);
+        return;
+    case SPACE_DENIED:
+    case SPACE_MMIO:
+        break;
+    }
+    if (e->nested.exec)
+        vm_stop(v, "executes at guest address 0x%llx, where there is no memory",
+                (unsigned long long)e->nested.gpa);
+    else if (e->nested.table_walk)
+        vm_stop(v, "has page tables at guest address 0x%llx, where there is no memory",
+                (unsigned long long)e->nested.gpa);
+    else if (e->vectoring.kind)
+        vm_stop(v, "delivers an event through guest address 0x%llx, where there is no memory",
+                (unsigned long long)e->nested.gpa);
+    else
+        emulate_memory(v, e);
+}
+
+/* ---- events ---- */
+
+/*
+ * #AC and #DB are intercepted so that their delivery in an endless loop leaves the guest each
+ * time round; they go back in as they came.
+ */
+static void exit_exception(struct vcpu *v, struct hvm_exit *e)
+{
+    inject_exception(v, e->exception.vector, e->exception.has_error, e->exception.error);
+}
+
+static void exit_triple_fault(struct vcpu *v, struct hvm_exit *e)
+{
+    (void)e;
+    vm_stop(v, "triple fault");
+}
+
+static void exit_task_switch(struct vcpu *v, struct hvm_exit *e)
+{
+    vm_stop(v, "switches tasks in hardware (selector 0x%x), which is not supported", e->task.sel);
+}
+
+static void exit_fatal(struct vcpu *v, struct hvm_exit *e)
+{
+    vm_stop(v, "%s (%s, 0x%llx, 0x%llx)",
+            e->reason == HVM_EXIT_FAILED_ENTRY ? "the processor refused its state"
+                                               : "an exit that is not expected",
+            e->detail ? e->detail : "?", (unsigned long long)e->detail_info[0],
+            (unsigned long long)e->detail_info[1]);
+    hvm->dump(v->hv);
+}
+
+typedef void (*exit_fn)(struct vcpu *v, struct hvm_exit *e);
+
+static const exit_fn handlers[HVM_EXIT_COUNT] = {
+    [HVM_EXIT_INTR] = exit_intr,
+    [HVM_EXIT_NMI] = exit_nothing,
+    [HVM_EXIT_INTR_WINDOW] = exit_nothing,
+    [HVM_EXIT_NMI_WINDOW] = exit_nothing,
+    [HVM_EXIT_EXCEPTION] = exit_exception,
+    [HVM_EXIT_CPUID] = exit_cpuid,
+    [HVM_EXIT_HLT] = exit_hlt,
+    [HVM_EXIT_PAUSE] = exit_pause,
+    [HVM_EXIT_INVD] = exit_invd,
+    [HVM_EXIT_WBINVD] = exit_wbinvd,
+    [HVM_EXIT_RDMSR] = exit_rdmsr,
+    [HVM_EXIT_WRMSR] = exit_wrmsr,
+    [HVM_EXIT_RDPMC] = exit_gp,
+    [HVM_EXIT_RDTSCP] = exit_ud,
+    [HVM_EXIT_XSETBV] = exit_xsetbv,
+    [HVM_EXIT_MONITOR] = exit_ud,
+    [HVM_EXIT_MWAIT] = exit_ud,
+    [HVM_EXIT_INVLPG] = exit_fatal,
+    [HVM_EXIT_CR] = exit_cr,
+    [HVM_EXIT_DR] = exit_fatal,
+    [HVM_EXIT_DESC_TABLE] = exit_fatal,
+    [HVM_EXIT_IO] = exit_io,
+    [HVM_EXIT_NESTED_FAULT] = exit_nested_fault,
+    [HVM_EXIT_TASK_SWITCH] = exit_task_switch,
+    [HVM_EXIT_UNDEFINED] = exit_ud,
+    [HVM_EXIT_TRIPLE_FAULT] = exit_triple_fault,
+    [HVM_EXIT_SHUTDOWN] = exit_triple_fault,
+    [HVM_EXIT_PML_FULL] = exit_fatal,
+    [HVM_EXIT_APIC] = exit_fatal,
+    [HVM_EXIT_FAILED_ENTRY] = exit_fatal,
+    [HVM_EXIT_OTHER] = exit_fatal,
+};
+
+void exit_handle(struct vcpu *v, struct hvm_exit *e)
+{
+    handlers[e->reason < HVM_EXIT_COUNT ? e->reason : HVM_EXIT_OTHER](v, e);
+}

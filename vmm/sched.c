@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The scheduler: see sched.h. */
+#include "vmm/sched.h"
+#include "arch/x86_64/clock.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/ipi.h"
+#include "arch/x86_64/percpu.h"
+#include "lib/lock.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+struct sched {
+    struct vcpu *list;   /* at home here; own CPU only */
+    struct vcpu *last;   /* ran last: the search for the next one starts behind it */
+    struct vcpu *loaded; /* whose state is on this CPU, or NULL */
+    struct timer slice;  /* armed while another vCPU waits */
+    bool runs_guests;
+    bool resched;         /* an interrupt found a reason to go round the loop; own CPU only */
+    u32 idle;             /* about to halt, or halted: interrupt it to be noticed */
+    u32 poked;            /* the hook is to be called; any CPU */
+    struct spinlock lock; /* guards: */
+    struct vcpu *incoming;
+    u32 count; /* vCPUs here, incoming ones too */
+};
+
+static struct sched scheds[MAX_CPUS];
+static void (*hook)(void);
+
+static struct sched *own(void)
+{
+    return this_cpu()->sched;
+}
+
+static void slice_over(struct timer *t)
+{
+    (void)t;
+    own()->resched = true;
+}
+
+/* Another CPU wants attention. What is for the running vCPU it sees in any case before it enters.
+ */
+static void kicked(void)
+{
+    struct sched *s = own();
+
+    if (s && ((s->list && s->list->next) || s->incoming || s->poked))
+        s->resched = true;
+}
+
+void sched_init_cpu(bool runs_guests)
+{
+    struct sched *s = &scheds[this_cpu()->id];
+
+    irq_set_handler(VEC_KICK, kicked);
+
+    s->slice.fn = slice_over;
+    s->runs_guests = runs_guests;
+    this_cpu()->sched = s;
+}
+
+void sched_set_hook(void (*fn)(void))
+{
+    hook = fn;
+}
+
+static bool least_loaded(u64 allowed, u32 *best)
+{
+    u32 least = UINT32_MAX;
+
+    for (u32 i = 0; i < cpu_count(); i++) {
+        u32 count = __atomic_load_n(&scheds[i].count, __ATOMIC_RELAXED);
+        if ((allowed & BIT(i)) && scheds[i].runs_guests && count < least) {
+            *best = i;
+            least = count;
+        }
+    }
+    return least != UINT32_MAX;
+}
+
+u32 sched_place(u64 allowed)
+{
+    u32 cpu = 0;
+
+    if (!least_loaded(allowed, &cpu))
+        least_loaded(~0ull, &cpu);
+    __atomic_fetch_add(&scheds[cpu].count, 1, __ATOMIC_RELAXED);
+    return cpu;
+}
+
+void sched_unplace(u32 cpu)
+{
+    __atomic_fetch_sub(&scheds[cpu].count, 1, __ATOMIC_RELAXED);
+}
+
+/* Makes a CPU go round its loop, or look at the requests of what it runs. */
+static void notice_cpu(u32 cpu)
+{
+    if (cpu == this_cpu()->id)
+        own()->resched = true;
+    else
+        ipi_kick(cpu);
+}
+
+void sched_add(struct vcpu *v)
+{
+    struct sched *s = &scheds[v->cpu];
+
+    spin_lock(&s->lock);
+    v->next = s->incoming;
+    s->incoming = v;
+    spin_unlock(&s->lock);
+    notice_cpu(v->cpu);
+}
+
+void sched_poke(void)
+{
+    __atomic_store_n(&scheds[0].poked, 1, __ATOMIC_SEQ_CST);
+    notice_cpu(0);
+}
+
+void sched_notice(struct vcpu *v)
+{
+    struct sched *s = &scheds[v->cpu];
+
+    if (v->cpu == this_cpu()->id) {
+        if (s->loaded != v) /* the one that runs here gives way to it in its turn */
+            s->resched = true;
+        return;
+    }
+    /* The request is visible before these are read; their owner reads it after writing them. */
+    if (__atomic_load_n(&v->view.on, __ATOMIC_SEQ_CST) ||
+        __atomic_load_n(&s->idle, __ATOMIC_SEQ_CST) || s->loaded != v)
+        ipi_kick(v->cpu);
+}
+
+static void take_incoming(struct sched *s)
+{
+    spin_lock(&s->lock);
+    struct vcpu *v = s->incoming;
+    s->incoming = NULL;
+    spin_unlock(&s->lock);
+    while (v) {
+        struct vcpu *next = v->next;
+        v->next = s->list;
+        s->list = v;
+        v = next;
+    }
+}
+
+static void put_away(struct sched *s)
+{
+    if (s->loaded)
+        vcpu_unload(s->loaded);
+    s->loaded = NULL;
+}
+
+void sched_put_away(void)
+{
+    put_away(own());
+}
+
+/* Lets go of a vCPU whose VM has ended. */
+static void leave(struct sched *s, struct vcpu *v)
+{
+    struct vcpu **link = &s->list;
+
+    while (*link != v)
+        link = &(*link)->next;
+    *link = v->next;
+    if (s->last == v)
+        s->last = NULL;
+    if (s->loaded == v)
+        put_away(s);
+    timer_cancel(&v->timer);
+    if (v->id == 0)
+        timer_cancel(&v->vm->board.timer);
+    sched_unplace(v->cpu);
+    vm_vcpu_left(v->vm);
+}
+
+/* The next vCPU with work, in turn after the last one; *more: another one waits as well. */
+static struct vcpu *pick(struct sched *s, bool *more)
+{
+    struct vcpu *start = s->last && s->last->next ? s->last->next : s->list, *found = NULL;
+
+    *more = false;
+    for (struct vcpu *v = start; v; v = v->next == NULL ? s->list : v->next) {
+        if (vcpu_has_work(v)) {
+            if (found) {
+                *more = true;
+                return found;
+            }
+            found = v;
+        }
+        struct vcpu *following = v->next ? v->next : s->list;
+        if (following == start)
+            break;
+    }
+    return found;
+}
+
+static void run_one(struct sched *s, struct vcpu *v, bool more)
+{
+    if (s->loaded != v) {
+        put_away(s);
+        vcpu_load(v);
+        s->loaded = v;
+    }
+    s->last = v;
+    if (more)
+        timer_arm(&s->slice, clock_ns() + SCHED_SLICE_NS);
+    vcpu_run(v, &s->resched);
+    timer_cancel(&s->slice);
+    if (v->state == VCPU_OFF)
+        leave(s, v);
+}
+
+/* Halts until an interrupt, unless something came up since the search for work. */
+static void idle(struct sched *s)
+{
+    bool more;
+
+    __atomic_store_n(&s->idle, 1, __ATOMIC_SEQ_CST);
+    if (!s->resched && !__atomic_load_n(&s->poked, __ATOMIC_SEQ_CST) && !pick(s, &more) &&
+        !__atomic_load_n(&s->incoming, __ATOMIC_SEQ_CST))
+        cpu_idle();
+    __atomic_store_n(&s->idle, 0, __ATOMIC_RELAXED);
+}
+
+void sched_loop(void)
+{
+    struct sched *s = own();
+
+    for (;;) {
+        bool more;
+        s->resched = false;
+        if (__atomic_exchange_n(&s->poked, 0, __ATOMIC_SEQ_CST) && hook)
+            hook();
+        take_incoming(s);
+        struct vcpu *v = pick(s, &more);
+        if (v)
+            run_one(s, v, more);
+        else
+            idle(s);
+    }
+}

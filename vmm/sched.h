@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which vCPU runs where. Each physical CPU has a list of the vCPUs at home on it, runs those that
+ * have work in turn, a slice each, and halts when none has.
+ */
+#ifndef VMM_SCHED_H
+#define VMM_SCHED_H
+
+#include "lib/types.h"
+
+struct vcpu;
+
+#define SCHED_SLICE_NS 10000000ull /* what a vCPU may run while another one waits */
+
+/*
+ * Prepares this CPU; each CPU once, before sched_loop or any other call that concerns it.
+ * runs_guests: its virtualisation extension is on, so it may be given vCPUs.
+ */
+void sched_init_cpu(bool runs_guests);
+
+/* The CPU's life: never returns. Interrupts off. */
+NORETURN void sched_loop(void);
+
+/*
+ * fn is called from the boot CPU's loop, no lock held, soon after sched_poke: for work that an
+ * interrupt found but cannot do itself (console input).
+ */
+void sched_set_hook(void (*fn)(void));
+/* Any CPU, any context but an NMI. */
+void sched_poke(void);
+
+/* Puts the state of whichever vCPU is on this CPU away, so that another can be loaded by hand. */
+void sched_put_away(void);
+
+/*
+ * The allowed CPU (a bit each) with the fewest vCPUs, counting the new one from now on. If none of
+ * those allowed can run guests, any that can.
+ */
+u32 sched_place(u64 allowed);
+/* Takes such a choice back, for a vCPU that will not be added. */
+void sched_unplace(u32 cpu);
+/* Gives v to its home CPU, which starts to run it. Any CPU. */
+void sched_add(struct vcpu *v);
+/* v has a new request: makes its home CPU look. Any CPU. */
+void sched_notice(struct vcpu *v);
+
+#endif

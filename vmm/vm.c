@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A VM's creation and end: see vm.h. */
+#include "vmm/vm.h"
+#include <stdarg.h>
+#include "arch/x86_64/cmos.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/ipi.h"
+#include "arch/x86_64/percpu.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "mm/kmem.h"
+#include "vmm/dump.h"
+#include "vmm/emulate.h"
+#include "vmm/load/load.h"
+#include "vmm/msr.h"
+#include "vmm/sched.h"
+
+struct vm *vms[CONFIG_MAX_VMS];
+const struct vm_outside *vm_outside;
+
+/* Frames that demand filling with large pages leaves for others: 8 MiB. */
+#define RESERVE_FRAMES 2048
+
+static void host_cpuid(u32 leaf, u32 sub, u32 out[4])
+{
+    struct cpuid_regs r = cpu_cpuid(leaf, sub);
+
+    out[CPUID_EAX] = r.eax;
+    out[CPUID_EBX] = r.ebx;
+    out[CPUID_ECX] = r.ecx;
+    out[CPUID_EDX] = r.edx;
+}
+
+static void kick_cpu(void *arg, unsigned cpu)
+{
+    (void)arg;
+    if (cpu != this_cpu()->id)
+        ipi_kick(cpu);
+}
+
+/* ---- building ---- */
+
+/*
+ * Where the processor cannot run unpaged code, the back end has guests that turn paging off run on
+ * these: 1024 entries of 4 MiB, each mapping its own address (SDM 3, 4.3).
+ */
+static enum err add_identity_tables(struct space *s)
+{
+    enum err err = space_add_ram(s, PLAT_IDENTITY_BASE, PLAT_IDENTITY_SIZE);
+
+    for (u32 i = 0; i < 1024 && !err; i++) {
+        u32 entry = i << 22 | 0xe7; /* present, writable, user, accessed, dirty, 4 MiB */
+        err = space_write(s, PLAT_IDENTITY_BASE + 4 * i, &entry, sizeof(entry));
+    }
+    return err;
+}
+
+static enum err add_memory(struct space *s, u64 mem)
+{
+    enum err err = space_add_ram(s, 0, PLAT_VGA_BASE);
+
+    if (!err)
+        err = space_add_ram(s, PLAT_SHADOW_BASE, plat_low_mem(mem) - PLAT_SHADOW_BASE);
+    if (!err && plat_high_mem(mem))
+        err = space_add_ram(s, PLAT_HIGH_BASE, plat_high_mem(mem));
+    if (!err && !hvm_caps.unrestricted)
+        err = add_identity_tables(s);
+    return err;
+}
+
+static enum err build_space(struct vm *vm)
+{
+    struct space_config cfg = {
+        .caps =
+            {
+                .format = hvm_caps.format,
+                .page_2m = hvm_caps.page_2m,
+                .page_1g = hvm_caps.page_1g,
+                .exec_only = hvm_caps.exec_only,
+                .phys_bits = (u8)MIN(cpu_cpuid(0x80000008, 0).eax & 0xff, 52u),
+            },
+        .src = &frames_source,
+        .kick = kick_cpu,
+        .fill_boot = vm->config->fill_boot,
+        .reserve = RESERVE_FRAMES,
+    };
+
+    vm->space = kmem_alloc(sizeof(*vm->space));
+    if (!vm->space)
+        return ERR_NOMEM;
+    enum err err = space_init(vm->space, &cfg);
+    if (err) {
+        kmem_free(vm->space, sizeof(*vm->space));
+        vm->space = NULL;
+        return err;
+    }
+    return add_memory(vm->space, vm->config->mem);
+}
+
+static void build_cpuid(struct vm *vm)
+{
+    struct cpuid_config c = {
+        .vcpus = vm->config->vcpus,
+        .tsc_khz = clock_tsc_khz(),
+        .apic_khz = VLAPIC_TIMER_HZ / 1000,
+        .rdtscp = hvm_caps.rdtscp,
+        .invpcid = hvm_caps.invpcid,
+        .xsaves = false, /* IA32_XSS is not offered */
+        .nested_phys_bits = NESTED_GPA_BITS,
+    };
+
+    cpuid_build(&vm->cpuid, &c, host_cpuid);
+    emulate_init_ops(&vm->emul_ops, &vm->cpuid);
+}
+
+static enum err build(struct vm *vm)
+{
+    build_cpuid(vm);
+    enum err err = build_space(vm);
+    if (!err)
+        err = hvm->vm_init(&vm->hvm, space_root(vm->space));
+    if (err)
+        return err;
+    msr_setup_vm(vm);
+    err = board_init(vm, vm->config->testdev, cmos_read_time());
+    for (u32 i = 0; i < vm->config->vcpus && !err; i++) {
+        err = vcpu_create(vm, i, sched_place(vm->config->cpus));
+        vm->vcpu_count = i + 1;
+    }
+    return err;
+}
+
+/* ---- loading ---- */
+
+static enum err mem_write(void *arg, gpa_t gpa, const void *buf, u64 len)
+{
+    return space_load(arg, gpa, buf, len);
+}
+
+static enum err mem_zero(void *arg, gpa_t gpa, u64 len)
+{
+    return space_zero(arg, gpa, len);
+}
+
+/* Brings each vCPU to where it starts: the first one as the loader says, the others wait. */
+static void set_states(struct vm *vm, const struct load_state *state)
+{
+    u64 tsc_offset = -cpu_rdtsc();
+
+    sched_put_away();
+    for (u32 i = 0; i < vm->vcpu_count; i++) {
+        struct vcpu *v = vm->vcpu[i];
+        vcpu_load(v);
+        vcpu_reset(v);
+        hvm->set_tsc_offset(v->hv, tsc_offset);
+        hvm->intercept_exceptions(v->hv, BIT(EXC_AC) | BIT(EXC_DB));
+        v->state = VCPU_WAIT_SIPI;
+        if (i == 0)
+            vcpu_set_state(v, state);
+        vcpu_unload(v);
+    }
+}
+
+static enum err load(struct vm *vm, const struct vm_module *modules, char error[LOAD_ERROR_SIZE])
+{
+    const struct config_vm *c = vm->config;
+    struct load_module list[CONFIG_VM_MODULES];
+    struct load_request req = {
+        .kind = c->type,
+        .kernel = {modules[c->kernel].data, modules[c->kernel].size, NULL, c->cmdline},
+        .modules = list,
+        .module_count = c->module_count,
+        .mem_size = c->mem,
+        .vcpus = c->vcpus,
+        .unrestricted = hvm_caps.unrestricted,
+    };
+    struct load_mem mem = {mem_write, mem_zero, vm->space};
+    struct load_state state;
+
+    for (unsigned i = 0; i < c->module_count; i++) {
+        const struct config_module *m = &c->modules[i];
+        list[i].image = (struct load_image){modules[m->index].data, modules[m->index].size,
+                                            m->name[0] ? m->name : NULL, m->cmdline};
+        list[i].initrd = m->initrd;
+    }
+    enum err err = load_guest(&req, &mem, &state, error);
+    if (err)
+        return err;
+    log_info("vm %s: %s, %llu MiB, %u vCPU%s", vm->name, state.what,
+             (unsigned long long)(c->mem / MIB), c->vcpus, c->vcpus > 1 ? "s" : "");
+    set_states(vm, &state);
+    return OK;
+}
+
+static void tear_down(struct vm *vm)
+{
+    for (u32 i = 0; i < vm->vcpu_count; i++)
+        vcpu_destroy(vm->vcpu[i]);
+    vm->vcpu_count = 0;
+    board_fini(&vm->board);
+    if (vm->hvm.msr_map)
+        hvm->vm_fini(&vm->hvm);
+    if (vm->space) {
+        u64 held = space_fini(vm->space);
+        if (held)
+            log_error("vm %s: %llu guest pages were still held at its end", vm->name,
+                      (unsigned long long)held);
+        kmem_free(vm->space, sizeof(*vm->space));
+        vm->space = NULL;
+    }
+    vm->state = VM_ENDED;
+}
+
+static enum err start(struct vm *vm, const struct vm_module *modules)
+{
+    char error[LOAD_ERROR_SIZE] = "out of memory: the machine has too little for this VM";
+    enum err err = ERR_NOSUP;
+
+    vm->start_ns = clock_ns();
+    if (!hvm_caps.unrestricted && vm->config->vcpus > 1)
+        str_copy(error, sizeof(error),
+                 "vcpus= must be 1: this processor cannot run real-mode code in a guest "
+                 "(no unrestricted guest), which is how further vCPUs start");
+    else
+        err = build(vm);
+    if (!err)
+        err = load(vm, modules, error);
+    if (!err)
+        return OK;
+    log_always("vm %s: not started: %s", vm->name, error);
+    for (u32 i = 0; i < vm->vcpu_count; i++)
+        if (vm->vcpu[i])
+            sched_unplace(vm->vcpu[i]->cpu);
+    tear_down(vm);
+    return err;
+}
+
+enum err vm_start(u32 index, const struct config_vm *config, const struct vm_module *modules)
+{
+    struct vm *vm = vms[index] ? vms[index] : kmem_alloc(sizeof(*vm));
+
+    if (!vm) {
+        log_always("vm %s: not started: out of memory", config->name);
+        return ERR_NOMEM;
+    }
+    if (vm->state == VM_RUNNING || vm->state == VM_ENDING)
+        return ERR_BUSY;
+    memset(vm, 0, sizeof(*vm));
+    vms[index] = vm;
+    vm->config = config;
+    vm->name = config->name;
+    vm->index = index;
+    enum err err = start(vm, modules);
+    if (err)
+        return err;
+    vm->state = VM_RUNNING;
+    vm->vcpus_left = vm->vcpu_count;
+    for (u32 i = 0; i < vm->vcpu_count; i++)
+        sched_add(vm->vcpu[i]);
+    vm_outside->started(vm);
+    return OK;
+}
+
+/* ---- ending ---- */
+
+/* The first caller gets to say how the VM ended. */
+static bool claim_end(struct vm *vm, enum vm_end how, u32 status)
+{
+    if (__atomic_exchange_n(&vm->end_claimed, 1, __ATOMIC_ACQ_REL))
+        return false;
+    vm->end = (u8)how;
+    vm->status = status;
+    vm->state = VM_ENDING;
+    return true;
+}
+
+static void dismiss_vcpus(struct vm *vm)
+{
+    for (u32 i = 0; i < vm->vcpu_count; i++)
+        vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);
+}
+
+void vm_end(struct vm *vm, enum vm_end how, u32 status)
+{
+    if (!claim_end(vm, how, status))
+        return;
+    if (how == VM_END_POWEROFF)
+        log_always("vm %s: powered off", vm->name);
+    else if (how == VM_END_RESET)
+        log_always("vm %s: reset", vm->name);
+    else
+        log_always("vm %s: exited, status %u", vm->name, status);
+    dismiss_vcpus(vm);
+}
+
+void vm_stop(struct vcpu *v, const char *fmt, ...)
+{
+    char reason[200];
+    va_list ap;
+
+    if (!claim_end(v->vm, VM_END_STOPPED, 0))
+        return;
+    va_start(ap, fmt);
+    fmt_vprint(reason, sizeof(reason), fmt, ap);
+    va_end(ap);
+    log_always("vm %s: stopped: %s", v->vm->name, reason);
+    dump_vcpu(v);
+    dismiss_vcpus(v->vm);
+}
+
+void vm_vcpu_left(struct vm *vm)
+{
+    if (__atomic_sub_fetch(&vm->vcpus_left, 1, __ATOMIC_ACQ_REL) != 0)
+        return;
+    tear_down(vm);
+    vm_outside->ended(vm);
+}
+
+bool vm_any_running(void)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(vms); i++)
+        if (vms[i] && (vms[i]->state == VM_RUNNING || vms[i]->state == VM_ENDING))
+            return true;
+    return false;
+}

@@ -63,13 +63,9 @@ static u64 elapsed(const struct pit_counter *c, u64 tick)
 /* Lets a new count of modes 2 and 3 take over if its time has come. */
 static void settle(struct pit_counter *c, u64 tick)
 {
-    if (c->next == 0 || !c->running || (s64)(tick - c->switch_at) < 0)
+    if (c->next == 0 || !periodic(c) || !c->running || (s64)(tick - c->switch_at) < 0)
         return;
-    /* Mode 3 may switch in the middle: the low part then begins, with the new length. */
-    c->start = c->switch_at;
-    if (mode_of(c) == 3 && c->elapsed)
-        c->start -= high_part(c->next);
-    c->elapsed = 0;
+    c->start = c->switch_at - (c->switch_half ? high_part(c->next) : 0);
     c->count = c->next;
     c->next = 0;
 }
@@ -156,15 +152,14 @@ static void pulse(struct pit *p)
 /* The tick of the next rising edge after `tick`, by what is programmed now. */
 static u64 next_edge(const struct pit_counter *c, u64 tick)
 {
-    u64 e = elapsed(c, tick), at;
+    u64 at;
 
     if (!c->loaded || !c->running)
         return DEADLINE_NONE;
-    if (periodic(c)) {
-        if (c->next) /* at the latest when the new count begins; looked at again then */
-            return (s64)(c->switch_at - tick) > 0 ? c->switch_at : tick + 1;
-        return c->start + (e / c->count + 1) * c->count;
-    }
+    if (periodic(c) && c->next)
+        return c->switch_at + (c->switch_half ? c->next - high_part(c->next) : 0);
+    if (periodic(c))
+        return c->start + (elapsed(c, tick) / c->count + 1) * c->count;
     at = c->start + c->count + (mode_of(c) >= 4 ? 1 : 0);
     return (s64)(at - tick) > 0 ? at : DEADLINE_NONE;
 }
@@ -179,7 +174,7 @@ static void rearm(struct pit *p, u64 tick, u64 now_ns)
     set_deadline(p, now_ns);
 }
 
-/* Edges that have passed at `tick`, and moves on to the next. */
+/* Rising edges of counter 0 that have passed at `tick`; moves on to the next. */
 static u64 edges_passed(struct pit *p, u64 tick)
 {
     struct pit_counter *c = &p->s.c[0];
@@ -187,19 +182,9 @@ static u64 edges_passed(struct pit *p, u64 tick)
 
     if (edge == DEADLINE_NONE || (s64)(tick - edge) < 0)
         return 0;
-    if (c->next) { /* the switch itself: mode 3 rises there only if the low part has ended */
-        bool middle = mode_of(c) == 3 && c->elapsed;
-
-        settle(c, tick);
-        n = middle ? 0 : 1;
-        if (middle)
-            edge = c->start;
-    }
-    if (periodic(c) && c->running) {
-        u64 more = (tick - edge) / c->count;
-
-        n += more;
-    }
+    settle(c, tick);
+    if (periodic(c))
+        n += (tick - edge) / c->count;
     p->s.edge = next_edge(c, tick);
     return n;
 }
@@ -262,11 +247,11 @@ static void start(struct pit_counter *c, u64 tick)
 static void schedule_switch(struct pit_counter *c, u32 count, u64 tick)
 {
     u64 e = elapsed(c, tick), cycle = e - e % c->count;
-    bool in_high = mode_of(c) == 3 && e % c->count < high_part(c->count);
+    u32 high = high_part(c->count);
 
+    c->switch_half = mode_of(c) == 3 && e % c->count < high;
+    c->switch_at = c->start + cycle + (c->switch_half ? high : c->count);
     c->next = count;
-    c->elapsed = in_high; /* remembered for settle() */
-    c->switch_at = c->start + cycle + (in_high ? high_part(c->count) : c->count);
 }
 
 static void write_count(struct pit_counter *c, u16 value, u64 tick)
@@ -291,6 +276,8 @@ static void write_counter(struct pit *p, unsigned n, u8 value, u64 now_ns)
     struct pit_counter *c = &p->s.c[n];
     u64 tick = ticks_at(RATE, now_ns);
 
+    if (n == 0)
+        pit_tick(p, now_ns);
     settle(c, tick);
     switch (CONTROL_RW(c->control)) {
     case RW_LOW:
@@ -303,8 +290,10 @@ static void write_counter(struct pit *p, unsigned n, u8 value, u64 now_ns)
         c->write_high = !c->write_high;
         if (c->write_high) {
             c->low = value;
-            if (mode_of(c) == 0) /* the first byte stops the count (mode 0) */
-                c->loaded = false;
+            if (mode_of(c) == 0) { /* the first byte stops the count (mode 0) */
+                c->elapsed = elapsed(c, tick);
+                c->loaded = c->running = false;
+            }
         } else {
             write_count(c, (u16)(value << 8 | c->low), tick);
         }
@@ -360,6 +349,8 @@ static void write_control(struct pit *p, u8 value, u64 now_ns)
         return;
     }
     c = &p->s.c[n];
+    if (n == 0)
+        pit_tick(p, now_ns);
     settle(c, tick);
     if (CONTROL_RW(value) == 0) {
         latch_count(c, tick);

@@ -28,11 +28,12 @@ struct pit_counter {
     u32 count;   /* 1..65536 (BCD: 1..16665, from what digits were written) */
     u32 next;    /* count that a periodic mode takes at tick `switch_at`; 0 none */
     u64 switch_at;
-    u16 latch;  /* count held by a latch command */
-    u8 status;  /* status held by a read-back */
-    u8 control; /* control word, bits 5:0 as programmed */
-    u8 low;     /* first byte of a two-byte write */
-    u8 latched; /* bytes of `latch` still to be read: 0..2 */
+    bool switch_half; /* ... and that is the middle of mode 3's cycle: its low part follows */
+    u16 latch;        /* count held by a latch command */
+    u8 status;        /* status held by a read-back */
+    u8 control;       /* control word, bits 5:0 as programmed */
+    u8 low;           /* first byte of a two-byte write */
+    u8 latched;       /* bytes of `latch` still to be read: 0..2 */
     bool status_latched;
     bool write_high; /* second byte of a two-byte access comes next */
     bool read_high;

@@ -7,8 +7,8 @@
  * Who may call what. Each local APIC has an owner: the CPU on which its vCPU is loaded, or, while
  * it is loaded nowhere, whoever holds the vCPU. Functions marked [any] may be called on any CPU at
  * any time, without a lock. All others are the owner's, and so is every field but `post`, `events`,
- * `errors` and `lint`, which are only ever changed by atomic operations. Fields that [any]
- * functions read of somebody else's local APIC (mode, ID, LDR, DFR, SVR, priority) are single
+ * `errors`, `lint` and `lint_edges`, which are only ever changed by atomic operations. Fields that
+ * [any] functions read of somebody else's local APIC (mode, ID, LDR, DFR, SVR, priority) are single
  * words read as they stand: an interrupt sent while its target changes them goes by one or the
  * other value, as on a real bus.
  *
@@ -18,8 +18,8 @@
  * The timer's clock is 1 GHz: one count of the undivided timer is one nanosecond of VM time.
  * Missed ticks: a periodic timer's deadlines are start + n periods. An owner who comes late by
  * several periods finds one interrupt now and the others, up to VLAPIC_ARREARS, one at a time at
- * twice the rate until caught up; the rest are dropped and counted. Deadlines are never closer
- * together than VLAPIC_MIN_NS, whatever the guest programs.
+ * twice the rate until caught up; the rest are dropped and counted. A period below VLAPIC_MIN_NS
+ * is served by deadlines that far apart; what the guest reads back is exact all the same.
  */
 #ifndef VMM_DEV_VLAPIC_H
 #define VMM_DEV_VLAPIC_H
@@ -33,7 +33,8 @@
 #define VLAPIC_TIMER_HZ 1000000000u /* for CPUID 0x15, 0x40000010 */
 #define VLAPIC_ARREARS  1000
 #define VLAPIC_MIN_NS   20000
-#define VLAPIC_MAX      64 /* in one group */
+#define VLAPIC_MAX      64          /* in one group */
+#define VLAPIC_VERSION  0x01050014u /* six LVT entries, EOI-broadcast suppression */
 
 /* Registers, by page offset / 16, which is also MSR - 0x800. */
 enum vlapic_reg {
@@ -82,15 +83,13 @@ struct vlapic_post {
     u64 level[4]; /* trigger mode of each: 1 level */
 } ALIGNED(64);
 
-/* What the guest can observe, with the page of registers and `post`, `events`, `errors`, `lint`. */
+/* What the guest can observe, with the page of registers and the fields marked [any] below. */
 struct vlapic_state {
     u64 base;         /* IA32_APIC_BASE */
     u32 id;           /* APIC ID, fixed at creation */
-    u8 esr_armed;     /* the next error raises the error interrupt */
-    u8 timer_mode;    /* LVT timer bits 18:17: 0 one-shot, 1 periodic, 2 TSC deadline */
+    bool esr_armed;   /* the next error raises the error interrupt */
     bool timer_on;    /* counting, or a TSC deadline armed */
-    u64 timer_start;  /* ns at which the count was loaded */
-    u64 timer_edge;   /* ns of the next expiry to be told, by the count */
+    u64 timer_edge;   /* ns of the next expiry, by the count */
     u64 timer_period; /* ns from full count to zero */
     u64 tsc_deadline; /* IA32_TSC_DEADLINE, 0 disarmed */
     u32 arrears;      /* periodic expiries owed */
@@ -126,14 +125,15 @@ struct vlapic {
     s16 irr_top; /* highest vector in IRR, or -1 */
     s16 isr_top; /* highest vector in ISR, or -1 */
     u8 ppr;
-    u8 mode;    /* enum vlapic_mode */
-    u8 lint;    /* LINT pins as driven: bit 0, bit 1 */
-    u32 events; /* VLAPIC_EV_* not yet taken */
-    u32 errors; /* ESR bits found and not yet latched */
+    u8 mode;       /* enum vlapic_mode */
+    u8 lint;       /* [any] LINT pins as driven: bit 0, bit 1 */
+    u8 lint_edges; /* [any] rising edges not yet seen by the owner */
+    u32 events;    /* [any] VLAPIC_EV_* not yet taken */
+    u32 errors;    /* [any] ESR bits found and not yet latched */
     u32 *page;
     u64 deadline_ns;
     struct vlapic_state s;
-    struct vlapic_post post;
+    struct vlapic_post post; /* [any] */
     struct vlapic_config c;
 };
 
@@ -146,10 +146,10 @@ struct vlapic_group {
     struct vlapic *l[VLAPIC_MAX];
 };
 
-/* Power-up state: enabled by IA32_APIC_BASE, disabled by SVR, xAPIC mode. ERR_INVAL or ERR_EXISTS
- * for an ID that is out of range or taken. */
+/* State after power-up, xAPIC mode; the boot processor's as firmware leaves it in virtual-wire mode
+ * (enabled, LINT0 ExtINT, LINT1 NMI). ERR_INVAL, ERR_EXISTS: an ID out of range, or taken. */
 enum err vlapic_init(struct vlapic *l, const struct vlapic_config *c);
-/* State after power-up (init false) or INIT (init true: ID, base and mode stay). */
+/* The state of vlapic_init() (init false), or that after INIT: ID, base and mode stay. */
 void vlapic_reset(struct vlapic *l, bool init);
 
 /* ---- before each guest entry ------------------------------------------------------------------

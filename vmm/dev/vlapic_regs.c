@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Local APIC registers, as a page of memory and as MSRs (Intel SDM 3, tables 10-1 and 10-6). One
+ * table says of each register where it exists and which bits can be written; in x2APIC mode the
+ * other bits fault, in xAPIC mode they are dropped.
+ */
+#include "lib/string.h"
+#include "vmm/dev/vlapic_impl.h"
+
+enum { R = 1, W = 2, XR = 4, XW = 8, RW = R | W, XRW = XR | XW }; /* X: as an MSR */
+
+struct reg_info {
+    u8 access;
+    u32 bits;    /* can be written */
+    u32 ignored; /* read-only bits that may be written without a fault */
+};
+
+#define BUSY 0x1000 /* delivery status */
+#define ALL  0xffffffff
+
+static const struct reg_info info[APIC_REGS] = {
+    [APIC_ID] = {R | XR, 0, 0},
+    [APIC_VERSION] = {R | XR, 0, 0},
+    [APIC_TPR] = {RW | XRW, 0xff, 0},
+    [APIC_APR] = {R, 0, 0},
+    [APIC_PPR] = {R | XR, 0, 0},
+    [APIC_EOI] = {W | XW, 0, 0},
+    [APIC_RRD] = {R, 0, 0},
+    [APIC_LDR] = {RW | XR, 0xff000000, 0},
+    [APIC_DFR] = {RW, 0xf0000000, 0},
+    [APIC_SVR] = {RW | XRW, 0x11ff, 0},
+    [APIC_ISR... APIC_ISR + 7] = {R | XR, 0, 0},
+    [APIC_TMR... APIC_TMR + 7] = {R | XR, 0, 0},
+    [APIC_IRR... APIC_IRR + 7] = {R | XR, 0, 0},
+    [APIC_ESR] = {RW | XRW, 0, 0},
+    [APIC_ICR] = {RW | XRW, 0xccfff & ~BUSY, BUSY},
+    [APIC_ICR2] = {RW, 0xff000000, 0},
+    [APIC_LVT_TIMER] = {RW | XRW, 0x700ff, BUSY},
+    [APIC_LVT_THERMAL] = {RW | XRW, 0x107ff, BUSY},
+    [APIC_LVT_PMC] = {RW | XRW, 0x107ff, BUSY},
+    [APIC_LVT_LINT0... APIC_LVT_LINT1] = {RW | XRW, 0x1a7ff, BUSY | LVT_REMOTE_IRR},
+    [APIC_LVT_ERROR] = {RW | XRW, 0x100ff, BUSY},
+    [APIC_TIMER_ICR] = {RW | XRW, ALL, 0},
+    [APIC_TIMER_CCR] = {R | XR, 0, 0},
+    [APIC_TIMER_DCR] = {RW | XRW, 0xb, 0},
+    [APIC_SELF_IPI] = {XW, 0xff, 0},
+};
+
+/* Bits 18:17 of the timer's LVT without TSC-deadline mode: one bit. */
+static u32 writable(const struct vlapic *l, unsigned reg)
+{
+    return reg == APIC_LVT_TIMER && !l->c.tsc_khz ? 0x300ff : info[reg].bits;
+}
+
+/* A register that can be read. IRR and TMR take up first what was posted. */
+static u32 read_reg(struct vlapic *l, unsigned reg, u64 now_ns)
+{
+    if (reg == APIC_TIMER_CCR)
+        return vlapic_timer_current(l, now_ns);
+    if (reg == APIC_APR)
+        return l->ppr;
+    if (reg >= APIC_TMR && reg < APIC_IRR + 8u)
+        vlapic_pending(l);
+    return *vlapic_reg(l, reg);
+}
+
+/* Writing latches what has been found since the last write, and arms the interrupt (10.5.3). */
+static void write_esr(struct vlapic *l)
+{
+    *vlapic_reg(l, APIC_ESR) = __atomic_exchange_n(&l->errors, 0, __ATOMIC_ACQ_REL);
+    l->s.esr_armed = true;
+}
+
+static void write_lvt(struct vlapic *l, unsigned reg, u32 value, u64 now_ns)
+{
+    if (!vlapic_enabled(l)) /* 10.4.7.2: mask bits cannot be cleared while disabled */
+        value |= (u32)LVT_MASKED;
+    if (reg == APIC_LVT_TIMER) {
+        if (LVT_TIMER(value) == 3) /* reserved mode: keep the present one */
+            value = (value & 0x100ff) | (*vlapic_reg(l, reg) & 0x60000);
+        vlapic_timer_lvt(l, value, now_ns);
+        return;
+    }
+    if (!(value & LVT_LEVEL))
+        *vlapic_reg(l, reg) &= (u32)~LVT_REMOTE_IRR;
+    *vlapic_reg(l, reg) = value | (*vlapic_reg(l, reg) & (u32)LVT_REMOTE_IRR);
+    if (reg == APIC_LVT_LINT0 || reg == APIC_LVT_LINT1)
+        vlapic_lint_levels(l);
+}
+
+static void write_svr(struct vlapic *l, u32 value)
+{
+    __atomic_store_n(vlapic_reg(l, APIC_SVR), value, __ATOMIC_RELAXED);
+    if (value & SVR_ENABLE)
+        return;
+    for (unsigned reg = APIC_LVT_TIMER; reg <= APIC_LVT_ERROR; reg++)
+        *vlapic_reg(l, reg) |= (u32)LVT_MASKED;
+}
+
+static void self_ipi(struct vlapic *l, u8 vector)
+{
+    if (vector < 16)
+        vlapic_error(l, ESR_RECEIVE_VECTOR);
+    else if (vlapic_enabled(l))
+        vlapic_request(l, vector, false);
+}
+
+/* A register that can be written, its value cut to the bits that can; ICR is apart. */
+static void write_reg(struct vlapic *l, unsigned reg, u32 value, u64 now_ns)
+{
+    switch (reg) {
+    case APIC_EOI:
+        vlapic_eoi(l);
+        break;
+    case APIC_TPR:
+        vlapic_set_tpr(l, (u8)value);
+        break;
+    case APIC_SVR:
+        write_svr(l, value);
+        break;
+    case APIC_ESR:
+        write_esr(l);
+        break;
+    case APIC_LVT_TIMER:
+    case APIC_LVT_THERMAL:
+    case APIC_LVT_PMC:
+    case APIC_LVT_LINT0:
+    case APIC_LVT_LINT1:
+    case APIC_LVT_ERROR:
+        write_lvt(l, reg, value, now_ns);
+        break;
+    case APIC_TIMER_ICR:
+        vlapic_timer_count(l, value, now_ns);
+        break;
+    case APIC_TIMER_DCR:
+        vlapic_timer_divide(l, value, now_ns);
+        break;
+    case APIC_SELF_IPI:
+        self_ipi(l, (u8)value);
+        break;
+    case APIC_DFR:
+        value |= 0x0fffffff;
+        FALLTHROUGH;
+    default: /* LDR, ICR2 */
+        __atomic_store_n(vlapic_reg(l, reg), value, __ATOMIC_RELAXED);
+        break;
+    }
+}
+
+/* ---- as memory --------------------------------------------------------------------------------
+ */
+
+static void mmio_read(struct vlapic *l, struct bus_access *acc, unsigned reg)
+{
+    unsigned at = acc->addr & 15;
+    u64 value;
+
+    acc->value = 0;
+    if (reg >= APIC_REGS || !(info[reg].access & R)) {
+        vlapic_error(l, ESR_REGISTER);
+        return;
+    }
+    if (at >= 4) /* only the first doubleword of each 16 bytes is there */
+        return;
+    value = (u64)read_reg(l, reg, acc->now_ns) >> (8 * at);
+    acc->value = value & bus_open(acc->size);
+}
+
+static void mmio_write(struct vlapic *l, struct bus_access *acc, unsigned reg)
+{
+    u32 value = (u32)acc->value;
+
+    if (acc->size != 4 || (acc->addr & 15)) /* undefined (10.4.1): not done */
+        return;
+    if (reg == APIC_ID || (reg < APIC_REGS && info[reg].access == (R | XR))) /* cannot change */
+        return;
+    if (reg >= APIC_REGS || !(info[reg].access & W)) {
+        vlapic_error(l, ESR_REGISTER);
+        return;
+    }
+    value &= writable(l, reg);
+    if (reg == APIC_ICR) {
+        u32 dest = *vlapic_reg(l, APIC_ICR2) >> 24;
+
+        *vlapic_reg(l, APIC_ICR) = value;
+        vlapic_send(l, value, dest == 0xff ? APIC_DEST_ALL : dest);
+    } else {
+        write_reg(l, reg, value, acc->now_ns);
+    }
+}
+
+void vlapic_mmio(struct vlapic *l, struct bus_access *acc)
+{
+    unsigned reg = (acc->addr >> 4) & 0xff;
+
+    if (l->mode != VLAPIC_XAPIC) {
+        if (!acc->write)
+            acc->value = 0;
+    } else if (!acc->write) {
+        mmio_read(l, acc, reg);
+    } else if (reg == APIC_EOI && acc->size == 4) {
+        vlapic_eoi(l);
+    } else {
+        mmio_write(l, acc, reg);
+    }
+}
+
+/* ---- as MSRs ----------------------------------------------------------------------------------
+ */
+
+bool vlapic_read_msr(struct vlapic *l, u32 msr, u64 now_ns, u64 *value)
+{
+    unsigned reg = msr - MSR_X2APIC_BASE;
+
+    if (l->mode != VLAPIC_X2APIC || reg >= APIC_REGS || !(info[reg].access & XR))
+        return false;
+    *value = read_reg(l, reg, now_ns);
+    if (reg == APIC_ICR)
+        *value |= (u64)vlapic_reg(l, APIC_ICR)[1] << 32;
+    return true;
+}
+
+/* The high half of ICR lies beside the low one, as in a virtual-APIC page (SDM 3, 29.1.1). */
+static void write_icr64(struct vlapic *l, u32 low, u32 dest)
+{
+    vlapic_reg(l, APIC_ICR)[0] = low;
+    vlapic_reg(l, APIC_ICR)[1] = dest;
+    vlapic_send(l, low, dest);
+}
+
+bool vlapic_write_msr(struct vlapic *l, u32 msr, u64 now_ns, u64 value)
+{
+    unsigned reg = msr - MSR_X2APIC_BASE;
+    u32 low = (u32)value;
+
+    if (l->mode != VLAPIC_X2APIC || reg >= APIC_REGS || !(info[reg].access & XW))
+        return false;
+    if (low & ~(writable(l, reg) | info[reg].ignored))
+        return false;
+    low &= writable(l, reg);
+    if (reg == APIC_ICR) {
+        write_icr64(l, low, (u32)(value >> 32));
+        return true;
+    }
+    if (value >> 32)
+        return false;
+    write_reg(l, reg, low, now_ns);
+    return true;
+}

@@ -77,8 +77,13 @@ void vmx_inject(struct hvm_vcpu *base, const struct hvm_event *e)
     u32 info = (u32)INTR_VALID | (u32)type_of[e->kind] << INTR_TYPE_SHIFT | e->vector;
     u64 blocked;
 
+    if (e->kind == HVM_EVENT_NONE) {
+        vmwrite(VMCS_ENTRY_INTR_INFO, 0);
+        v->queued = false;
+        return;
+    }
     if (CHECKED)
-        ASSERT(!v->queued && e->kind != HVM_EVENT_NONE);
+        ASSERT(!v->queued);
     /* Real mode has no error codes, and entries refuse them there. */
     if (e->has_error && vmread(VMCS_GUEST_CR0) & CR0_PE) {
         info |= INTR_ERROR;

@@ -271,6 +271,8 @@ static void fail(struct hvm_exit *exit, const char *detail, u64 info0, u64 info1
 {
     exit->reason = HVM_EXIT_FAILED_ENTRY;
     exit->insn_len = 0;
+    exit->rip = vmread(VMCS_GUEST_RIP);
+    exit->info = 0;
     exit->vectoring.kind = HVM_EVENT_NONE;
     exit->detail = detail;
     exit->detail_info[0] = info0;
@@ -335,6 +337,8 @@ __attribute__((noinline)) void vmx_run(struct hvm_vcpu *base, struct hvm_exit *e
     exit->hw_reason_low = (u16)reason;
     exit->vectoring.kind = HVM_EVENT_NONE;
     exit->insn_len = 0;
+    exit->rip = vmread(VMCS_GUEST_RIP);
+    exit->info = 0;
     row = &rows[(u16)reason];
     if (unlikely((u16)reason >= VMX_REASON_COUNT || !row->flags)) {
         fill_other(v, exit);

@@ -145,7 +145,7 @@ start_common:
     mov $CR0_VALUE, %eax
     mov %eax, %cr0
     push $0x08
-    lea 1f - IMAGE_PADDR(%ebp), %eax
+    lea start_long - IMAGE_PADDR(%ebp), %eax
     push %eax
     lret
 
@@ -176,7 +176,8 @@ early_fail:
     jmp 3b
 
     .code64
-1:  xor %eax, %eax
+start_long:
+    xor %eax, %eax
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss

@@ -19,6 +19,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -300,6 +301,21 @@ class Qemu(Host):
         if self.iso:
             args += ["-cdrom", self.iso]
         return args + self.extra
+
+
+    def monitor(self, line):
+        """Has QEMU's monitor execute a line; gives what it says."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(self.path("monitor"))
+            text = b""
+            for send in (line + "\n", None):
+                while not text.endswith(b"(qemu) "):
+                    text += s.recv(4096)
+                if send:
+                    text = b""
+                    s.sendall(send.encode())
+        return text.decode(errors="replace")
 
 
 class Bochs(Host):

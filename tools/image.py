@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import hosts  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-GUESTS = ("hello64", "hello32", "bench64", "bench32")
+GUESTS = ("hello64", "hello32", "bench")
 
 
 def path(*parts):

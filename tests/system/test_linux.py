@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An unmodified Debian kernel under skep: to a shell, commands with their output, a clean end.
+
+Each machine boots once; its tests use it in order.
+"""
+import os
+import re
+
+import pytest
+
+import image
+from conftest import ROOT
+from machines import machine, on, plain, skep_iso, skep_lines
+
+# machine -> (virtual processors, architecture)
+RUNS = {
+    "qemu": (1, "amd64"),
+    "qemu-2cpu": (2, "amd64"),
+    "qemu-uefi": (1, "amd64"),
+    "qemu-uefi-2cpu": (2, "amd64"),
+    "bochs-skylake_x": (1, "amd64"),
+    "bochs-ivy_bridge": (1, "amd64"),
+    "bochs-tigerlake": (1, "amd64"),
+    "bochs-zambezi": (1, "amd64"),
+}
+PROMPT = r"guest# (\x1b\[6n)?"
+
+
+class Shell:
+    """A booted guest at its prompt."""
+
+    def __init__(self, host, vcpus):
+        self.host, self.vcpus = host, vcpus
+
+    def run(self, command, timeout=60):
+        """Types a command; gives its output lines. The mark is computed by the guest, so that what
+        is waited for is never the echo of what was typed."""
+        self.host.send_line(f"{command}; echo end-$((40 + 2))")
+        self.host.expect(r"end-42\s", timeout)
+        text = plain(self.host.child.before)
+        self.host.expect(PROMPT, timeout)
+        return text.split("\n")[1:]
+
+
+@pytest.fixture(scope="module", params=on(*RUNS, group="linux"))
+def shell(request):
+    name = request.param
+    vcpus, arch = RUNS[name]
+    work = os.path.join(ROOT, "build/system", f"linux-{name}")
+    os.makedirs(work, exist_ok=True)
+    kernel, initrd = image.debian(arch)
+    guest = image.Guest("linux", kernel, f"mem=256M vcpus={vcpus}", "console=ttyS0 quiet", initrd)
+    with machine(name, work, skep_iso(work, [guest])) as host:
+        host.expect(r"guest: ready", 240)
+        host.expect(PROMPT, 60)
+        yield Shell(host, vcpus)
+
+
+def test_banner(shell):
+    """Version, processor, back end and its features, memory, CPUs and VMs, before the guest."""
+    said = "\n".join(skep_lines(shell.host.console))
+    for what in (r"\bskep\b", r"(VMX|SVM)", r"\b\d+ (MiB|KiB|GiB)", r"\bCPU", r"\blinux\b"):
+        assert re.search(what, said), f"{what}\n{said}"
+
+
+def test_back_end(shell):
+    """Intel models run on VMX, AMD's and QEMU's on SVM."""
+    said = "\n".join(skep_lines(shell.host.console))
+    intel = getattr(shell.host, "model", "").startswith(("core", "tiger"))
+    assert ("VMX" in said, "SVM" in said) == (intel, not intel), said
+
+
+def test_commands_answer(shell):
+    assert shell.run("echo $((6 * 7)) && uname -s") == ["42", "Linux", ""]
+
+
+def test_processors(shell):
+    assert shell.run("nproc")[0] == str(shell.vcpus)
+    said = shell.run("grep -c ^processor /proc/cpuinfo")
+    assert said[0] == str(shell.vcpus)
+
+
+def test_knows_its_hypervisor(shell):
+    assert "hypervisor" in " ".join(shell.run("grep -m1 ^flags /proc/cpuinfo"))
+
+
+def test_console_works_by_interrupts(shell):
+    def count():
+        line = next(ln for ln in shell.run("cat /proc/interrupts") if "ttyS0" in ln)
+        return sum(int(n) for n in re.findall(r"\s(\d+)(?=\s)", line.split(":", 1)[1]))
+    first = count()
+    shell.run("true")
+    assert count() > first > 0
+
+
+def test_time_passes(shell):
+    """A sleep of a second takes a second of the guest's clock, by the timer's interrupt."""
+    before, after = (float(shell.run(f"{wait}cut -d' ' -f1 /proc/uptime")[0])
+                     for wait in ("", "sleep 1; "))
+    assert 1.0 <= after - before < 8.0
+
+
+def test_memory(shell):
+    """256 MiB less what the kernel keeps, and all of it is good."""
+    total = int(re.search(r"\d+", shell.run("grep MemTotal /proc/meminfo")[0]).group())
+    assert 190 * 1024 < total <= 256 * 1024
+    command = "dd if=/dev/zero of=/tmp/z bs=1M count=64 2>/dev/null; md5sum < /tmp/z; rm /tmp/z"
+    # MD5 of 64 MiB of zeros, as md5sum gives it on any machine.
+    assert shell.run(command, 120)[0].startswith("7f614da9329cd3aebf59b91aadc30bf0")
+
+
+def test_much_output_loses_nothing(shell):
+    lines = shell.run("seq 1 400", 120)
+    assert [ln for ln in lines if ln] == [str(n) for n in range(1, 401)]
+
+
+def test_floating_point(shell):
+    """The FPU's state survives exits and switches."""
+    command = "awk 'BEGIN { s = 0; for (i = 1; i <= 20000; i++) s += sqrt(i); printf \"%.3f\\n\", s }'"
+    # The sum of square roots to 20000, from Python's math.fsum.
+    assert shell.run(command, 120)[0] == "1885688.586"
+
+
+def test_kernel_saw_nothing_odd(shell):
+    log = "\n".join(shell.run("dmesg"))
+    assert not re.search(r"Call Trace|BUG:|WARNING:|nobody cared|unchecked MSR|Unable to|"
+                         r"Firmware Bug|clocksource: .*unstable|Spurious|timer doesn't work", log), \
+        re.findall(r".*(?:Call Trace|BUG:|WARNING:|nobody|unchecked|Unable|Firmware Bug|unstable).*",
+                   log)
+    assert "Run /init as init process" in log
+
+
+def test_ends_by_power_off(shell):
+    """Last of this machine's tests."""
+    shell.host.send_line("poweroff")
+    shell.host.expect(r"skep: vm linux: powered off", 60)
+    shell.host.wait_end(60)
+    assert not shell.host.timed_out

@@ -131,7 +131,8 @@ void machine_poweroff(void)
     acpi_s5();
     emulator_exit();
     log_error("the machine cannot be turned off from here: turn it off by hand");
-    machine_halt();
+    for (;;) /* interrupts on: the console has yet to send that line */
+        cpu_idle();
 }
 
 static void triple_fault(void)

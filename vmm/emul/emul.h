@@ -86,6 +86,7 @@ struct emul_exit {
     u8 kind; /* enum emul_exit_kind */
     bool gla_valid;
     bool read, write; /* what the access was, as far as known */
+    bool device;      /* gpa is known to be no RAM: hold is not tried there */
     bool in;
     u8 size;
     u16 port;
@@ -110,12 +111,6 @@ enum emul_result {
     EMUL_STOP,        /* a callback returned an error (.error): stop the VM */
 };
 
-struct emul_page { /* the last page a string operand touched */
-    gla_t gla;
-    gpa_t gpa;
-    u8 *p; /* held; NULL: a device */
-};
-
 struct emul_cpu {
     const struct emul_ops *ops;
     void *ctx;
@@ -131,12 +126,15 @@ struct emul_cpu {
     u8 bytes[16];
     u8 fetched; /* bytes fetched so far */
 
-    /* Private: values read so far (bit masks of what is there), derived state. */
-    u32 have, have_seg;
-    u8 mode;       /* enum insn_mode */
+    /* Private: values read so far, and changed (a bit each); state derived from them. */
+    u32 have, have_seg, dirty;
+    u8 mode; /* enum insn_mode */
     u8 cpl;
-    bool long_mode, protected_mode, vm86;
+    bool protected_mode; /* neither real nor virtual-8086 mode */
+    bool vm86;
     bool have_mode, have_walk;
+    bool explained; /* something the instruction does matches the exit */
+    bool branched;  /* EMUL_RIP is a target */
     u64 reg[EMUL_REG_COUNT];
     struct x86_seg seg[SEG_COUNT];
     struct walk walk;

@@ -31,7 +31,7 @@ enum walk_mode { WALK_FLAT, WALK_32BIT, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 #define WALK_USER   PF_U  /* as an access from CPL 3; without it, an explicit supervisor access */
 #define WALK_FETCH  PF_I
 #define WALK_SYSTEM BIT(8) /* implicit supervisor access (descriptor tables, TSS): AC ignored */
-#define WALK_PEEK   BIT(9) /* set no accessed or dirty bits (for debugging) */
+#define WALK_PEEK   BIT(9) /* for debugging: checks no rights, sets no accessed or dirty bits */
 
 /* Registers that a walk depends on. walk_init computes the rest. */
 struct walk {

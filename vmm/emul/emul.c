@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Emulation from fetch to retirement: the processor's mode, instruction bytes through the guest's
+ * paging, the table of handlers, and what happens when a handler is done.
+ */
+#include "lib/string.h"
+#include "vmm/emul/internal.h"
+
+void emul_begin(struct emul_cpu *c, const struct emul_ops *ops, void *ctx, u64 *gpr)
+{
+    c->ops = ops;
+    c->ctx = ctx;
+    c->gpr = gpr;
+    c->exit.kind = EMUL_EXIT_NONE;
+    c->max_iterations = 1024;
+    c->why = NULL;
+    c->fetched = 0;
+    c->insn.len = 0;
+    c->have = c->have_seg = c->dirty = 0;
+    c->have_mode = c->have_walk = false;
+    c->explained = c->branched = false;
+}
+
+/* SDM 3, 2.2 (modes) and 3.4.5 (the code segment's L and D). */
+void emul_find_mode(struct emul_cpu *c)
+{
+    const struct x86_seg *cs;
+
+    if (c->have_mode)
+        return;
+    cs = emul_seg(c, SEG_CS);
+    c->cpl = (u8)emul_get(c, EMUL_CPL);
+    c->protected_mode = emul_get(c, EMUL_CR0) & CR0_PE;
+    c->vm86 = false;
+    if (emul_get(c, EMUL_EFER) & EFER_LMA) {
+        c->mode = cs->attr & SEG_L ? INSN_64 : cs->attr & SEG_DB ? INSN_32 : INSN_16;
+    } else {
+        if (c->protected_mode && (emul_get(c, EMUL_RFLAGS) & FLAG_VM)) {
+            c->vm86 = true;
+            c->protected_mode = false;
+        }
+        c->mode = cs->attr & SEG_DB ? INSN_32 : INSN_16;
+    }
+    c->have_mode = true;
+}
+
+/* ---- results ---- */
+
+enum emul_result emul_raise(struct emul_cpu *c, unsigned vector)
+{
+    c->fault = (struct emul_fault){.vector = (u8)vector};
+    return EMUL_FAULT;
+}
+
+enum emul_result emul_raise_error(struct emul_cpu *c, unsigned vector, u32 error)
+{
+    c->fault = (struct emul_fault){.vector = (u8)vector, .has_error = true, .error = error};
+    return EMUL_FAULT;
+}
+
+enum emul_result emul_retry(struct emul_cpu *c, const char *why)
+{
+    c->why = why;
+    return EMUL_RETRY;
+}
+
+enum emul_result emul_unsupported(struct emul_cpu *c, const char *why)
+{
+    c->why = why;
+    return EMUL_UNSUPPORTED;
+}
+
+void reg_write(struct emul_cpu *c, unsigned r, unsigned size, u64 value)
+{
+    u64 old;
+
+    switch (size) {
+    case 8:
+        gpr_set(c, r, value);
+        return;
+    case 4:
+        gpr_set(c, r, (u32)value);
+        return;
+    case 1:
+        if (high_byte(&c->insn, r)) {
+            old = gpr_get(c, r - 4);
+            gpr_set(c, r - 4, (old & ~0xff00ull) | (value & 0xff) << 8);
+            return;
+        }
+        FALLTHROUGH;
+    default:
+        old = gpr_get(c, r);
+        gpr_set(c, r, (old & ~size_mask(size)) | (value & size_mask(size)));
+    }
+}
+
+/* ---- fetch ---- */
+
+/* Copies at most 16 bytes. The wide copy reads within the page that is held. */
+static inline void copy_code(u8 *dst, const u8 *src, unsigned room, bool wide)
+{
+    if (likely(wide)) {
+        __builtin_memcpy(dst, src, 16);
+        return;
+    }
+    for (unsigned i = 0; i < room; i++)
+        dst[i] = src[i];
+}
+
+/* Appends what the current page still holds of the instruction. */
+static enum emul_result fetch_page(struct emul_cpu *c)
+{
+    unsigned pos = c->fetched, room = INSN_MAX - pos, left;
+    gla_t gla = emul_get(c, EMUL_RIP) + pos;
+    gpa_t gpa;
+    void *p;
+
+    if (likely(c->mode == INSN_64)) {
+        if (unlikely(!walk_canonical(gla, emul_get(c, EMUL_CR4) & CR4_LA57 ? 57 : 48)))
+            return emul_raise_error(c, EXC_GP, 0);
+    } else {
+        const struct x86_seg *cs = emul_seg(c, SEG_CS);
+        u32 offset = (u32)gla;
+
+        if (offset > cs->limit)
+            return emul_raise_error(c, EXC_GP, 0);
+        if (cs->limit - offset < room)
+            room = cs->limit - offset + 1;
+        gla = (u32)(cs->base + offset);
+    }
+    left = (unsigned)(PAGE_SIZE - (gla & PAGE_MASK));
+    TRY(emul_translate(c, gla, WALK_FETCH, &gpa));
+    if (room > left)
+        room = left;
+    p = c->ops->mem.hold(c->ctx, gpa, left >= 16 ? 16 : left, false);
+    if (unlikely(!p))
+        return emul_unsupported(c, "instruction outside of memory");
+    copy_code(c->bytes + pos, p, room, pos == 0 && left >= 16);
+    if (c->ops->mem.release)
+        c->ops->mem.release(c->ctx, p, gpa, false);
+    c->fetched = (u8)(pos + room);
+    return EMUL_DONE;
+}
+
+enum emul_result emul_fetch(struct emul_cpu *c, unsigned want)
+{
+    emul_find_mode(c);
+    while (c->fetched < want)
+        TRY(fetch_page(c));
+    return EMUL_DONE;
+}
+
+enum emul_result emul_decode(struct emul_cpu *c)
+{
+    TRY(emul_fetch(c, 1));
+    for (;;) {
+        switch (insn_decode(c->bytes, c->fetched, (enum insn_mode)c->mode, &c->insn)) {
+        case INSN_OK:
+            return EMUL_DONE;
+        case INSN_SHORT:
+            TRY(emul_fetch(c, c->fetched + 1u));
+            break;
+        case INSN_TOO_LONG:
+            return emul_raise_error(c, EXC_GP, 0);
+        case INSN_UNDEFINED:
+            return emul_raise(c, EXC_UD);
+        default:
+            return emul_unsupported(c, "opcode not known");
+        }
+    }
+}
+
+enum emul_result emul_insn_length(struct emul_cpu *c, enum insn_op op, unsigned *len)
+{
+    unsigned fetched;
+
+    TRY(emul_fetch(c, 1));
+    do {
+        fetched = c->fetched;
+        *len = insn_length(c->bytes, fetched, (enum insn_mode)c->mode, op);
+        if (likely(*len))
+            return EMUL_DONE;
+        /* The rest may be on the next page; what is there already may say no, but no harm in it. */
+        if (fetched < INSN_MAX)
+            TRY(emul_fetch(c, fetched + 1u));
+    } while (c->fetched > fetched);
+    return emul_retry(c, "another instruction stands there");
+}
+
+/* ---- execute ---- */
+
+static const emul_handler handlers[OP_COUNT] = {
+    [OP_MOV] = exec_mov,
+    [OP_MOVZX] = exec_movx,
+    [OP_MOVSX] = exec_movx,
+    [OP_MOVBE] = exec_movbe,
+    [OP_XCHG] = exec_xchg,
+    [OP_LEA] = exec_lea,
+    [OP_CMOV] = exec_cmov,
+    [OP_SETCC] = exec_setcc,
+    [OP_MOV_SREG_LOAD] = exec_sreg_load,
+    [OP_MOV_SREG_STORE] = exec_sreg_store,
+    [OP_LOAD_FAR_PTR] = exec_far_ptr,
+    [OP_XLAT] = exec_xlat,
+    [OP_ADD... OP_TEST] = exec_alu,
+    [OP_NOT... OP_DEC] = exec_unary,
+    [OP_MUL... OP_IDIV] = exec_mul,
+    [OP_IMUL_REG] = exec_imul_reg,
+    [OP_XADD] = exec_xadd,
+    [OP_CMPXCHG] = exec_cmpxchg,
+    [OP_CMPXCHG8B] = exec_cmpxchg8b,
+    [OP_ROL... OP_SAR] = exec_shift,
+    [OP_SHLD... OP_SHRD] = exec_shift_double,
+    [OP_BT... OP_BTC] = exec_bit,
+    [OP_BSF... OP_POPCNT] = exec_scan,
+    [OP_ANDN... OP_CRC32] = exec_bmi,
+    [OP_PUSH] = exec_push,
+    [OP_POP] = exec_pop,
+    [OP_CALL] = exec_call,
+    [OP_JMP] = exec_jmp,
+    [OP_RET] = exec_ret,
+    [OP_BOUND] = exec_bound,
+    [OP_ARPL] = exec_arpl,
+    [OP_MOVS... OP_OUTS] = exec_string,
+    [OP_IN... OP_OUT] = exec_port,
+    [OP_CLFLUSH] = exec_clflush,
+    [OP_PREFETCH] = exec_nop,
+    [OP_NOP] = exec_nop,
+    [OP_VMOV... OP_VMOV_HALF] = exec_vmov,
+};
+
+/* Registers that handlers keep in the struct go to the caller. */
+static void flush(struct emul_cpu *c)
+{
+    if (c->dirty & (1u << EMUL_RSP))
+        c->ops->set(c->ctx, EMUL_RSP, c->reg[EMUL_RSP]);
+    if (c->dirty & (1u << EMUL_RFLAGS))
+        c->ops->set(c->ctx, EMUL_RFLAGS, c->reg[EMUL_RFLAGS]);
+    if (c->dirty & (1u << EMUL_RIP))
+        c->ops->set(c->ctx, EMUL_RIP, c->reg[EMUL_RIP]);
+    c->dirty = 0;
+}
+
+enum emul_result emul_execute(struct emul_cpu *c)
+{
+    emul_handler fn = c->insn.op < OP_COUNT ? handlers[c->insn.op] : NULL;
+    enum emul_result r;
+
+    if (!fn)
+        return emul_unsupported(c, "not executed here");
+    if ((c->insn.flags & INSN_VEX) && !c->protected_mode)
+        return emul_raise(c, EXC_UD);
+    c->explained = c->exit.kind == EMUL_EXIT_NONE;
+    c->branched = false;
+    r = fn(c);
+    if (unlikely(r != EMUL_DONE && r != EMUL_PARTIAL)) {
+        /* Only a string instruction has changed anything: iterations that count. */
+        if (c->insn.op >= OP_MOVS && c->insn.op <= OP_OUTS)
+            flush(c);
+        c->dirty = 0;
+        return r;
+    }
+    if (c->dirty)
+        flush(c);
+    if (r == EMUL_DONE)
+        c->ops->retire(c->ctx, c->branched ? 0 : c->insn.len);
+    return r;
+}
+
+enum emul_result emul_run(struct emul_cpu *c)
+{
+    TRY(emul_decode(c));
+    return emul_execute(c);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The stack and near control flow, where an operand or the stack is memory; BOUND, ARPL. */
+#include "vmm/emul/internal.h"
+
+/* The width of the stack pointer (SDM 1, 6.2.3). */
+static unsigned stack_width(struct emul_cpu *c)
+{
+    if (c->mode == INSN_64)
+        return 8;
+    return emul_seg(c, SEG_SS)->attr & SEG_DB ? 4 : 2;
+}
+
+/* The stack pointer moved by delta; bits above its width stay. */
+static u64 moved_sp(struct emul_cpu *c, s64 delta)
+{
+    u64 rsp = emul_get(c, EMUL_RSP), mask = size_mask(stack_width(c));
+
+    return (rsp & ~mask) | ((rsp + (u64)delta) & mask);
+}
+
+static enum emul_result stack_open(struct emul_cpu *c, struct span *s, u64 sp, unsigned rw)
+{
+    unsigned size = c->insn.opsize;
+    gla_t gla;
+
+    TRY(emul_linear(c, SEG_SS, sp & size_mask(stack_width(c)), size, rw, &gla));
+    TRY(emul_align(c, gla, size));
+    return span_open(c, s, gla, size, rw, 0, NULL);
+}
+
+static enum emul_result push(struct emul_cpu *c, u64 value)
+{
+    u64 sp = moved_sp(c, -(s64)c->insn.opsize);
+    enum emul_result r;
+    struct span s;
+
+    TRY(stack_open(c, &s, sp, INSN_WRITE));
+    r = emul_explained(c);
+    if (r == EMUL_DONE)
+        r = span_put(c, &s, value);
+    span_close(c, &s);
+    TRY(r);
+    emul_put(c, EMUL_RSP, sp);
+    return EMUL_DONE;
+}
+
+/* Looks up the memory operand without asking yet whether it explains the exit. */
+static enum emul_result operand_open(struct emul_cpu *c, struct span *s)
+{
+    const struct insn *in = &c->insn;
+    gla_t gla;
+
+    TRY(emul_linear(c, in->seg, emul_ea(c), in->msize, in->access, &gla));
+    TRY(emul_align(c, gla, in->msize));
+    return span_open(c, s, gla, in->msize, in->access, 0, NULL);
+}
+
+/*
+ * Moves a value from the operand to the stack; `value` is what is pushed if it is not the operand
+ * itself. Both places are looked up before either is touched.
+ */
+static enum emul_result push_operand(struct emul_cpu *c, u64 *operand, const u64 *value)
+{
+    u64 sp = moved_sp(c, -(s64)c->insn.opsize);
+    enum emul_result r;
+    struct span from, to;
+
+    TRY(operand_open(c, &from));
+    r = stack_open(c, &to, sp, INSN_WRITE);
+    if (r != EMUL_DONE)
+        goto close_from;
+    r = emul_explained(c);
+    if (r == EMUL_DONE)
+        r = span_get(c, &from, operand);
+    if (r == EMUL_DONE)
+        r = span_put(c, &to, value ? *value : *operand);
+    span_close(c, &to);
+    if (r == EMUL_DONE)
+        emul_put(c, EMUL_RSP, sp);
+close_from:
+    span_close(c, &from);
+    return r;
+}
+
+enum emul_result exec_push(struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    u64 v;
+
+    if (in->form == F_IMM)
+        return push(c, in->imm);
+    if (in->form == F_RM && (in->flags & INSN_HAS_MEM))
+        return push_operand(c, &v, NULL);
+    return push(c, reg_read(c, in->rm, in->opsize));
+}
+
+/* POP: an address through RSP uses the value after the increment (SDM 2, POP). */
+enum emul_result exec_pop(struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    u64 old = emul_get(c, EMUL_RSP), sp = moved_sp(c, in->opsize), v;
+    bool mem = in->form == F_RM && (in->flags & INSN_HAS_MEM);
+    enum emul_result r;
+    struct span from, to;
+
+    TRY(stack_open(c, &from, old, INSN_READ));
+    if (mem) {
+        emul_know(c, EMUL_RSP, sp);
+        r = operand_open(c, &to);
+        emul_know(c, EMUL_RSP, old);
+        if (r != EMUL_DONE)
+            goto close_from;
+    }
+    r = emul_explained(c);
+    if (r == EMUL_DONE)
+        r = span_get(c, &from, &v);
+    if (r == EMUL_DONE && mem)
+        r = span_put(c, &to, v);
+    if (mem)
+        span_close(c, &to);
+    if (r == EMUL_DONE) {
+        emul_put(c, EMUL_RSP, sp);
+        if (!mem)
+            reg_write(c, in->rm, in->opsize, v);
+    }
+close_from:
+    span_close(c, &from);
+    return r;
+}
+
+/* A near branch: canonical in 64-bit mode, within the code segment elsewhere. */
+static enum emul_result branch(struct emul_cpu *c, u64 target)
+{
+    if (c->mode == INSN_64) {
+        if (!walk_canonical(target, emul_get(c, EMUL_CR4) & CR4_LA57 ? 57 : 48))
+            return emul_raise_error(c, EXC_GP, 0);
+    } else if ((u32)target > emul_seg(c, SEG_CS)->limit) {
+        return emul_raise_error(c, EXC_GP, 0);
+    }
+    emul_put(c, EMUL_RIP, target);
+    c->branched = true;
+    return EMUL_DONE;
+}
+
+static u64 next_ip(struct emul_cpu *c)
+{
+    return (emul_get(c, EMUL_RIP) + c->insn.len) & size_mask(c->mode == INSN_64 ? 8 : c->insn.opsize);
+}
+
+/* The push comes last: a bad target leaves the stack alone. */
+static enum emul_result call_to(struct emul_cpu *c, u64 target, u64 rip)
+{
+    enum emul_result r = branch(c, target);
+
+    if (r == EMUL_DONE)
+        r = push(c, rip);
+    return r;
+}
+
+enum emul_result exec_call(struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    u64 rip = next_ip(c), target;
+    enum emul_result r;
+    struct span from, to;
+    u64 sp = moved_sp(c, -(s64)in->opsize);
+
+    if (in->form == F_IMM)
+        return call_to(c, (rip + in->imm) & size_mask(in->opsize), rip);
+    if (!(in->flags & INSN_HAS_MEM))
+        return call_to(c, reg_read(c, in->rm, in->opsize), rip);
+    TRY(operand_open(c, &from));
+    r = stack_open(c, &to, sp, INSN_WRITE);
+    if (r == EMUL_DONE) {
+        r = emul_explained(c);
+        if (r == EMUL_DONE)
+            r = span_get(c, &from, &target);
+        if (r == EMUL_DONE)
+            r = branch(c, target);
+        if (r == EMUL_DONE)
+            r = span_put(c, &to, rip);
+        span_close(c, &to);
+    }
+    span_close(c, &from);
+    if (r == EMUL_DONE)
+        emul_put(c, EMUL_RSP, sp);
+    return r;
+}
+
+enum emul_result exec_jmp(struct emul_cpu *c)
+{
+    u64 target;
+
+    TRY(rm_read(c, &target));
+    return branch(c, target);
+}
+
+enum emul_result exec_ret(struct emul_cpu *c)
+{
+    u64 old = emul_get(c, EMUL_RSP), sp = moved_sp(c, (s64)(c->insn.opsize + c->insn.imm)), target;
+    enum emul_result r;
+    struct span s;
+
+    TRY(stack_open(c, &s, old, INSN_READ));
+    r = emul_explained(c);
+    if (r == EMUL_DONE)
+        r = span_get(c, &s, &target);
+    span_close(c, &s);
+    TRY(r);
+    TRY(branch(c, target));
+    emul_put(c, EMUL_RSP, sp);
+    return EMUL_DONE;
+}
+
+/* Signed index against two bounds in memory: #BR outside. */
+enum emul_result exec_bound(struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    s64 index = sign_extend(reg_read(c, in->reg, in->opsize), in->opsize), lower, upper;
+    u64 both = 0;
+    enum emul_result r;
+    struct span s;
+
+    TRY(mem_open(c, &s));
+    r = span_read(c, &s, &both);
+    span_close(c, &s);
+    TRY(r);
+    lower = sign_extend(both & size_mask(in->opsize), in->opsize);
+    upper = sign_extend(both >> (8 * in->opsize) & size_mask(in->opsize), in->opsize);
+    return index < lower || index > upper ? emul_raise(c, EXC_BR) : EMUL_DONE;
+}
+
+/* Raises the destination's RPL to the source's; protected mode only. */
+enum emul_result exec_arpl(struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    u64 rpl = reg_read(c, in->reg, 2) & 3, v, flags;
+    enum emul_result r;
+    struct span s;
+
+    if (!c->protected_mode)
+        return emul_raise(c, EXC_UD);
+    if (in->flags & INSN_HAS_MEM) {
+        TRY(mem_open(c, &s));
+        r = span_get(c, &s, &v);
+        if (r == EMUL_DONE && (v & 3) < rpl)
+            r = span_put(c, &s, (v & ~3ull) | rpl);
+        span_close(c, &s);
+        TRY(r);
+    } else {
+        TRY(emul_explained(c));
+        v = reg_read(c, in->rm, 2);
+        if ((v & 3) < rpl)
+            reg_write(c, in->rm, 2, (v & ~3ull) | rpl);
+    }
+    flags = emul_get(c, EMUL_RFLAGS);
+    emul_put(c, EMUL_RFLAGS, (v & 3) < rpl ? flags | FLAG_ZF : flags & ~FLAG_ZF);
+    return EMUL_DONE;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the emulator share: registers, faults, memory operands, handlers. */
+#ifndef VMM_EMUL_INTERNAL_H
+#define VMM_EMUL_INTERNAL_H
+
+#include "vmm/emul/emul.h"
+#include "vmm/emul/table.h"
+
+#define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+
+/* ---- registers ---- */
+
+static inline u64 emul_get(struct emul_cpu *c, enum emul_reg r)
+{
+    if (!(c->have & (1u << r)))
+        emul_know(c, r, c->ops->get(c->ctx, r));
+    return c->reg[r];
+}
+
+/* Changed now, given to the caller's ops when the instruction completes. */
+static inline void emul_put(struct emul_cpu *c, enum emul_reg r, u64 value)
+{
+    c->reg[r] = value;
+    c->have |= 1u << r;
+    c->dirty |= 1u << r;
+}
+
+static inline const struct x86_seg *emul_seg(struct emul_cpu *c, unsigned s)
+{
+    if (!(c->have_seg & (1u << s))) {
+        c->ops->get_seg(c->ctx, (enum seg)s, &c->seg[s]);
+        c->have_seg |= 1u << s;
+    }
+    return &c->seg[s];
+}
+
+static inline u64 gpr_get(struct emul_cpu *c, unsigned r)
+{
+    return unlikely(r == RSP) ? emul_get(c, EMUL_RSP) : c->gpr[r];
+}
+
+static inline void gpr_set(struct emul_cpu *c, unsigned r, u64 value)
+{
+    if (unlikely(r == RSP))
+        emul_put(c, EMUL_RSP, value);
+    else
+        c->gpr[r] = value;
+}
+
+static inline u64 size_mask(unsigned size)
+{
+    return ~0ull >> (64 - 8 * size);
+}
+
+static inline s64 sign_extend(u64 v, unsigned size)
+{
+    unsigned shift = 64 - 8 * size;
+
+    return (s64)(v << shift) >> shift;
+}
+
+/* Whether byte register r of this instruction is AH, CH, DH or BH (SDM 1, 3.4.1.1). */
+static inline bool high_byte(const struct insn *in, unsigned r)
+{
+    return r >= 4 && r < 8 && !(in->flags & INSN_REX);
+}
+
+/* Register operand of 1, 2, 4 or 8 bytes, zero-extended. */
+static inline u64 reg_read(struct emul_cpu *c, unsigned r, unsigned size)
+{
+    if (size == 1 && high_byte(&c->insn, r))
+        return gpr_get(c, r - 4) >> 8 & 0xff;
+    return gpr_get(c, r) & size_mask(size);
+}
+
+/* Writes it: 8 and 16 bits are merged, 32 bits zero the upper half. */
+void reg_write(struct emul_cpu *c, unsigned r, unsigned size, u64 value);
+
+/* ---- results ---- */
+
+enum emul_result emul_raise(struct emul_cpu *c, unsigned vector);            /* no error code */
+enum emul_result emul_raise_error(struct emul_cpu *c, unsigned vector, u32 error);
+enum emul_result emul_retry(struct emul_cpu *c, const char *why);
+enum emul_result emul_unsupported(struct emul_cpu *c, const char *why);
+
+#define TRY(e)                                                                                     \
+    do {                                                                                           \
+        enum emul_result try_result = (e);                                                         \
+        if (unlikely(try_result != EMUL_DONE))                                                     \
+            return try_result;                                                                     \
+    } while (0)
+
+/* Everything that touches memory is prepared: may the effects begin? */
+static inline enum emul_result emul_explained(struct emul_cpu *c)
+{
+    return likely(c->explained) ? EMUL_DONE : emul_retry(c, "does not explain the exit");
+}
+
+void emul_find_mode(struct emul_cpu *c);
+
+/* ---- memory ---- */
+
+/* A page that one operand of a string instruction keeps held from element to element. */
+struct page_cache {
+    gla_t page;
+    gpa_t gpa;
+    u8 *p; /* the page's first byte; NULL: a device */
+    u16 held; /* offset at which it was held */
+    bool valid, writable;
+};
+
+/* Up to 32 bytes of linear memory, looked up for an access: at most two pages. */
+struct span {
+    gla_t gla;
+    u8 len;      /* in all */
+    u8 first;    /* bytes on the first page */
+    u8 rw;       /* INSN_READ | INSN_WRITE */
+    bool cached; /* held by a page_cache: not released with the span */
+    u8 *p[2];    /* held; NULL: not RAM */
+    bool writable[2];
+    gpa_t gpa[2];
+};
+
+/* Effective address of the memory operand, truncated to the address size. */
+u64 emul_ea(struct emul_cpu *c);
+/* Linear address of size bytes at seg:ea, with every segment check (SDM 3, 5.3 and 5.4). */
+enum emul_result emul_linear(struct emul_cpu *c, unsigned seg, u64 ea, unsigned size, unsigned rw,
+                             gla_t *gla);
+/* For instruction fetches and system tables too. */
+enum emul_result emul_translate(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa);
+enum emul_result emul_align(struct emul_cpu *c, gla_t gla, unsigned size);
+/* Looks up both pages of an access. access: WALK_SYSTEM, or 0 for the guest's own rights. */
+enum emul_result span_open(struct emul_cpu *c, struct span *s, gla_t gla, unsigned len, unsigned rw,
+                           u32 access, struct page_cache *cache);
+void span_close(struct emul_cpu *c, struct span *s);
+void page_cache_drop(struct emul_cpu *c, struct page_cache *pc);
+enum emul_result span_read(struct emul_cpu *c, struct span *s, void *buf);
+enum emul_result span_write(struct emul_cpu *c, struct span *s, const void *buf);
+/* 1 to 8 bytes as a number. */
+enum emul_result span_get(struct emul_cpu *c, struct span *s, u64 *value);
+enum emul_result span_put(struct emul_cpu *c, struct span *s, u64 value);
+/*
+ * Writes `value` where span_get gave `old`. Locked and in RAM: by compare-exchange; false if
+ * another processor was faster, and the operation is to be computed again.
+ */
+enum emul_result span_update(struct emul_cpu *c, struct span *s, u64 *old, u64 value, bool locked,
+                             bool *done);
+
+/* The memory operand of c->insn: c->insn.msize bytes of c->insn.access. */
+enum emul_result mem_open(struct emul_cpu *c, struct span *s);
+
+/* Value of the register-or-memory operand (opsize bytes); what goes there. */
+enum emul_result rm_read(struct emul_cpu *c, u64 *value);
+enum emul_result rm_write(struct emul_cpu *c, u64 value);
+/* Loads a segment register: real mode, or from its descriptor with every check. */
+enum emul_result emul_load_seg(struct emul_cpu *c, unsigned s, u16 sel);
+
+/* ---- handlers: one an operation ---- */
+
+typedef enum emul_result (*emul_handler)(struct emul_cpu *c);
+
+enum emul_result exec_mov(struct emul_cpu *c);
+enum emul_result exec_movx(struct emul_cpu *c);
+enum emul_result exec_movbe(struct emul_cpu *c);
+enum emul_result exec_xchg(struct emul_cpu *c);
+enum emul_result exec_lea(struct emul_cpu *c);
+enum emul_result exec_cmov(struct emul_cpu *c);
+enum emul_result exec_setcc(struct emul_cpu *c);
+enum emul_result exec_xlat(struct emul_cpu *c);
+enum emul_result exec_sreg_store(struct emul_cpu *c);
+enum emul_result exec_sreg_load(struct emul_cpu *c);
+enum emul_result exec_far_ptr(struct emul_cpu *c);
+enum emul_result exec_alu(struct emul_cpu *c);
+enum emul_result exec_unary(struct emul_cpu *c);
+enum emul_result exec_shift(struct emul_cpu *c);
+enum emul_result exec_shift_double(struct emul_cpu *c);
+enum emul_result exec_mul(struct emul_cpu *c);
+enum emul_result exec_imul_reg(struct emul_cpu *c);
+enum emul_result exec_xadd(struct emul_cpu *c);
+enum emul_result exec_cmpxchg(struct emul_cpu *c);
+enum emul_result exec_cmpxchg8b(struct emul_cpu *c);
+enum emul_result exec_bit(struct emul_cpu *c);
+enum emul_result exec_scan(struct emul_cpu *c);
+enum emul_result exec_bmi(struct emul_cpu *c);
+enum emul_result exec_push(struct emul_cpu *c);
+enum emul_result exec_pop(struct emul_cpu *c);
+enum emul_result exec_call(struct emul_cpu *c);
+enum emul_result exec_jmp(struct emul_cpu *c);
+enum emul_result exec_ret(struct emul_cpu *c);
+enum emul_result exec_bound(struct emul_cpu *c);
+enum emul_result exec_arpl(struct emul_cpu *c);
+enum emul_result exec_string(struct emul_cpu *c);
+enum emul_result exec_port(struct emul_cpu *c);
+enum emul_result exec_clflush(struct emul_cpu *c);
+enum emul_result exec_nop(struct emul_cpu *c);
+enum emul_result exec_vmov(struct emul_cpu *c);
+
+/* The right to use a port: CPL against IOPL, else the TSS's I/O bitmap (SDM 1, 19.5). */
+enum emul_result emul_check_port(struct emul_cpu *c, u16 port, unsigned size);
+
+#endif

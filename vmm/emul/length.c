@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Length of an intercepted instruction, for processors that do not report it. Each has a fixed
+ * opcode of one to three bytes after its prefixes.
+ */
+#include "vmm/emul/insn.h"
+
+/* Opcode bytes in order, in the low bits first; n of them. PAUSE is F3 90: the F3 is a prefix. */
+struct pattern {
+    u32 bytes : 24;
+    u32 n : 8;
+};
+
+static const struct pattern patterns[OP_COUNT] = {
+    [OP_CPUID] = {0xa20f, 2},     [OP_RDMSR] = {0x320f, 2},   [OP_WRMSR] = {0x300f, 2},
+    [OP_RDTSC] = {0x310f, 2},     [OP_RDTSCP] = {0xf9010f, 3}, [OP_RDPMC] = {0x330f, 2},
+    [OP_HLT] = {0xf4, 1},         [OP_INVD] = {0x080f, 2},    [OP_WBINVD] = {0x090f, 2},
+    [OP_XSETBV] = {0xd1010f, 3},  [OP_XGETBV] = {0xd0010f, 3}, [OP_CLTS] = {0x060f, 2},
+    [OP_PAUSE] = {0x90, 1},       [OP_MONITOR] = {0xc8010f, 3}, [OP_MWAIT] = {0xc9010f, 3},
+    [OP_VMCALL] = {0xc1010f, 3},  [OP_VMMCALL] = {0xd9010f, 3},
+};
+
+/* Whether b may stand before these opcodes. LOCK may not: it makes them undefined. */
+static bool is_prefix(u8 b, enum insn_mode mode)
+{
+    switch (b) {
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64 ... 0x67:
+    case 0xf2:
+    case 0xf3:
+        return true;
+    }
+    return mode == INSN_64 && (b & 0xf0) == 0x40;
+}
+
+unsigned insn_length(const u8 *bytes, unsigned n, enum insn_mode mode, enum insn_op op)
+{
+    unsigned limit = n < INSN_MAX ? n : INSN_MAX, pos = 0, len;
+    struct pattern p;
+
+    if ((unsigned)op >= OP_COUNT || !patterns[op].n)
+        return 0;
+    p = patterns[op];
+    while (pos < limit && is_prefix(bytes[pos], mode))
+        pos++;
+    len = pos + p.n;
+    if (len > limit)
+        return 0;
+    for (; pos < len; pos++, p.bytes >>= 8) {
+        if (bytes[pos] != (p.bytes & 0xff))
+            return 0;
+    }
+    return len;
+}

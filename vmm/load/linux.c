@@ -305,12 +305,12 @@ static enum err write_header(struct load_ctx *c, const struct linux_image *im, g
     u8 raw[HDR_END_MAX - HDR_START] = {0};
 
     memcpy(raw, c->req->kernel.data + HDR_START, im->header_end - HDR_START);
-    put16(raw + HDR_VID_MODE - HDR_START, VID_MODE_NORMAL);
+    put16(raw + (HDR_VID_MODE - HDR_START), VID_MODE_NORMAL);
     raw[HDR_TYPE_LOADER - HDR_START] = TYPE_UNDEFINED;
-    put32(raw + HDR_CODE32_START - HDR_START, (u32)im->load);
-    put32(raw + HDR_RAMDISK - HDR_START, (u32)initrd);
-    put32(raw + HDR_RAMDISK_SIZE - HDR_START, (u32)initrd_size);
-    put32(raw + HDR_CMD_LINE_PTR - HDR_START, CMDLINE_GPA);
+    put32(raw + (HDR_CODE32_START - HDR_START), (u32)im->load);
+    put32(raw + (HDR_RAMDISK - HDR_START), (u32)initrd);
+    put32(raw + (HDR_RAMDISK_SIZE - HDR_START), (u32)initrd_size);
+    put32(raw + (HDR_CMD_LINE_PTR - HDR_START), CMDLINE_GPA);
     return ctx_write(c, PARAMS_GPA + HDR_START, raw, sizeof(raw));
 }
 

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the loaders' fuzz targets share: an image made of a valid template and patches that the
+ * fuzzer chooses, and a guest memory that only checks where it is written, and from what.
+ *
+ * Input: memory size, vcpus, modules, size of the image; a count of patches (u16 offset, u8
+ * length 0-8, bytes); what is left is laid over the image's start if bit 7 of the count is set,
+ * behind the template otherwise.
+ */
+#ifndef TESTS_FUZZ_LOAD_FUZZ_H
+#define TESTS_FUZZ_LOAD_FUZZ_H
+
+#include <stdlib.h>
+#include <string.h>
+#include <sanitizer/asan_interface.h>
+
+#include "vmm/load/load.h"
+
+static u64 fuzz_mem_size;
+
+static void fuzz_check(gpa_t gpa, u64 len)
+{
+    u64 low = fuzz_mem_size < 0xc0000000 ? fuzz_mem_size : 0xc0000000;
+    u64 high = fuzz_mem_size - low;
+
+    if (!len || gpa + len < gpa)
+        abort();
+    if (gpa + len <= 0xa0000 || (gpa >= 0xc0000 && gpa + len <= low) ||
+        (high && gpa >= 0x100000000 && gpa + len <= 0x100000000 + high))
+        return;
+    abort();
+}
+
+static enum err fuzz_write(void *arg, gpa_t gpa, const void *buf, u64 len)
+{
+    (void)arg;
+    fuzz_check(gpa, len);
+    if (__asan_region_is_poisoned((void *)(uintptr_t)buf, len))
+        abort();
+    return OK;
+}
+
+static enum err fuzz_zero(void *arg, gpa_t gpa, u64 len)
+{
+    (void)arg;
+    fuzz_check(gpa, len);
+    return OK;
+}
+
+#define FUZZ_IMAGE_MAX 0x10000
+
+static inline int fuzz_load(const u8 *data, size_t size, enum load_kind kind, const u8 *template,
+                            size_t template_size)
+{
+    static const u64 sizes[] = {2 * MIB, 8 * MIB, 64 * MIB, 3 * GIB, 5 * GIB, 1024 * GIB};
+    const struct load_mem ops = {fuzz_write, fuzz_zero, NULL};
+    struct load_module modules[3] = {0};
+    struct load_request r = {.kind = kind, .modules = modules};
+    char error[LOAD_ERROR_SIZE];
+    struct load_state state;
+    size_t image_size, n, rest;
+    u8 patches, *image, *copy;
+
+    if (size < 8)
+        return 0;
+    r.mem_size = fuzz_mem_size = sizes[data[0] % 6];
+    r.vcpus = 1 + data[1] % 32;
+    r.module_count = data[2] & 3;
+    if (data[2] & 0x10)
+        r.kind = LOAD_AUTO;
+    image_size = data[3] | data[4] << 8;
+    patches = data[5];
+    data += 6;
+    size -= 6;
+
+    image = calloc(1, FUZZ_IMAGE_MAX);
+    memcpy(image, template, template_size);
+    for (unsigned i = 0; i < (patches & 0x1fu) && size >= 3; i++) {
+        size_t at = data[0] | data[1] << 8, len = data[2] % 9;
+
+        data += 3;
+        size -= 3;
+        len = MIN(len, size);
+        if (at + len <= FUZZ_IMAGE_MAX)
+            memcpy(image + at, data, len);
+        data += len;
+        size -= len;
+    }
+    rest = patches & 0x80 ? 0 : template_size;
+    n = MIN(size, FUZZ_IMAGE_MAX - rest);
+    memcpy(image + rest, data, n);
+    /* An allocation of its own size, so that one byte too far is seen. */
+    copy = malloc(image_size ? image_size : 1);
+    memcpy(copy, image, image_size);
+    free(image);
+    r.kernel = (struct load_image){copy, image_size, "k", "guest's words"};
+    for (unsigned i = 0; i < 3; i++)
+        modules[i] = (struct load_module){{copy, image_size / (i + 1), "m", "a module"}, i & 1};
+    memset(error, 0x55, sizeof(error));
+    if (load_guest(&r, &ops, &state, error) && (!error[0] || !memchr(error, 0, sizeof(error))))
+        abort();
+    free(copy);
+    return 0;
+}
+
+#endif

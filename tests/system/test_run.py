@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command of the README, as a person types it: `make run`, to the shell and out again."""
+import os
+import sys
+
+import pytest
+
+from conftest import ROOT
+
+pexpect = pytest.importorskip("pexpect")
+PROMPT = r"guest# (\x1b\[6n)?"
+
+
+def make_run(*words):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    return pexpect.spawn("make", ["run", "CMDLINE=console=ttyS0 quiet", "MEM=192M", *words],
+                         cwd=ROOT, env=env, timeout=120, encoding="utf-8", codec_errors="replace")
+
+
+def arrive(child, timeout):
+    child.expect("Leave with Ctrl-A x", timeout=timeout)
+    child.expect("guest: ready", timeout=timeout)
+    child.expect(PROMPT)
+    child.send("echo $((6 * 7))\r")
+    child.expect(r"\n42\r")
+    child.expect(PROMPT)
+
+
+@pytest.mark.xdist_group("run")
+def test_run_and_power_off():
+    """poweroff in the guest ends the emulator, and make with status 0."""
+    child = make_run()
+    arrive(child, 100)
+    child.send("poweroff\r")
+    child.expect("skep: vm linux: powered off")
+    child.expect("The machine ended")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.xdist_group("run")
+def test_run_and_leave():
+    """Ctrl-A x leaves at once, and the terminal is as it was."""
+    child = pexpect.spawn("/bin/sh", cwd=ROOT, timeout=120, encoding="utf-8",
+                          codec_errors="replace", env={**os.environ, "MAKEFLAGS": "", "PS1": "sh% "})
+    child.sendline("before=$(stty -g)")
+    child.sendline("make run CMDLINE='console=ttyS0 quiet' MEM=192M")
+    child.expect("guest: ready")
+    child.expect(PROMPT)
+    child.send("\x01x")
+    child.expect("Left")
+    child.sendline('[ "$before" = "$(stty -g)" ] && echo same-$((1 + 1))')
+    child.expect("same-2")
+    child.close(force=True)
+
+
+@pytest.mark.xdist_group("run-bochs")
+def test_run_in_bochs():
+    """HOST=bochs: the same on VMX."""
+    child = make_run("HOST=bochs")
+    child.timeout = 240
+    arrive(child, 240)
+    child.send("poweroff\r")
+    child.expect("skep: vm linux: powered off")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_ctrl_a():
+    """What Ctrl-A and the key after it become."""
+    sys.path.insert(0, os.path.join(ROOT, "tools"))
+    from hosts import leave_filter
+    assert leave_filter(b"ab", False) == (b"ab", False, False)
+    assert leave_filter(b"\x01", False) == (b"", True, False)
+    assert leave_filter(b"x", True) == (b"", False, True)
+    assert leave_filter(b"a\x01xb", False) == (b"a", False, True)
+    assert leave_filter(b"\x01\x01b", False) == (b"\x01b", False, False)
+    assert leave_filter(b"q", True) == (b"\x01q", False, False)
+
+
+@pytest.mark.parametrize("words, message", (("KERNEL=/nowhere", "KERNEL=/nowhere: no such file"),
+                                            ("HOST=abacus", "HOST=abacus: unknown")))
+@pytest.mark.xdist_group("run")
+def test_mistakes_are_named(words, message):
+    child = make_run(words)
+    child.expect_exact(message, timeout=60)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus != 0

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the processor offers of SVM, and turning it on. APM 2, 15.4 and 15.30; CPUID 0x8000000a. */
+#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/cpu.h"
+#include "lib/log.h"
+#include "lib/print.h"
+#include "mm/kmap.h"
+#include "mm/kmem.h"
+
+#define CPUID_SVM 0x8000000au
+
+struct svm_platform svm;
+
+static void describe(struct hvm_caps *caps)
+{
+    const struct {
+        bool there;
+        const char *word;
+    } list[] = {
+        {true, "NPT"},
+        {caps->page_1g, "1G"},
+        {svm.nrip, "next-RIP"},
+        {svm.decode, "decode-assists"},
+        {svm.flush_asid, "flush-by-ASID"},
+        {svm.clean, "clean-bits"},
+        {svm.pause_filter, "pause-filter"},
+    };
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+        if (list[i].there && n < sizeof(caps->features))
+            n += (size_t)fmt_print(caps->features + n, sizeof(caps->features) - n, "%s%s",
+                                   n ? " " : "", list[i].word);
+}
+
+/* Whether the firmware keeps SVM off for good (15.30.1). */
+static bool locked_off(void)
+{
+    u64 vm_cr = 0;
+
+    cpu_rdmsr_safe(MSR_AMD_VM_CR, &vm_cr);
+    return vm_cr & VM_CR_SVMDIS && vm_cr & VM_CR_LOCK;
+}
+
+static enum err refuse_locked(char *why, size_t size)
+{
+    fmt_print(why, size,
+              "the firmware has locked SVM off: turn on AMD virtualisation (SVM mode, AMD-V) in "
+              "its setup, then switch the machine off and on again");
+    return ERR_NOSUP;
+}
+
+static void read_features(void)
+{
+    struct cpuid_regs c = cpu_cpuid(CPUID_SVM, 0);
+    bool rdpid = cpu_cpuid_max(0) >= 7 && cpu_cpuid(7, 0).ecx & BIT(22);
+
+    svm.asids = c.ebx;
+    svm.nrip = c.edx & SVM_CPUID_NRIP;
+    svm.flush_asid = c.edx & SVM_CPUID_FLUSH_ASID;
+    svm.decode = c.edx & SVM_CPUID_DECODE;
+    svm.pause_filter = c.edx & SVM_CPUID_PAUSE_FILTER;
+    svm.pause_threshold = c.edx & SVM_CPUID_PAUSE_THRESH;
+    svm.lbr = c.edx & SVM_CPUID_LBR;
+    svm.clean = c.edx & SVM_CPUID_CLEAN ? CLEAN_ALL : 0;
+    svm.tsc_aux = cpu_cpuid(0x80000001, 0).edx & BIT(27) || rdpid;
+    svm.rdpru = cpu_cpuid_max(0x80000000) >= 0x80000008 && cpu_cpuid(0x80000008, 0).ebx & BIT(4);
+}
+
+enum err svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
+{
+    if (cpu_cpuid_max(0x80000000) < CPUID_SVM || !(cpu_cpuid(0x80000001, 0).ecx & BIT(2))) {
+        fmt_print(why, why_size, "the processor has no SVM");
+        return ERR_NOSUP;
+    }
+    if (locked_off())
+        return refuse_locked(why, why_size);
+    if (!(cpu_cpuid(CPUID_SVM, 0).edx & SVM_CPUID_NPT)) {
+        fmt_print(why, why_size,
+                  "the processor's SVM lacks nested paging (NPT), which skep cannot do without");
+        return ERR_NOSUP;
+    }
+    read_features();
+    if (svm.asids < 2) {
+        fmt_print(why, why_size, "the processor's SVM has no address-space identifier for guests");
+        return ERR_NOSUP;
+    }
+    if (!svm.nrip)
+        log_info("the processor's SVM does not give the next RIP: skep decodes instructions "
+                 "to find their length");
+    *caps = (struct hvm_caps){
+        .format = NESTED_NPT,
+        .page_2m = true,
+        .page_1g = cpu_cpuid(0x80000001, 0).edx & BIT(26),
+        .unrestricted = true,
+        .insn_len = svm.nrip,
+        .ids = svm.asids - 1,
+    };
+    describe(caps);
+    return OK;
+}
+
+static void free_cpu(struct svm_cpu *cpu)
+{
+    kmem_free(cpu->hsave, PAGE_SIZE);
+    kmem_free(cpu->host, PAGE_SIZE);
+    kmem_free(cpu, sizeof(*cpu));
+}
+
+static struct svm_cpu *alloc_cpu(void)
+{
+    struct svm_cpu *cpu = kmem_alloc(sizeof(*cpu));
+
+    if (!cpu)
+        return NULL;
+    cpu->hsave = kmem_alloc(PAGE_SIZE);
+    cpu->host = kmem_alloc(PAGE_SIZE);
+    cpu->next_asid = svm.asids; /* the first vCPU opens the first generation */
+    if (cpu->hsave && cpu->host)
+        return cpu;
+    free_cpu(cpu);
+    return NULL;
+}
+
+enum err svm_cpu_enable(char *why, size_t why_size)
+{
+    struct svm_cpu *cpu;
+    u64 vm_cr = 0;
+
+    if (locked_off())
+        return refuse_locked(why, why_size);
+    if (cpu_rdmsr_safe(MSR_AMD_VM_CR, &vm_cr) && vm_cr & VM_CR_SVMDIS)
+        cpu_wrmsr(MSR_AMD_VM_CR, vm_cr & ~VM_CR_SVMDIS);
+    cpu = alloc_cpu();
+    if (!cpu) {
+        fmt_print(why, why_size, "out of memory for CPU %u's host save area", this_cpu()->id);
+        return ERR_NOMEM;
+    }
+    cpu_wrmsr(MSR_EFER, cpu_rdmsr(MSR_EFER) | EFER_SVME);
+    cpu_wrmsr(MSR_AMD_HSAVE_PA, hpa_of(cpu->hsave));
+    svm_vmsave(hpa_of(cpu->host));
+    this_cpu()->hvm = cpu;
+    return OK;
+}
+
+void svm_cpu_disable(void)
+{
+    struct svm_cpu *cpu = this_cpu()->hvm;
+
+    if (!cpu)
+        return;
+    this_cpu()->hvm = NULL;
+    cpu_wrmsr(MSR_AMD_HSAVE_PA, 0);
+    cpu_wrmsr(MSR_EFER, cpu_rdmsr(MSR_EFER) & ~EFER_SVME);
+    free_cpu(cpu);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Why VMRUN refused, in words: the conditions of APM 2, 15.5.1 and 15.20, in the manual's order. It
+ * runs only after a failure.
+ */
+#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/cpu.h"
+#include "lib/log.h"
+#include "lib/print.h"
+
+#define ATTR_L  BIT(9)
+#define ATTR_DB BIT(10)
+
+static u64 beyond_physical(void)
+{
+    u32 bits = cpu_cpuid_max(0x80000000) >= 0x80000008 ? cpu_cpuid(0x80000008, 0).eax & 0xff : 36;
+
+    return ~(BIT(bits) - 1);
+}
+
+static const char *check_registers(const struct vmcb *cb)
+{
+    bool long_mode = cb->efer & EFER_LME && cb->cr0 & CR0_PG;
+
+    if (!(cb->efer & EFER_SVME))
+        return "EFER: SVME is clear";
+    if (!(cb->cr0 & CR0_CD) && cb->cr0 & CR0_NW)
+        return "CR0: NW without CD";
+    if (cb->cr0 >> 32)
+        return "CR0: upper half";
+    if (cb->cr3 & beyond_physical())
+        return "CR3: beyond the physical address width";
+    if (cb->cr4 >> 32)
+        return "CR4: upper half";
+    if (cb->dr6 >> 32 || cb->dr7 >> 32)
+        return "DR6 or DR7: upper half";
+    if (cb->efer >> 32)
+        return "EFER: upper half";
+    if (long_mode && !(cb->cr4 & CR4_PAE))
+        return "long mode without CR4.PAE";
+    if (long_mode && !(cb->cr0 & CR0_PE))
+        return "long mode without CR0.PE";
+    if (cb->cr0 & CR0_PG && !(cb->cr0 & CR0_PE))
+        return "CR0: PG without PE";
+    if (long_mode && cb->cs.attr & ATTR_L && cb->cs.attr & ATTR_DB)
+        return "CS: both L and D";
+    return NULL;
+}
+
+static const char *check_control(const struct vmcb *cb, u64 event)
+{
+    unsigned type = EVENT_TYPE(event);
+
+    if (!(cb->intercept2 & INTERCEPT2_VMRUN))
+        return "VMRUN is not intercepted";
+    if (!cb->asid || cb->asid >= svm.asids)
+        return "an ASID that does not exist";
+    if ((cb->iopm | cb->msrpm | cb->nested_root) & (PAGE_MASK | beyond_physical()))
+        return "the address of a permission map or of the nested tables";
+    if (!(event & EVENT_VALID))
+        return NULL;
+    if (type == 1 || type > EVENT_TYPE_SOFT_INTR)
+        return "event: a type that does not exist";
+    if (type == EVENT_TYPE_EXCEPTION &&
+        ((event & EVENT_VECTOR) == EXC_NMI || (event & EVENT_VECTOR) > 31))
+        return "event: a vector that is no exception";
+    return NULL;
+}
+
+const char *svm_bad_state(struct svm_vcpu *v, u64 event)
+{
+    const char *why = check_registers(v->vmcb);
+
+    if (!why)
+        why = check_control(v->vmcb, event);
+    if (!why)
+        why = "no check tells why (a reserved bit of CR4, or one that the processor lacks?)";
+    fmt_print(v->why, sizeof(v->why), "invalid guest state: %s", why);
+    return v->why;
+}
+
+void svm_dump(struct hvm_vcpu *base)
+{
+    const struct svm_vcpu *v = svm_vcpu(base);
+    const struct vmcb *cb = v->vmcb;
+    const struct {
+        const char *name;
+        u64 value;
+    } list[] = {
+        {"exit code", cb->exit_code},     {"EXITINFO1", cb->exit_info1},
+        {"EXITINFO2", cb->exit_info2},    {"EXITINTINFO", cb->exit_event},
+        {"next RIP", cb->next_rip},       {"virtual interrupts", cb->virq},
+        {"shadow", cb->shadow},           {"exceptions", cb->exceptions},
+        {"intercepts 1", cb->intercept1}, {"intercepts 2", cb->intercept2},
+        {"real EFER", cb->efer},          {"CPL", cb->cpl},
+    };
+
+    log_error("SVM: ASID %u, nested root %#llx%s%s", cb->asid, (unsigned long long)cb->nested_root,
+              v->nmi_blocked ? ", NMIs blocked" : "", v->stepping ? ", stepping" : "");
+    for (size_t i = 0; i + 1 < ARRAY_SIZE(list); i += 2)
+        log_error("  %s %#llx, %s %#llx", list[i].name, (unsigned long long)list[i].value,
+                  list[i + 1].name, (unsigned long long)list[i + 1].value);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Entering SVM guests, and turning what the processor reports at the exit into an hvm_exit. APM 2,
+ * 15.5 to 15.6 and appendix C.
+ */
+#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/cpu.h"
+
+/* What a row wants besides. */
+enum { KNOWN = 1, LEN = 2 };
+
+struct row {
+    u8 reason; /* enum hvm_exit_reason */
+    u8 flags;
+    void (*fill)(struct svm_vcpu *v, struct hvm_exit *exit);
+};
+
+static void fill_cr(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    const struct vmcb *cb = v->vmcb;
+
+    exit->cr.cr = cb->exit_code & 15;
+    exit->cr.op = cb->exit_code & SVM_CR_WRITE ? HVM_CR_WRITE : HVM_CR_READ;
+    exit->cr.decoded = svm.decode && cb->exit_info1 & CR_DECODED;
+    exit->cr.gpr = exit->cr.decoded ? cb->exit_info1 & 15 : 0;
+    exit->cr.msw = 0;
+}
+
+static void fill_exception(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    const struct vmcb *cb = v->vmcb;
+    u8 vector = (u8)(cb->exit_code - SVM_EXCEPTION);
+    static const u32 with_error = BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) |
+                                  BIT(EXC_GP) | BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP);
+
+    if (vector == EXC_MC) {
+        exit->reason = HVM_EXIT_NMI;
+        __asm__ volatile("int $18" : : : "memory");
+        return;
+    }
+    exit->exception.vector = vector;
+    exit->exception.has_error = with_error >> vector & 1;
+    exit->exception.error = exit->exception.has_error ? (u32)cb->exit_info1 : 0;
+    exit->exception.address = vector == EXC_DB ? cb->dr6 & 0xe00f : cb->exit_info2;
+}
+
+/* The length of port instructions is there on every processor (15.10.2). */
+static void fill_io(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    const struct vmcb *cb = v->vmcb;
+    u64 info = cb->exit_info1;
+
+    exit->insn_len = (u8)(cb->exit_info2 - cb->rip);
+    exit->io.port = (u16)(info >> 16);
+    exit->io.size = info >> IOIO_SIZE & 7;
+    exit->io.in = info & IOIO_IN;
+    exit->io.string = info & IOIO_STRING;
+    exit->io.rep = info & IOIO_REP;
+}
+
+static void fill_msr(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    exit->reason = v->vmcb->exit_info1 & 1 ? HVM_EXIT_WRMSR : HVM_EXIT_RDMSR;
+}
+
+static void fill_task_switch(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    const struct vmcb *cb = v->vmcb;
+
+    exit->task.sel = (u16)cb->exit_info1;
+    exit->task.source = cb->exit_info2 & TASK_IRET               ? 1
+                        : cb->exit_info2 & TASK_JMP              ? 2
+                        : exit->vectoring.kind != HVM_EVENT_NONE ? 3
+                                                                 : 0;
+}
+
+static void fill_shutdown(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    exit->detail = "a triple fault or another shutdown";
+    exit->detail_info[0] = exit->detail_info[1] = 0;
+}
+
+static void fill_init(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    exit->detail = "an INIT signal came to the physical processor";
+    exit->detail_info[0] = exit->detail_info[1] = 0;
+}
+
+static void fill_nested(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    const struct vmcb *cb = v->vmcb;
+    u64 info = cb->exit_info1;
+
+    exit->reason = HVM_EXIT_NESTED_FAULT;
+    exit->nested.gpa = cb->exit_info2;
+    exit->nested.gla = 0;
+    exit->nested.gla_valid = false;
+    exit->nested.write = info & PF_W;
+    exit->nested.exec = info & PF_I;
+    exit->nested.read = !(info & (PF_W | PF_I));
+    exit->nested.present = info & PF_P;
+    exit->nested.table_walk = info & NPF_WALK;
+}
+
+static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    exit->reason = HVM_EXIT_OTHER;
+    exit->detail = "an exit that was not asked for: code, EXITINFO1";
+    exit->detail_info[0] = v->vmcb->exit_code;
+    exit->detail_info[1] = v->vmcb->exit_info1;
+}
+
+/* VMRUN has refused. Some processors leave the host's RIP and RFLAGS behind. */
+static void fill_invalid(struct svm_vcpu *v, struct hvm_exit *exit, u64 event)
+{
+    v->vmcb->rip = v->entry_rip;
+    v->vmcb->rflags = v->entry_rflags;
+    exit->reason = HVM_EXIT_FAILED_ENTRY;
+    exit->detail = svm_bad_state(v, event);
+    exit->detail_info[0] = v->vmcb->exit_code;
+    exit->detail_info[1] = event;
+}
+
+#define ROW(name)                                                                                  \
+    {                                                                                              \
+        HVM_EXIT_##name, KNOWN | LEN, NULL                                                         \
+    }
+#define ROW_BARE(name)                                                                             \
+    {                                                                                              \
+        HVM_EXIT_##name, KNOWN, NULL                                                               \
+    }
+
+static const struct row rows[SVM_CODE_COUNT] = {
+    [SVM_CR_READ... SVM_CR_WRITE + 15] = {HVM_EXIT_CR, KNOWN | LEN, fill_cr},
+    [SVM_DR_READ... SVM_DR_WRITE + 15] = ROW(DR),
+    [SVM_EXCEPTION... SVM_EXCEPTION + 31] = {HVM_EXIT_EXCEPTION, KNOWN, fill_exception},
+    [SVM_INTR] = ROW_BARE(INTR),
+    [SVM_NMI] = ROW_BARE(NMI),
+    [SVM_INIT] = {HVM_EXIT_SHUTDOWN, KNOWN, fill_init},
+    [SVM_VINTR] = ROW_BARE(INTR_WINDOW),
+    [SVM_TABLE_FIRST... SVM_TABLE_LAST] = ROW(DESC_TABLE),
+    [SVM_RDPMC] = ROW(RDPMC),
+    [SVM_CPUID] = ROW(CPUID),
+    [SVM_RSM] = ROW(UNDEFINED),
+    [SVM_INVD] = ROW(INVD),
+    [SVM_PAUSE] = ROW(PAUSE),
+    [SVM_HLT] = ROW(HLT),
+    [SVM_INVLPG] = ROW(INVLPG),
+    [SVM_INVLPGA] = ROW(UNDEFINED),
+    [SVM_IO] = {HVM_EXIT_IO, KNOWN, fill_io},
+    [SVM_MSR] = {HVM_EXIT_RDMSR, KNOWN | LEN, fill_msr},
+    [SVM_TASK_SWITCH] = {HVM_EXIT_TASK_SWITCH, KNOWN | LEN, fill_task_switch},
+    [SVM_SHUTDOWN] = {HVM_EXIT_SHUTDOWN, KNOWN, fill_shutdown},
+    [SVM_VMRUN... SVM_SKINIT] = ROW(UNDEFINED),
+    [SVM_RDTSCP] = ROW(RDTSCP),
+    [SVM_WBINVD] = ROW(WBINVD),
+    [SVM_MONITOR] = ROW(MONITOR),
+    [SVM_MWAIT... SVM_MWAIT_COND] = ROW(MWAIT),
+    [SVM_XSETBV] = ROW(XSETBV),
+    [SVM_RDPRU] = ROW(UNDEFINED),
+};
+
+/* With flush-by-ASID the entry flushes; without, a new ASID has no translations at all. */
+void svm_flush(struct hvm_vcpu *base)
+{
+    struct svm_vcpu *v = svm_vcpu(base);
+
+    if (svm.flush_asid)
+        v->vmcb->tlb_control = TLB_FLUSH_ONE;
+    else
+        v->generation = 0;
+}
+
+static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
+{
+    struct vmcb *cb = v->vmcb;
+
+    cb->tlb_control = TLB_KEEP;
+    if (cpu->next_asid >= svm.asids) {
+        cpu->generation++;
+        cpu->next_asid = 1;
+        cb->tlb_control = TLB_FLUSH_ALL;
+    }
+    cb->asid = cpu->next_asid++;
+    v->generation = cpu->generation;
+    svm_touch(v, CLEAN_ASID);
+}
+
+#define GPR(name, reg) [name] "i"(offsetof(struct svm_vcpu, base.gpr[reg]))
+
+/*
+ * The world switch. In: v in RDI. The guest's general registers but RAX and RSP, which VMRUN moves,
+ * come from v->base.gpr and go back there; no host register but RSP, RBP and RDI survives. The
+ * global interrupt flag is clear from before the guest's state is loaded until the host's is whole
+ * again; an NMI that ended the guest's run is taken at the STGI.
+ */
+static ALWAYS_INLINE void enter(struct svm_vcpu *v)
+{
+    __asm__ volatile("push %%rbp\n\t"
+                     "push %%rdi\n\t"
+                     "clgi\n\t"
+                     "sti\n\t" /* physical interrupts shall end the guest's run (15.13.1) */
+                     "mov %c[vmcb](%%rdi), %%rax\n\t"
+                     "mov %c[rcx](%%rdi), %%rcx\n\t"
+                     "mov %c[rdx](%%rdi), %%rdx\n\t"
+                     "mov %c[rbx](%%rdi), %%rbx\n\t"
+                     "mov %c[rbp](%%rdi), %%rbp\n\t"
+                     "mov %c[rsi](%%rdi), %%rsi\n\t"
+                     "mov %c[r8](%%rdi), %%r8\n\t"
+                     "mov %c[r9](%%rdi), %%r9\n\t"
+                     "mov %c[r10](%%rdi), %%r10\n\t"
+                     "mov %c[r11](%%rdi), %%r11\n\t"
+                     "mov %c[r12](%%rdi), %%r12\n\t"
+                     "mov %c[r13](%%rdi), %%r13\n\t"
+                     "mov %c[r14](%%rdi), %%r14\n\t"
+                     "mov %c[r15](%%rdi), %%r15\n\t"
+                     "mov %c[rdi](%%rdi), %%rdi\n\t"
+                     "vmload %%rax\n\t"
+                     "vmrun %%rax\n\t"
+                     "vmsave %%rax\n\t"
+                     "mov (%%rsp), %%rax\n\t"
+                     "mov %%rcx, %c[rcx](%%rax)\n\t"
+                     "mov %%rdx, %c[rdx](%%rax)\n\t"
+                     "mov %%rbx, %c[rbx](%%rax)\n\t"
+                     "mov %%rbp, %c[rbp](%%rax)\n\t"
+                     "mov %%rsi, %c[rsi](%%rax)\n\t"
+                     "mov %%rdi, %c[rdi](%%rax)\n\t"
+                     "mov %%r8, %c[r8](%%rax)\n\t"
+                     "mov %%r9, %c[r9](%%rax)\n\t"
+                     "mov %%r10, %c[r10](%%rax)\n\t"
+                     "mov %%r11, %c[r11](%%rax)\n\t"
+                     "mov %%r12, %c[r12](%%rax)\n\t"
+                     "mov %%r13, %c[r13](%%rax)\n\t"
+                     "mov %%r14, %c[r14](%%rax)\n\t"
+                     "mov %%r15, %c[r15](%%rax)\n\t"
+                     "mov %c[host](%%rax), %%rax\n\t"
+                     "vmload %%rax\n\t"
+                     "cli\n\t"
+                     "stgi\n\t"
+                     "pop %%rdi\n\t"
+                     "pop %%rbp"
+                     :
+                     : "D"(v), [vmcb] "i"(offsetof(struct svm_vcpu, vmcb_hpa)),
+                       [host] "i"(offsetof(struct svm_vcpu, host_hpa)), GPR(rcx, RCX),
+                       GPR(rdx, RDX), GPR(rbx, RBX), GPR(rbp, RBP), GPR(rsi, RSI), GPR(rdi, RDI),
+                       GPR(r8, R8), GPR(r9, R9), GPR(r10, R10), GPR(r11, R11), GPR(r12, R12),
+                       GPR(r13, R13), GPR(r14, R14), GPR(r15, R15)
+                     : "rax", "rcx", "rdx", "rbx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13",
+                       "r14", "r15", "cc", "memory");
+}
+
+/* One entry and exit, without looking at why. Returns the event that was to be injected. */
+static ALWAYS_INLINE u64 switch_worlds(struct svm_vcpu *v, struct svm_cpu *cpu)
+{
+    struct vmcb *cb = v->vmcb;
+    u64 event;
+
+    if (unlikely(v->attention))
+        svm_attend(v);
+    if (unlikely(v->generation != cpu->generation))
+        renew_asid(v, cpu);
+    event = cb->event;
+    v->entry_rip = cb->rip;
+    v->entry_rflags = cb->rflags;
+    cb->rax = v->base.gpr[RAX];
+    enter(v);
+    v->base.gpr[RAX] = cb->rax;
+    cb->clean = svm.clean;
+    cb->tlb_control = TLB_KEEP;
+    cb->event = 0;
+    v->queued = false;
+    return event;
+}
+
+/* Exits that concern the back end alone. True: enter again. */
+static bool settle_inside(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    if (v->stepping && svm_end_step(v)) {
+        exit->reason = HVM_EXIT_NMI_WINDOW;
+        return false;
+    }
+    if (v->vmcb->exit_code != SVM_IRET)
+        return false;
+    svm_on_iret(v);
+    return true;
+}
+
+static u8 insn_len(const struct vmcb *cb)
+{
+    u64 len = cb->next_rip - cb->rip;
+
+    return svm.nrip && len <= 15 ? (u8)len : 0;
+}
+
+void svm_run(struct hvm_vcpu *base, struct hvm_exit *exit)
+{
+    struct svm_vcpu *v = svm_vcpu(base);
+    struct vmcb *cb = v->vmcb;
+    struct svm_cpu *cpu = svm_cpu();
+    const struct row *row;
+    u64 code, event;
+
+    exit->reason = HVM_EXIT_OTHER;
+    do {
+        base->runs++;
+        event = switch_worlds(v, cpu);
+        code = cb->exit_code;
+    } while (unlikely(v->stepping || code == SVM_IRET) && settle_inside(v, exit));
+
+    exit->hw_reason_low = (u16)code;
+    exit->insn_len = 0;
+    exit->vectoring.kind = HVM_EVENT_NONE;
+    if (unlikely(exit->reason == HVM_EXIT_NMI_WINDOW))
+        return;
+    if (unlikely((u32)code == SVM_INVALID)) {
+        fill_invalid(v, exit, event);
+        return;
+    }
+    row = &rows[code < SVM_CODE_COUNT ? code : 0];
+    exit->reason = row->reason;
+    if (unlikely(cb->exit_event & EVENT_VALID))
+        svm_read_vectoring(v, exit);
+    v->soft = false;
+    if (code == SVM_NESTED_FAULT) {
+        fill_nested(v, exit);
+        return;
+    }
+    if (unlikely(code >= SVM_CODE_COUNT || !row->flags)) {
+        fill_other(v, exit);
+        return;
+    }
+    if (row->flags & LEN)
+        exit->insn_len = insn_len(cb);
+    if (row->fill)
+        row->fill(v, exit);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * SVM vCPUs: their making and ending, the VMCB's constant part, the permission maps (APM 2, 15.10
+ * and 15.11), and moving vCPUs between CPUs. TSC_AUX and DR0 to DR3, which no world switch moves,
+ * are moved at load and unload.
+ */
+#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/cpu.h"
+#include "lib/string.h"
+#include "mm/frames.h"
+#include "mm/kmap.h"
+#include "mm/kmem.h"
+
+#define MSR_MAP_SIZE (2 * PAGE_SIZE)
+#define IO_MAP_SIZE  (3 * PAGE_SIZE)
+
+/* Two bits an MSR, read and write; three ranges of 2 KiB of map each (15.11). */
+#define MSR_RANGE_COUNT 0x2000u
+static const u32 msr_ranges[] = {0, 0xc0000000, 0xc0010000};
+
+/* A loop of PAUSEs: this many, no more than THRESHOLD cycles apart (15.14.4). */
+#define PAUSE_COUNT     3000
+#define PAUSE_THRESHOLD 128
+
+#define PAT_RESET 0x0007040600070406ull
+
+enum err svm_vm_init(struct hvm_vm *vm, hpa_t nested_root)
+{
+    vm->nested_root = nested_root;
+    vm->msr_map = kmem_alloc(MSR_MAP_SIZE);
+    vm->io_map = kmem_alloc(IO_MAP_SIZE);
+    if (!vm->msr_map || !vm->io_map) {
+        svm_vm_fini(vm);
+        return ERR_NOMEM;
+    }
+    memset(vm->msr_map, 0xff, MSR_MAP_SIZE);
+    memset(vm->io_map, 0xff, IO_MAP_SIZE);
+    return OK;
+}
+
+void svm_vm_fini(struct hvm_vm *vm)
+{
+    kmem_free(vm->msr_map, MSR_MAP_SIZE);
+    kmem_free(vm->io_map, IO_MAP_SIZE);
+    vm->msr_map = vm->io_map = NULL;
+}
+
+void svm_msr_pass(struct hvm_vm *vm, u32 msr, bool read, bool write)
+{
+    u64 *map = vm->msr_map;
+
+    if (msr == MSR_EFER)
+        return; /* the guest must not see SVME */
+    for (unsigned i = 0; i < ARRAY_SIZE(msr_ranges); i++) {
+        u32 n = msr - msr_ranges[i];
+        u32 bit = (i * MSR_RANGE_COUNT + n) * 2;
+
+        if (n >= MSR_RANGE_COUNT)
+            continue;
+        if (read)
+            map[bit / 64] &= ~BIT(bit % 64);
+        if (write)
+            map[bit / 64] &= ~BIT(bit % 64 + 1);
+        return;
+    }
+}
+
+static void init_control(struct svm_vcpu *v)
+{
+    struct vmcb *cb = v->vmcb;
+
+    cb->cr_read = BIT(8);
+    cb->cr_write = BIT(4) | BIT(8);
+    cb->intercept1 = (u32)(INTERCEPT1_INTR | INTERCEPT1_NMI | INTERCEPT1_INIT | INTERCEPT1_RDPMC |
+                           INTERCEPT1_CPUID | INTERCEPT1_RSM | INTERCEPT1_INVD | INTERCEPT1_HLT |
+                           INTERCEPT1_INVLPGA | INTERCEPT1_IO | INTERCEPT1_MSR |
+                           INTERCEPT1_TASK_SWITCH | INTERCEPT1_SHUTDOWN);
+    cb->intercept2 =
+        (u32)(INTERCEPT2_VMRUN | INTERCEPT2_VMMCALL | INTERCEPT2_VMLOAD | INTERCEPT2_VMSAVE |
+              INTERCEPT2_STGI | INTERCEPT2_CLGI | INTERCEPT2_SKINIT | INTERCEPT2_WBINVD |
+              INTERCEPT2_MONITOR | INTERCEPT2_MWAIT | INTERCEPT2_MWAIT_COND | INTERCEPT2_XSETBV);
+    if (svm.rdpru)
+        cb->intercept2 |= INTERCEPT2_RDPRU;
+    if (svm.pause_filter) {
+        cb->intercept1 |= INTERCEPT1_PAUSE;
+        cb->pause_count = PAUSE_COUNT;
+        cb->pause_threshold = svm.pause_threshold ? PAUSE_THRESHOLD : 0;
+    }
+    cb->iopm = hpa_of(v->base.vm->io_map);
+    cb->msrpm = hpa_of(v->base.vm->msr_map);
+    cb->virq = VIRQ_MASKING;
+    cb->nested = NESTED_ENABLE;
+    cb->nested_root = v->base.vm->nested_root;
+    svm_intercept_exceptions(&v->base, 0);
+}
+
+/* The state after INIT (SDM 3, table 9-1; APM 2, table 14-1). */
+static void init_guest(struct svm_vcpu *v)
+{
+    static const struct x86_seg code = {0xf000, SEG_P | SEG_S | 0xb, 0xffff, 0xffff0000};
+    static const struct x86_seg data = {0, SEG_P | SEG_S | 0x3, 0xffff, 0};
+    static const struct x86_seg ldt = {0, SEG_P | 0x2, 0xffff, 0};
+    static const struct x86_seg tss = {0, SEG_P | 0xb, 0xffff, 0};
+    static const struct x86_table table = {0, 0xffff};
+    struct hvm_vcpu *b = &v->base;
+    struct vmcb *cb = v->vmcb;
+
+    for (enum seg s = SEG_ES; s <= SEG_GS; s++)
+        svm_set_seg(b, s, s == SEG_CS ? &code : &data);
+    svm_set_seg(b, SEG_LDTR, &ldt);
+    svm_set_seg(b, SEG_TR, &tss);
+    svm_set_table(b, false, &table);
+    svm_set_table(b, true, &table);
+    cb->rip = 0xfff0;
+    cb->rflags = FLAG_FIXED;
+    cb->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    cb->efer = EFER_SVME;
+    cb->dr6 = 0xffff0ff0;
+    cb->dr7 = 0x400;
+    cb->pat = PAT_RESET;
+}
+
+struct hvm_vcpu *svm_create(struct hvm_vm *vm)
+{
+    struct svm_vcpu *v = kmem_alloc(sizeof(*v));
+    struct vmcb *cb = kmem_alloc(sizeof(*cb));
+
+    if (!v || !cb) {
+        kmem_free(v, sizeof(*v));
+        kmem_free(cb, sizeof(*cb));
+        return NULL;
+    }
+    v->base.vm = vm;
+    v->vmcb = cb;
+    v->vmcb_hpa = hpa_of(cb);
+    init_control(v);
+    init_guest(v);
+    return &v->base;
+}
+
+void svm_destroy(struct hvm_vcpu *base)
+{
+    struct svm_vcpu *v = svm_vcpu(base);
+
+    kmem_free(v->vmcb, sizeof(*v->vmcb));
+    kmem_free(v, sizeof(*v));
+}
+
+void svm_load(struct hvm_vcpu *base)
+{
+    struct svm_vcpu *v = svm_vcpu(base);
+
+    if (v->last_cpu != this_cpu()->id + 1) {
+        v->last_cpu = this_cpu()->id + 1;
+        v->generation = 0;
+        v->host_hpa = hpa_of(svm_cpu()->host);
+        svm_touch(v, CLEAN_ALL);
+    }
+    if (svm.tsc_aux)
+        cpu_wrmsr_safe(MSR_TSC_AUX, v->tsc_aux);
+    cpu_write_dr0(v->dr[0]);
+    cpu_write_dr1(v->dr[1]);
+    cpu_write_dr2(v->dr[2]);
+    cpu_write_dr3(v->dr[3]);
+}
+
+void svm_unload(struct hvm_vcpu *base)
+{
+    struct svm_vcpu *v = svm_vcpu(base);
+
+    if (svm.tsc_aux)
+        v->tsc_aux = cpu_rdmsr(MSR_TSC_AUX);
+    v->dr[0] = cpu_read_dr0();
+    v->dr[1] = cpu_read_dr1();
+    v->dr[2] = cpu_read_dr2();
+    v->dr[3] = cpu_read_dr3();
+}

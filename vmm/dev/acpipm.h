@@ -54,7 +54,7 @@ void acpipm_init(struct acpipm *a, bool timer32, struct irq_out sci, struct time
 enum err acpipm_attach(struct acpipm *a, struct bus *ports);
 
 /* Somebody pressed the power button: PWRBTN_STS, and SCI if the guest has enabled it. */
-void acpipm_power_button(struct acpipm *a);
+void acpipm_power_button(struct acpipm *a, u64 now_ns);
 /* Whether the guest has enabled the power button (an OS that heeds ACPI is running). */
 bool acpipm_button_enabled(const struct acpipm *a);
 

@@ -7,8 +7,8 @@
  * The update cycle: UIP is up for the last 244 us of each second. Interrupts: alarm, update-ended
  * and periodic (2 Hz to 8192 Hz) on line 8, each level until register C is read.
  *
- * Missed periodic ticks: PF is one bit; ticks that pass while it is set are lost, as on the chip.
- * Host deadlines are armed only while some interrupt is enabled.
+ * Missed ticks: each interrupt's flag is one bit; what passes while it is set is lost, as on the
+ * chip. Deadlines are armed only while an enabled interrupt is not yet flagged.
  */
 #ifndef VMM_DEV_RTC_H
 #define VMM_DEV_RTC_H
@@ -21,13 +21,12 @@
 struct rtc_state {
     u8 index;               /* port 0x70, bits 6:0 */
     bool nmi_masked;        /* port 0x70, bit 7 */
-    u8 cmos[RTC_CMOS_SIZE]; /* registers B, C and alarms included; time bytes made when read */
-    s64 offset_s;           /* seconds since 1970 at VM time 0 ... */
-    u32 offset_ns;          /* ... and the rest, so that a set clock starts its second when set */
-    u64 halted_at_ns;       /* VM time at which SET (or a stopped divider) froze the clock */
-    u64 seen_s;             /* last whole second looked at for update and alarm */
-    u64 seen_tick;          /* last periodic tick looked at */
-    bool halted;
+    u8 cmos[RTC_CMOS_SIZE]; /* registers and memory; the time bytes count only while halted */
+    s64 epoch_s;   /* the clock reads epoch_s + (VM time + phase_ns) / 1 s, since 1970 ... */
+    u32 phase_ns;  /* ... so that a clock that is set can begin its second when set */
+    u64 seen_s;    /* (VM time + phase) / 1 s as last looked at for update and alarm */
+    u64 seen_tick; /* 32768 Hz ticks as last looked at for the periodic interrupt */
+    bool halted;   /* SET is set or the divider is held in reset */
     bool line;
     u64 deadline_ns;
 };

@@ -22,10 +22,9 @@
 #define IOAPIC_MASKED     BIT(16)
 
 struct vioapic_state {
-    u8 index;    /* IOREGSEL */
-    u8 id;       /* bits 27:24 of register 0 */
-    u32 level;   /* pins as driven (before polarity) */
-    u32 pending; /* requests latched and not yet taken by any local APIC */
+    u8 index;  /* IOREGSEL */
+    u8 id;     /* bits 27:24 of register 0 */
+    u32 level; /* pins as driven (before polarity) */
     u64 entry[IOAPIC_PINS];
 };
 

@@ -262,8 +262,10 @@ static void set_identity(struct vlapic *l)
     u32 id = l->s.id;
 
     *vlapic_reg(l, APIC_ID) = l->mode == VLAPIC_X2APIC ? id : id << 24;
-    if (l->mode == VLAPIC_X2APIC)
-        *vlapic_reg(l, APIC_LDR) = (id >> 4) << 16 | 1u << (id & 15);
+    if (l->mode != VLAPIC_X2APIC)
+        return;
+    *vlapic_reg(l, APIC_LDR) = (id >> 4) << 16 | 1u << (id & 15);
+    *vlapic_reg(l, APIC_ICR2) = 0;
 }
 
 /* 10.4.7.1; INIT leaves the same, but for the ID and, in x2APIC mode, what belongs to that. */

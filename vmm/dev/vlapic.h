@@ -73,6 +73,7 @@ enum vlapic_reg {
 #define VLAPIC_EV_SMI      BIT(1)
 #define VLAPIC_EV_INIT     BIT(2)
 #define VLAPIC_EV_SIPI     BIT(3) /* start page in bits 15:8 */
+#define VLAPIC_EV_EXTINT   BIT(4) /* an I/O APIC's ExtINT message: take pic_ack()'s vector */
 #define VLAPIC_EV_PAGE(ev) (((ev) >> 8) & 0xff)
 
 /* The first 64 bytes as SDM 3, 29.6; level[] is skep's own. */

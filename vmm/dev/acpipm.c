@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ACPI PM1 registers and timer; see acpipm.h. Sections are those of ACPI 6.4. */
+#include "vmm/dev/acpipm.h"
+#include "vmm/dev/ticks.h"
+
+#define RATE TICK_RATE_PM
+
+#define STATUS_BITS (PM1_TMR | PM1_GBL | PM1_PWRBTN | PM1_SLPBTN | PM1_RTC | PM1_WAK)
+#define ENABLE_BITS (PM1_TMR | PM1_GBL | PM1_PWRBTN | PM1_SLPBTN | PM1_RTC)
+#define CNT_KEPT    0x1c02u /* SLP_TYP, BM_RLD */
+
+/* Bytes within the block. */
+enum { STS = 0, EN = 2, CNT = 4, TMR = 8 };
+
+/* How often the timer's top bit has changed (4.8.3.3: TMR_STS is set at each change). */
+static u64 carries(const struct acpipm *a, u64 now_ns)
+{
+    return ticks_at(RATE, now_ns) >> (a->s.timer32 ? 31 : 23);
+}
+
+static void update(struct acpipm *a, u64 now_ns)
+{
+    bool line = a->s.status & a->s.enable & ENABLE_BITS;
+    u64 deadline = DEADLINE_NONE;
+
+    if ((a->s.enable & PM1_TMR) && !(a->s.status & PM1_TMR))
+        deadline = ticks_to_ns(RATE, (carries(a, now_ns) + 1) << (a->s.timer32 ? 31 : 23));
+    if (deadline != a->s.deadline_ns) {
+        a->s.deadline_ns = deadline;
+        timer_out_changed(&a->timer);
+    }
+    if (line != a->s.line) {
+        a->s.line = line;
+        irq_out_set(&a->sci, line);
+    }
+}
+
+static void see_carry(struct acpipm *a, u64 now_ns)
+{
+    u64 now = carries(a, now_ns);
+
+    if (now != a->s.carry)
+        a->s.status |= PM1_TMR;
+    a->s.carry = now;
+}
+
+void acpipm_tick(struct acpipm *a, u64 now_ns)
+{
+    if (now_ns < a->s.deadline_ns)
+        return;
+    see_carry(a, now_ns);
+    update(a, now_ns);
+}
+
+/* SLP_EN is never stored; the type stays readable (4.8.3.2.1). */
+static void write_control(struct acpipm *a, u16 value)
+{
+    a->s.control = (u16)((value & CNT_KEPT) | PM1_SCI_EN);
+    if ((value & PM1_SLP_EN) && a->sleep)
+        a->sleep(a->arg, PM1_SLP_TYP(value));
+}
+
+/* The block as bytes: 12 of them, status and enable in the first four. */
+static u8 read_byte(struct acpipm *a, unsigned at, u64 now_ns)
+{
+    u64 mask = a->s.timer32 ? 0xffffffff : 0xffffff;
+
+    if (at < EN)
+        return (u8)(a->s.status >> (8 * at));
+    if (at < CNT)
+        return (u8)(a->s.enable >> (8 * (at - EN)));
+    if (at < CNT + 2)
+        return (u8)(a->s.control >> (8 * (at - CNT)));
+    if (at < TMR)
+        return 0;
+    return (u8)((ticks_at(RATE, now_ns) & mask) >> (8 * (at - TMR)));
+}
+
+static void put_byte(u16 *reg, unsigned at, u8 value)
+{
+    *reg = (u16)((*reg & ~(0xff << (8 * at))) | value << (8 * at));
+}
+
+static void write_byte(struct acpipm *a, unsigned at, u8 value)
+{
+    if (at < EN) /* ones clear */
+        a->s.status &= (u16) ~(value << (8 * at));
+    else if (at < CNT)
+        put_byte(&a->s.enable, at - EN, value);
+    a->s.enable &= ENABLE_BITS;
+}
+
+static void acpipm_access(void *arg, struct bus_access *acc)
+{
+    struct acpipm *a = arg;
+    unsigned at = (unsigned)acc->offset;
+
+    if (!acc->write && at == TMR && acc->size == 4) {
+        acc->value = ticks_at(RATE, acc->now_ns) & (a->s.timer32 ? 0xffffffff : 0xffffff);
+        return;
+    }
+    see_carry(a, acc->now_ns);
+    if (!acc->write) {
+        for (unsigned i = 0; i < acc->size; i++)
+            acc->value |= (u64)read_byte(a, at + i, acc->now_ns) << (8 * i);
+        return;
+    }
+    if (at <= CNT + 1 && at + acc->size > CNT) { /* the control register, whole or in part */
+        u16 control = a->s.control;
+
+        for (unsigned i = 0; i < acc->size; i++)
+            if (at + i - CNT < 2)
+                put_byte(&control, at + i - CNT, (u8)(acc->value >> (8 * i)));
+        write_control(a, control);
+    }
+    for (unsigned i = 0; i < acc->size; i++)
+        write_byte(a, at + i, (u8)(acc->value >> (8 * i)));
+    update(a, acc->now_ns);
+}
+
+void acpipm_power_button(struct acpipm *a, u64 now_ns)
+{
+    a->s.status |= PM1_PWRBTN;
+    update(a, now_ns);
+}
+
+bool acpipm_button_enabled(const struct acpipm *a)
+{
+    return a->s.enable & PM1_PWRBTN;
+}
+
+void acpipm_init(struct acpipm *a, bool timer32, struct irq_out sci, struct timer_out timer,
+                 void (*sleep)(void *arg, unsigned type), void *arg)
+{
+    *a = (struct acpipm){.sci = sci, .timer = timer, .sleep = sleep, .arg = arg};
+    a->s.control = PM1_SCI_EN;
+    a->s.timer32 = timer32;
+    a->s.deadline_ns = DEADLINE_NONE;
+}
+
+enum err acpipm_attach(struct acpipm *a, struct bus *ports)
+{
+    return bus_add(ports, ACPIPM_BASE, ACPIPM_PORTS, 4, acpipm_access, a, "acpi pm");
+}

@@ -35,7 +35,7 @@ static struct {
 static struct {
     u32 head, tail;
     u32 dropped;
-    u8 ring[INPUT_RING];
+    u8 *ring; /* INPUT_RING bytes */
 } input;
 
 /* ---- output; all under the lock ---- */
@@ -247,5 +247,9 @@ void console_init(u8 escape, void (*to_monitor)(u8 byte))
     console.escape = escape;
     console.to_monitor = to_monitor;
     console.retry.fn = retry;
-    uart_set_receiver(console_receive);
+    input.ring = kmem_alloc(INPUT_RING);
+    if (input.ring)
+        uart_set_receiver(console_receive);
+    else
+        log_warn("no memory for the keyboard");
 }

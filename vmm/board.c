@@ -211,7 +211,7 @@ bool board_power_button(struct board *b)
     spin_lock(&b->lock);
     bool heard = acpipm_button_enabled(&b->pm);
     if (heard)
-        acpipm_power_button(&b->pm);
+        acpipm_power_button(&b->pm, vm_now(b->vm));
     unlock(b);
     return heard;
 }

@@ -37,11 +37,20 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 # What both compilers and both worlds (hypervisor, host tests) share.
 BASE := -std=gnu11 -I. -g $(WARN) -fno-common -fno-strict-aliasing -fwrapv
 
-KFLAGS := $(BASE) -O2 -m64 -march=x86-64 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
+# Small everywhere but on the way of an exit: the whole image is to stay below 256 KiB.
+KFLAGS := $(BASE) -Os -m64 -march=x86-64 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
           -mno-red-zone -mgeneral-regs-only -fstack-protector-strong -fcf-protection=none \
           -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -ffunction-sections \
           -fdata-sections -MMD -MP $(if $(CHECKED),-DCHECKED=1,-DCHECKED=0)
 KFLAGS += $(if $(findstring clang,$(CC)),,-mstack-protector-guard=global -fstack-usage)
+
+HOT := vmm/run vmm/exits vmm/board vmm/cpuid vmm/emulate vmm/msr \
+       vmm/dev/bus vmm/dev/vuart vmm/dev/vlapic vmm/dev/vlapic_regs \
+       vmm/emul/emul vmm/emul/memory vmm/emul/decode vmm/emul/walk vmm/emul/length \
+       arch/x86_64/vmx/run arch/x86_64/vmx/event arch/x86_64/vmx/regs \
+       arch/x86_64/svm/run arch/x86_64/svm/event arch/x86_64/svm/regs \
+       arch/x86_64/clock mm/space mm/nested
+$(HOT:%=$(B)/obj/%.o): KFLAGS += -O2
 
 all: $(B)/skep.elf ## build the hypervisor (the default)
 
@@ -52,7 +61,7 @@ $(B)/flags: FORCE
 $(B)/obj/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(KFLAGS) $(KFLAGS_$(subst /,_,$*)) -c $< -o $@
+	$(Q)$(CC) $(KFLAGS) -c $< -o $@
 
 $(B)/obj/%.S.o: %.S $(B)/flags
 	$(call say,AS,$<)

@@ -32,8 +32,10 @@ $(B)/obj/symbols.o: $(B)/skep.pass1 boot/symbols.awk
 	$(Q)$(NM) -n $< | awk -f boot/symbols.awk > $(@:.o=.S)
 	$(Q)$(CC) $(KFLAGS) -c $(@:.o=.S) -o $@
 
+# skep.debug is the same with the debugger's sections, which a loader would only have to read.
 $(B)/skep.elf: $(B)/obj/symbols.o
 	$(call say,LD,$@)
-	$(Q)$(LD) $(LDFLAGS) -Map=$(B)/skep.map -o $@ $(OBJS) $<
+	$(Q)$(LD) $(LDFLAGS) -Map=$(B)/skep.map -o $(B)/skep.debug $(OBJS) $<
+	$(Q)$(OBJCOPY) --strip-debug $(B)/skep.debug $@
 
 $(B)/skep.map: $(B)/skep.elf ;

@@ -59,20 +59,35 @@ static void open_console(void)
     panic_set_sink(uart_write_polled);
 }
 
+/* The brand string (SDM 2, CPUID 80000002h-80000004h) without the blanks around it. */
+static const char *brand_name(char buf[49])
+{
+    struct cpuid_regs r;
+    size_t len;
+
+    buf[0] = 0;
+    if (cpu_cpuid_max(0x80000000) < 0x80000004)
+        return "without a name";
+    for (u32 i = 0; i < 3; i++) {
+        r = cpu_cpuid(0x80000002 + i, 0);
+        memcpy(buf + 16 * i, &r, 16);
+    }
+    buf[48] = 0;
+    len = strlen(buf);
+    while (len && buf[len - 1] == ' ')
+        buf[--len] = 0;
+    while (*buf == ' ')
+        buf++;
+    return *buf ? buf : "without a name";
+}
+
 static void say_hello(void)
 {
-    struct cpuid_regs brand[4];
-    char *name = (char *)brand;
+    char buf[49];
 
-    memset(brand, 0, sizeof(brand));
-    if (cpu_cpuid_max(0x80000000) >= 0x80000004)
-        for (u32 i = 0; i < 3; i++)
-            brand[i] = cpu_cpuid(0x80000002 + i, 0);
-    while (*name == ' ')
-        name++;
     log_info("version %s, started by %s", skep_version,
              *boot_info.loader ? boot_info.loader : "a loader without a name");
-    log_info("processor: %s", *name ? name : "without a name");
+    log_info("processor: %s", brand_name(buf));
 }
 
 /* Reads the loader's report: first where the loader left it, then again through our own map. */
@@ -179,7 +194,6 @@ static NORETURN void run_vms(void)
 /* On the boot CPU's own stack. */
 static NORETURN void start_machine(void)
 {
-    lapic_init();       /* this CPU's interrupt controller */
     fpu_init();         /* extended state, for guests */
     start_clock();      /* TSC and local APIC timer against a known one */
     timer_init();       /* this CPU's timers */
@@ -224,5 +238,6 @@ void boot_start(u32 kind, u32 info, u64 where)
     read_tables();                           /* ACPI */
     must(memory_give_out(&acpi));            /* frame allocator */
     lapic_setup();                           /* local APIC: mode and mapping */
+    lapic_init();                            /* this CPU's, enabled in that mode */
     enter_own_stack();                       /* per-CPU area with guard pages */
 }

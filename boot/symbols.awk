@@ -2,6 +2,7 @@
 #
 # The symbol table for backtraces, out of "nm -n": the text symbols' offsets from text_start in
 # rising order, then their names one after the other. Reads nothing but functions and labels.
+BEGIN { n = 0 }
 $3 == "text_start" { base = $1 }
 $2 ~ /^[tT]$/ && $1 ~ /^ffffffff/ && $3 !~ /^(text_start|text_end)$/ && $3 !~ /^\./ {
     if ($1 == last)

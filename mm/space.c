@@ -283,9 +283,11 @@ static enum space_result resolve(struct space *s, gpa_t gpa, unsigned access, bo
 {
     struct nested *n = &s->tables;
     u64 need = n->fmt->settled[access];
+    unsigned want;
 
     *out = (struct resolved){0};
     dirty |= (access & SPACE_WRITE) != 0;
+    want = dirty ? NESTED_A | NESTED_D : 0;
     for (;;) {
         u64 *entry = nested_lookup(n, gpa, &out->level, &out->value);
         unsigned attr = nested_attr(n->fmt, out->value);
@@ -300,7 +302,7 @@ static enum space_result resolve(struct space *s, gpa_t gpa, unsigned access, bo
         }
         if (access & ~attr)
             return SPACE_DENIED;
-        if ((out->value & need) == need && (!dirty || attr & NESTED_D))
+        if ((out->value & need) == need && !(want & ~attr))
             return SPACE_RESOLVED;
         if (nested_mark(n, entry, &out->value, dirty)) {
             out->marked_dirty = dirty && !(attr & NESTED_D);
@@ -364,10 +366,10 @@ static __attribute__((noinline)) void *hold_slow(struct space *s, gpa_t gpa, uns
     struct resolved res;
 
     nested_lookup(n, gpa, &res.level, &res.value);
+    if (res.value & NESTED_SW_FOREIGN)
+        goto refuse;
     if (((res.value & need) != need || dirty) &&
         resolve(s, gpa, access, dirty, &res) != SPACE_RESOLVED)
-        goto refuse;
-    if (res.value & NESTED_SW_FOREIGN)
         goto refuse;
     return leaf_hva(n, res.value, gpa, NESTED_SIZE(res.level) - 1);
 

@@ -15,10 +15,23 @@ static bool range_ok(const struct space *s, gpa_t gpa, u64 len)
     return gpa <= space_limit(s) && len <= space_limit(s) - gpa;
 }
 
-/* Why a hold failed. */
-static enum err hold_error(struct space *s, gpa_t gpa, unsigned access)
+/*
+ * Holds the page of gpa. Why it cannot be: ERR_RANGE, ERR_NOMEM. A lack of memory that is over by
+ * the time it is asked about is none.
+ */
+static enum err hold(struct space *s, gpa_t gpa, unsigned access, bool dirty, void **p)
 {
-    return space_fault(s, gpa, access) == SPACE_NOMEM ? ERR_NOMEM : ERR_RANGE;
+    while (!(*p = space_hold_page(s, gpa, access, dirty))) {
+        const struct space_region *r = space_region_at(s, gpa);
+        enum space_result why;
+
+        if (!r || (r->kind != SPACE_RAM && r->kind != SPACE_ROM))
+            return ERR_RANGE;
+        why = space_fault(s, gpa, access);
+        if (why != SPACE_RESOLVED)
+            return why == SPACE_NOMEM ? ERR_NOMEM : ERR_RANGE;
+    }
+    return OK;
 }
 
 /* RAM or ROM that was never touched, and so reads as zero. */
@@ -43,10 +56,11 @@ enum err space_read(struct space *s, gpa_t gpa, void *buf, size_t len)
         if (reads_zero(s, gpa)) {
             memset(buf, 0, part);
         } else {
-            void *p = space_hold_page(s, gpa, SPACE_READ, false);
+            void *p;
+            enum err err = hold(s, gpa, SPACE_READ, false, &p);
 
-            if (!p)
-                return hold_error(s, gpa, SPACE_READ);
+            if (err != OK)
+                return err;
             memcpy(buf, p, part);
             space_release(s, gpa);
         }
@@ -64,10 +78,11 @@ static enum err copy_in(struct space *s, gpa_t gpa, const void *buf, size_t len,
         return ERR_RANGE;
     while (len > 0) {
         size_t part = page_part(gpa, len);
-        void *p = space_hold_page(s, gpa, access, !(access & SPACE_WRITE));
+        void *p;
+        enum err err = hold(s, gpa, access, !(access & SPACE_WRITE), &p);
 
-        if (!p)
-            return hold_error(s, gpa, access);
+        if (err != OK)
+            return err;
         memcpy(p, buf, part);
         space_release(s, gpa);
         buf = (const u8 *)buf + part;
@@ -95,10 +110,11 @@ enum err space_zero(struct space *s, gpa_t gpa, u64 len)
         size_t part = page_part(gpa, len);
 
         if (!reads_zero(s, gpa)) {
-            void *p = space_hold_page(s, gpa, SPACE_WRITE, false);
+            void *p;
+            enum err err = hold(s, gpa, SPACE_WRITE, false, &p);
 
-            if (!p)
-                return hold_error(s, gpa, SPACE_WRITE);
+            if (err != OK)
+                return err;
             memset(p, 0, part);
             space_release(s, gpa);
         }

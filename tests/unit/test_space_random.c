@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Long random sequences on guest spaces of every kind, compared with the model after each stretch.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "mm/space.h"
+#include "tests/unit/space_model.h"
+
+static const enum nested_format_id formats[] = {NESTED_EPT_AD, NESTED_EPT_SOFT_AD, NESTED_NPT};
+
+static u64 draw_random(void *arg)
+{
+    return rnd(arg) >> 8;
+}
+
+static void run(enum nested_format_id format, u64 memory, unsigned how, bool may_run_out,
+                unsigned stretches)
+{
+    static struct world w;
+    u64 seed = 0xabcdef + how * 77 + format;
+
+    memset(&w, 0, sizeof(w));
+    w.draw = draw_random;
+    w.draw_arg = &seed;
+    w.may_run_out = may_run_out;
+    world_init(&w, format, memory, how);
+    for (unsigned i = 0; i < stretches; i++) {
+        for (unsigned k = 0; k < 500; k++)
+            world_step(&w);
+        world_check(&w);
+    }
+    world_fini(&w);
+}
+
+static void every_kind_of_space_matches_the_model(void **state)
+{
+    (void)state;
+    for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
+        for (unsigned how = 0; how < 32; how++)
+            run(formats[f], 32 * MIB, how, false, 30);
+}
+
+static void short_memory_matches_the_model(void **state)
+{
+    (void)state;
+    for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
+        for (unsigned how = 0; how < 16; how++)
+            run(formats[f], 12 * MIB, how, true, 30);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_of_space_matches_the_model),
+        cmocka_unit_test(short_memory_matches_the_model),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

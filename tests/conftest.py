@@ -1,42 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What all tests share: the tree's root, make, and directories for what a test leaves behind."""
+"""What every test can use: tools/ as modules, and a directory for what a test leaves behind."""
 import os
 import re
-import subprocess
 import sys
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tree import ROOT  # noqa: E402
+
 sys.path.insert(0, os.path.join(ROOT, "tools"))
-
-
-def run(args, timeout=300, **kw):
-    """Runs a program in the tree's root; gives the finished process with its output as text."""
-    return subprocess.run(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=timeout, stdin=subprocess.DEVNULL, **kw)
-
-
-def make(*args, timeout=300):
-    """make, apart from any make that started the tests."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    return run(["make", "--no-print-directory", *args], timeout=timeout, env=env)
-
-
-def tracked(*patterns):
-    """The files of the tree: what git has, or everything but build/ where there is no git."""
-    out = run(["git", "ls-files", "--cached", *patterns])
-    if out.returncode == 0 and out.stdout.strip():
-        names = out.stdout.split("\n")
-    else:
-        names = [os.path.relpath(os.path.join(d, f), ROOT) for d, _, files in os.walk(ROOT)
-                 for f in files if not os.path.relpath(d, ROOT).startswith(("build", ".git"))]
-    return sorted(n for n in names if n and os.path.isfile(os.path.join(ROOT, n)))
-
-
-def read(name):
-    with open(os.path.join(ROOT, name), encoding="utf-8", errors="replace") as f:
-        return f.read()
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def measure(name, bare, workdir=None, only=None, limit=240):
         entry, files = image.bare_entry("bare", guest), guest.files()
     else:
         entry = image.skep_entry("skep", [guest], "idle=poweroff")
-        files = {"skep.elf": image.path("build/skep.elf"), **guest.files()}
+        files = {"skep.elf": image.SKEP, **guest.files()}
     iso = hosts.make_iso(os.path.join(work, "boot.iso"), [entry], files)
     with kind(work, iso, limit=limit, **arguments) as host:
         host.expect(r"BENCH done", limit)

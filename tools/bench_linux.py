@@ -37,7 +37,7 @@ def measure(model, bare):
     kernel, initrd = image.debian()
     work = image.path("build/bench-linux", f"{model}-{'bare' if bare else 'skep'}")
     os.makedirs(work, exist_ok=True)
-    skep = image.path("build/skep.elf")
+    skep = image.SKEP
     # Bare, as much memory as the VM has.
     guest = image.Guest("linux", kernel, "mem=256M", CMDLINE + (" mem=256M" if bare else ""), initrd)
     if bare:

@@ -16,6 +16,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import hosts  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Another build of skep than the usual one: SKEP=build/checked/skep.elf.
+SKEP = os.path.abspath(os.environ.get("SKEP") or os.path.join(ROOT, "build/skep.elf"))
 GUESTS = ("hello64", "hello32", "bench")
 
 
@@ -111,7 +113,7 @@ def main():
         raise SystemExit(__doc__)
     linux = persons_guest(os.environ)
     entries = [skep_entry(f"skep: {linux.name}", [linux])]
-    files = {"skep.elf": path("build/skep.elf"), **linux.files()}
+    files = {"skep.elf": SKEP, **linux.files()}
     for name in GUESTS:
         elf = path("build/guests", f"{name}.elf")
         if os.path.exists(elf):

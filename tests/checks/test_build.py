@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import ROOT, make, read, run, tracked
+from tree import ROOT, make, read, run, tracked
 
 BUILDS = {
     "gcc": [],

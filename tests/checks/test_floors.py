@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conftest import make, read, run, tracked
+from tree import make, read, run, tracked
 
 # Room -> rooms it may include from, besides itself. A file belongs to the longest prefix.
 ROOMS = {

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from conftest import ROOT, make, run
+from tree import ROOT, make, run
 
 SIZE_LIMIT = 256 * 1024
 FRAME_LIMIT = 1024

@@ -5,7 +5,7 @@ import concurrent.futures
 import os
 import subprocess
 
-from conftest import ROOT, make, run
+from tree import ROOT, make, run
 from test_floors import sources
 
 

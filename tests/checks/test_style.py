@@ -4,7 +4,7 @@ import os
 import re
 import stat
 
-from conftest import ROOT, read, run, tracked
+from tree import ROOT, read, run, tracked
 
 C_FILES = ("*.c", "*.h")
 MAX_LINES = 500

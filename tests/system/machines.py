@@ -12,7 +12,7 @@ import pytest
 import hosts
 import image
 
-SKEP = image.path("build/skep.elf")
+SKEP = image.SKEP
 
 # name -> (class, arguments)
 MACHINES = {

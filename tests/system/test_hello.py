@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 import image
-from conftest import make
+from tree import make
 from machines import guest_elf, machine, on, plain, skep_iso
 
 HOSTS = ("qemu", "bochs-skylake_x", "bochs-ivy_bridge", "bochs-zambezi")
@@ -69,7 +69,7 @@ def test_halted_guest_is_alone(workdir):
 def test_pvh(workdir):
     """`qemu -kernel build/skep.elf`: no loader, no modules; it says what it found and ends."""
     assert make("all").returncode == 0
-    with machine("qemu", workdir, None, kernel=image.path("build/skep.elf"), firmware="pvh",
+    with machine("qemu", workdir, None, kernel=image.SKEP, firmware="pvh",
                  append="idle=poweroff log=debug") as m:
         m.expect(r"skep: version .*started by", 20)
         m.expect(r"no virtual machine is configured", 20)

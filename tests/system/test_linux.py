@@ -9,7 +9,7 @@ import re
 import pytest
 
 import image
-from conftest import ROOT
+from tree import ROOT
 from machines import machine, on, plain, skep_iso, skep_lines
 
 # machine -> (virtual processors, architecture)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from conftest import ROOT
+from tree import ROOT
 
 pexpect = pytest.importorskip("pexpect")
 PROMPT = r"guest# (\x1b\[6n)?"

@@ -195,6 +195,8 @@ static s32 alarm_in_day(const struct rtc *r, u32 from)
     unsigned minute = m[MINUTES_ALARM] >= ANY ? ANY : decode(r, m[MINUTES_ALARM]);
     unsigned second = m[SECONDS_ALARM] >= ANY ? ANY : decode(r, m[SECONDS_ALARM]);
 
+    if (second != ANY && second >= 60)
+        return -1;
     for (unsigned h = next_match(hour, from / 3600, 24); h < 24; h = next_match(hour, h + 1, 24)) {
         unsigned first = h == from / 3600 ? from / 60 % 60 : 0;
 
@@ -338,8 +340,6 @@ static void write_byte(struct rtc *r, unsigned n, u8 value, u64 now_ns)
     } else if (n == REG_B) {
         if (value & B_SET) /* SET takes back the update interrupt's enable */
             value &= (u8)~B_UIE;
-        if (!r->s.halted) /* the bytes in the old format, before the new one counts */
-            bring_time(r, now_ns);
         r->s.cmos[n] = value;
         update_halt(r, was_reset, now_ns);
     } else {
@@ -400,7 +400,6 @@ void rtc_init(struct rtc *r, s64 unix_s, u64 now_ns, struct irq_out irq, struct 
     *r = (struct rtc){.irq = irq, .timer = timer};
     r->s.cmos[REG_A] = 0x26; /* 32768 Hz, 1024 Hz periodic */
     r->s.cmos[REG_B] = B_24H;
-    r->s.cmos[SECONDS_ALARM] = r->s.cmos[MINUTES_ALARM] = r->s.cmos[HOURS_ALARM] = 0;
     r->s.phase_ns = (u32)((SECOND - now_ns % SECOND) % SECOND);
     r->s.seen_s = second_at(r, now_ns);
     r->s.epoch_s = unix_s - (s64)r->s.seen_s;

@@ -93,6 +93,9 @@ enum err svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .page_2m = true,
         .page_1g = cpu_cpuid(0x80000001, 0).edx & BIT(26),
         .unrestricted = true,
+        .rdtscp = true, /* none of these three needs the hypervisor's leave */
+        .invpcid = true,
+        .xsaves = true,
         .insn_len = svm.nrip,
         .ids = svm.asids - 1,
     };
@@ -115,7 +118,8 @@ static struct svm_cpu *alloc_cpu(void)
         return NULL;
     cpu->hsave = kmem_alloc(PAGE_SIZE);
     cpu->host = kmem_alloc(PAGE_SIZE);
-    cpu->next_asid = svm.asids; /* the first vCPU opens the first generation */
+    cpu->generation = 1;        /* vCPUs without an ASID have 0 */
+    cpu->next_asid = svm.asids; /* none left: the first entry opens a generation with a flush */
     if (cpu->hsave && cpu->host)
         return cpu;
     free_cpu(cpu);

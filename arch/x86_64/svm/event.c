@@ -168,8 +168,15 @@ void svm_inject(struct hvm_vcpu *base, const struct hvm_event *e)
     struct vmcb *cb = v->vmcb;
     u64 event = EVENT_VALID | (u64)type_of[e->kind] << EVENT_TYPE_SHIFT | e->vector;
 
+    if (e->kind == HVM_EVENT_NONE) {
+        if (v->queued && v->soft)
+            cb->rip = v->soft_rip;
+        cb->event = 0;
+        v->queued = v->soft = false;
+        return;
+    }
     if (CHECKED)
-        ASSERT(!v->queued && e->kind != HVM_EVENT_NONE);
+        ASSERT(!v->queued);
     if (e->has_error && cb->cr0 & CR0_PE)
         event |= EVENT_HAS_ERROR | (u64)e->error << EVENT_ERROR_SHIFT;
     if (is_soft(e->kind))

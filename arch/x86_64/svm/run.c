@@ -115,7 +115,7 @@ static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
 /* VMRUN has refused. Some processors leave the host's RIP and RFLAGS behind. */
 static void fill_invalid(struct svm_vcpu *v, struct hvm_exit *exit, u64 event)
 {
-    v->vmcb->rip = v->entry_rip;
+    exit->rip = v->vmcb->rip = v->entry_rip;
     v->vmcb->rflags = v->entry_rflags;
     exit->reason = HVM_EXIT_FAILED_ENTRY;
     exit->detail = svm_bad_state(v, event);
@@ -312,6 +312,8 @@ void svm_run(struct hvm_vcpu *base, struct hvm_exit *exit)
     exit->hw_reason_low = (u16)code;
     exit->insn_len = 0;
     exit->vectoring.kind = HVM_EVENT_NONE;
+    exit->rip = cb->rip;
+    exit->info = 0;
     if (unlikely(exit->reason == HVM_EXIT_NMI_WINDOW))
         return;
     if (unlikely((u32)code == SVM_INVALID)) {
@@ -320,8 +322,10 @@ void svm_run(struct hvm_vcpu *base, struct hvm_exit *exit)
     }
     row = &rows[code < SVM_CODE_COUNT ? code : 0];
     exit->reason = row->reason;
-    if (unlikely(cb->exit_event & EVENT_VALID))
+    if (unlikely(cb->exit_event & EVENT_VALID)) {
         svm_read_vectoring(v, exit);
+        exit->rip = cb->rip;
+    }
     v->soft = false;
     if (code == SVM_NESTED_FAULT) {
         fill_nested(v, exit);

@@ -232,6 +232,10 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .unrestricted = vmx.unrestricted,
         .insn_len = true,
         .gla = true,
+        .pdpte_regs = true,
+        .rdtscp = vmx.proc2 & PROC2_RDTSCP,
+        .invpcid = vmx.proc2 & PROC2_INVPCID,
+        .xsaves = vmx.proc2 & PROC2_XSAVES,
         .ids = vmx.vpid ? 0xffff : 0,
     };
     describe(caps);

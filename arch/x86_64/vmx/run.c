@@ -298,6 +298,8 @@ static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit, u64 reason)
     if ((u16)reason == VMX_MACHINE_CHECK) {
         exit->reason = HVM_EXIT_NMI;
         exit->insn_len = 0;
+        exit->rip = vmread(VMCS_GUEST_RIP);
+        exit->info = 0;
         exit->vectoring.kind = HVM_EVENT_NONE;
         raise_machine_check();
         return;

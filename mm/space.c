@@ -522,8 +522,12 @@ enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms)
 
 void space_get_stats(struct space *s, struct space_stats *out)
 {
+    u64 *to = (u64 *)out;
+    const u64 *from = (const u64 *)&s->stats;
+
     spin_lock(&s->lock);
-    *out = s->stats;
+    for (size_t i = 0; i < sizeof(*out) / sizeof(u64); i++)
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
     memcpy(out->leaves, s->tables.leaves, sizeof(out->leaves));
     out->tables = s->tables.tables;
     out->splits = s->tables.splits;

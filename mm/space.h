@@ -62,6 +62,7 @@ struct space_view {
     u32 slot; /* in space->views */
 };
 
+/* Counters, each a u64. */
 struct space_stats {
     u64 resident_pages; /* 4 KiB frames behind the guest's memory */
     u64 leaves[NESTED_MAX_LEAF + 1];

@@ -113,6 +113,7 @@ run-%-test: $(T)/test_%
 # Further targets of `make check`: each leaves "PASSED FAILED" in build/TARGET.result.
 CHECK_TARGETS :=
 -include tests/emul/emul.mk
+-include tests/mm/mm.mk
 
 # A variable's value, for the checks.
 print-%:

@@ -89,7 +89,7 @@ cpu_access(const struct cpu *c, hpa_t root, gpa_t gpa, unsigned access, struct c
     *out = (struct cpu_walk){0};
     for (;; level--) {
         path[level] = &table[gpa >> (12 + 9 * (level - 1)) & 511];
-        e = __atomic_load_n(path[level], __ATOMIC_RELAXED);
+        e = __atomic_load_n(path[level], __ATOMIC_ACQUIRE);
         if (npt ? !(e & 1) : !(e & 7))
             return CPU_FAULT;
         leaf = level == 1 || (level < 4 && e & BIT(7));

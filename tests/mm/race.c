@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One guest space used by many threads at once, each standing for a CPU:
+ *   vCPUs    enter and leave by the generation protocol and touch memory through a TLB of their
+ * own, which they empty only when told to: a translation that is used too long is noticed; devices
+ * hold pages and write them, read and write across pages; changer  takes the permission to write
+ * away and gives it back; while it is away, no vCPU's write may arrive. For each entry format in
+ * turn. Usage: race SECONDS
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "mm/space.h"
+#include "tests/unit/mm_arena.h"
+#include "tests/unit/mm_cpu.h"
+
+enum { VCPUS = 2, DEVICES = 1, TLB = 64, PAGES = 3 * 512 };
+#define RAM_BASE MIB
+
+struct tlb_entry {
+    gpa_t page;
+    u32 *memory;
+    bool write;
+};
+
+struct vcpu {
+    struct space_view view;
+    struct cpu cpu;
+    struct tlb_entry tlb[TLB];
+    bool kicked; /* a pending interrupt: leave */
+    u64 entries, flushes, faults;
+    u64 seed;
+};
+
+static struct arena arena;
+static struct space space;
+static struct vcpu vcpus[VCPUS];
+static bool stop;
+static u64 changes;
+
+/* While a page is protected, the sum of vCPUs' writes to it may not change. */
+#define GUEST_WORD  0 /* in each page: vCPUs add to it */
+#define DEVICE_WORD 1 /* devices add to it */
+
+static void check(bool ok, const char *what)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "race: %s\n", what);
+    abort();
+}
+
+static bool running(void)
+{
+    return !__atomic_load_n(&stop, __ATOMIC_RELAXED);
+}
+
+static void kick(void *arg, unsigned cpu)
+{
+    (void)arg;
+    __atomic_store_n(&vcpus[cpu].kicked, true, __ATOMIC_RELEASE);
+}
+
+/* In the guest: one access through the TLB. False on a nested fault, which *access describes. */
+static bool guest_access(struct vcpu *v, gpa_t gpa, unsigned access)
+{
+    struct tlb_entry *t = &v->tlb[gpa >> PAGE_SHIFT & (TLB - 1)];
+    struct cpu_walk walk;
+
+    if (t->page != (gpa | 1) || (access & CPU_W && !t->write)) {
+        enum cpu_result r = cpu_access(&v->cpu, space.tables.root, gpa, access, &walk);
+
+        check(r != CPU_MISCONFIGURED, "a table with reserved bits set");
+        if (r != CPU_OK)
+            return false;
+        t->page = gpa | 1;
+        t->memory = (u32 *)(walk.hpa + arena.source.hva_base);
+        t->write = access & CPU_W;
+    }
+    if (access & CPU_W)
+        __atomic_fetch_add(&t->memory[GUEST_WORD], 1, __ATOMIC_RELAXED);
+    else
+        (void)__atomic_load_n(&t->memory[GUEST_WORD], __ATOMIC_RELAXED);
+    return true;
+}
+
+static void *vcpu_thread(void *arg)
+{
+    struct vcpu *v = arg;
+    unsigned id = (unsigned)(v - vcpus);
+
+    while (running()) {
+        gpa_t gpa = 0;
+        unsigned access = CPU_R;
+        bool fault = false;
+
+        /* Interrupts are taken outside the guest; one that comes after this ends the entry. */
+        __atomic_store_n(&v->kicked, false, __ATOMIC_RELEASE);
+        if (space_enter(&space, &v->view, id)) {
+            memset(v->tlb, 0, sizeof(v->tlb));
+            space_flushed(&v->view);
+            v->flushes++;
+        }
+        check(space_current(&v->view), "an entry without the flush it needs");
+        for (unsigned i = 0; i < 50 && !fault; i++) {
+            if (__atomic_load_n(&v->kicked, __ATOMIC_ACQUIRE))
+                break;
+            gpa = RAM_BASE + rnd(&v->seed) % PAGES * PAGE_SIZE;
+            access = rnd(&v->seed) & 1 ? CPU_W | CPU_R : CPU_R;
+            fault = !guest_access(v, gpa, access);
+        }
+        space_leave(&v->view);
+        v->entries++;
+        if (fault) {
+            enum space_result r = space_fault(&space, gpa, access);
+
+            check(r == SPACE_RESOLVED || r == SPACE_DENIED, "a fault on RAM that is no RAM");
+            v->faults++;
+        }
+    }
+    return NULL;
+}
+
+static void *device_thread(void *arg)
+{
+    u64 seed = (uintptr_t)arg;
+
+    while (running()) {
+        gpa_t gpa = RAM_BASE + rnd(&seed) % PAGES * PAGE_SIZE;
+        bool write = rnd(&seed) & 1;
+        u32 *word = space_hold(&space, gpa + 4 * DEVICE_WORD, 4, write);
+
+        if (word && write)
+            __atomic_fetch_add(word, 1, __ATOMIC_RELAXED);
+        else if (word)
+            (void)__atomic_load_n(word, __ATOMIC_RELAXED);
+        if (word)
+            space_release(&space, gpa);
+    }
+    return NULL;
+}
+
+static u32 guest_word(gpa_t gpa)
+{
+    u32 *word = space_hold(&space, gpa + 4 * GUEST_WORD, 4, false), value;
+
+    check(word != NULL, "a page that cannot be read");
+    value = __atomic_load_n(word, __ATOMIC_RELAXED);
+    space_release(&space, gpa);
+    return value;
+}
+
+static void *changer_thread(void *arg)
+{
+    u64 seed = (uintptr_t)arg;
+
+    while (running()) {
+        u64 pages = 1 + rnd(&seed) % 4;
+        gpa_t gpa = RAM_BASE + rnd(&seed) % (PAGES - pages) * PAGE_SIZE;
+        u32 before;
+
+        check(space_protect(&space, gpa, pages * PAGE_SIZE, NESTED_R) == OK, "no protection");
+        before = guest_word(gpa);
+        for (unsigned i = 0; i < 50; i++)
+            check(guest_word(gpa) == before, "a write arrived after the permission was gone");
+        check(space_hold(&space, gpa, 1, true) == NULL, "a hold to write what may not be written");
+        check(space_protect(&space, gpa, pages * PAGE_SIZE, NESTED_RWX) == OK, "no permission");
+        changes++;
+    }
+    return NULL;
+}
+
+static void race(enum nested_format_id format, unsigned demand_leaf, unsigned milliseconds)
+{
+    struct space_config cfg = {
+        .caps = {.format = format, .page_2m = true, .phys_bits = 46},
+        .src = &arena.source,
+        .kick = kick,
+        .demand_leaf = (u8)demand_leaf,
+    };
+    pthread_t thread[VCPUS + DEVICES + 1];
+    struct timespec t = {milliseconds / 1000, milliseconds % 1000 * 1000000l};
+    u64 entries = 0, flushes = 0, faults = 0;
+    unsigned n = 0;
+
+    arena_init(&arena, 16 * MIB);
+    check(space_init(&space, &cfg) == OK, "no space");
+    check(space_add_ram(&space, RAM_BASE, PAGES * PAGE_SIZE) == OK, "no memory");
+    memset(vcpus, 0, sizeof(vcpus));
+    stop = false;
+    changes = 0;
+    for (unsigned i = 0; i < VCPUS; i++) {
+        vcpus[i].seed = 11 + i;
+        vcpus[i].cpu = (struct cpu){.kind = format == NESTED_NPT      ? CPU_NPT
+                                            : format == NESTED_EPT_AD ? CPU_EPT_AD
+                                                                      : CPU_EPT,
+                                    .hva_base = arena.source.hva_base,
+                                    .phys_bits = 46,
+                                    .page_2m = true};
+        check(space_attach(&space, &vcpus[i].view) == OK, "no view");
+        pthread_create(&thread[n++], NULL, vcpu_thread, &vcpus[i]);
+    }
+    for (unsigned i = 0; i < DEVICES; i++)
+        pthread_create(&thread[n++], NULL, device_thread, (void *)(uintptr_t)(101 + i));
+    pthread_create(&thread[n++], NULL, changer_thread, (void *)(uintptr_t)1001);
+    nanosleep(&t, NULL);
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    while (n-- > 0)
+        pthread_join(thread[n], NULL);
+    for (unsigned i = 0; i < VCPUS; i++) {
+        entries += vcpus[i].entries;
+        flushes += vcpus[i].flushes;
+        faults += vcpus[i].faults;
+        space_detach(&space, &vcpus[i].view);
+    }
+    check(space_fini(&space) == 0, "holds left open");
+    arena_fini(&arena);
+    printf("race: format %u, leaves of level %u: %llu entries, %llu flushes, %llu faults, "
+           "%llu changes\n",
+           format, demand_leaf, (unsigned long long)entries, (unsigned long long)flushes,
+           (unsigned long long)faults, (unsigned long long)changes);
+    check(entries > 10 && flushes > 10 && changes > 2, "too little happened to prove anything");
+}
+
+int main(int argc, char **argv)
+{
+    unsigned milliseconds = (unsigned)((argc > 1 ? atof(argv[1]) : 6) * 1000 / 6);
+
+    for (unsigned format = 0; format < 3; format++)
+        for (unsigned leaf = 1; leaf <= 2; leaf++)
+            race((enum nested_format_id)format, leaf, milliseconds);
+    return 0;
+}

@@ -106,6 +106,13 @@ static void *machine_hold(void *ctx, gpa_t gpa, unsigned len, bool write)
     return m->ram + gpa;
 }
 
+static const void *machine_look(void *ctx, gpa_t gpa)
+{
+    struct machine *m = ctx;
+
+    return gpa < m->ram_size ? m->ram + gpa : NULL;
+}
+
 static void machine_release(void *ctx, void *p, gpa_t gpa, bool write)
 {
     struct machine *m = ctx;
@@ -197,7 +204,7 @@ static void machine_init(struct machine *m, enum insn_mode mode, unsigned cpl)
         .get_gdt = machine_get_gdt,
         .get_vec = machine_get_vec,
         .set_vec = machine_set_vec,
-        .mem = {machine_hold, machine_release},
+        .mem = {machine_hold, machine_release, machine_look},
         .mmio_read = machine_mmio_read,
         .mmio_write = machine_mmio_write,
         .port_in = machine_port_in,

@@ -12,6 +12,7 @@ void emul_begin(struct emul_cpu *c, const struct emul_ops *ops, void *ctx, u64 *
     c->ctx = ctx;
     c->gpr = gpr;
     c->exit.kind = EMUL_EXIT_NONE;
+    c->exit.device = false;
     c->max_iterations = 1024;
     c->why = NULL;
     c->fetched = 0;
@@ -22,12 +23,10 @@ void emul_begin(struct emul_cpu *c, const struct emul_ops *ops, void *ctx, u64 *
 }
 
 /* SDM 3, 2.2 (modes) and 3.4.5 (the code segment's L and D). */
-void emul_find_mode(struct emul_cpu *c)
+void emul_find_mode_slow(struct emul_cpu *c)
 {
     const struct x86_seg *cs;
 
-    if (c->have_mode)
-        return;
     cs = emul_seg(c, SEG_CS);
     c->cpl = (u8)emul_get(c, EMUL_CPL);
     c->protected_mode = emul_get(c, EMUL_CR0) & CR0_PE;
@@ -70,28 +69,17 @@ enum emul_result emul_unsupported(struct emul_cpu *c, const char *why)
     return EMUL_UNSUPPORTED;
 }
 
-void reg_write(struct emul_cpu *c, unsigned r, unsigned size, u64 value)
+void reg_merge(struct emul_cpu *c, unsigned r, unsigned size, u64 value)
 {
-    u64 old;
+    u64 old, mask = size_mask(size);
 
-    switch (size) {
-    case 8:
-        gpr_set(c, r, value);
-        return;
-    case 4:
-        gpr_set(c, r, (u32)value);
-        return;
-    case 1:
-        if (high_byte(&c->insn, r)) {
-            old = gpr_get(c, r - 4);
-            gpr_set(c, r - 4, (old & ~0xff00ull) | (value & 0xff) << 8);
-            return;
-        }
-        FALLTHROUGH;
-    default:
-        old = gpr_get(c, r);
-        gpr_set(c, r, (old & ~size_mask(size)) | (value & size_mask(size)));
+    if (size == 1 && high_byte(&c->insn, r)) {
+        r -= 4;
+        mask = 0xff00;
+        value <<= 8;
     }
+    old = gpr_get(c, r);
+    gpr_set(c, r, (old & ~mask) | (value & mask));
 }
 
 /* ---- fetch ---- */
@@ -105,6 +93,29 @@ static inline void copy_code(u8 *dst, const u8 *src, unsigned room, bool wide)
     }
     for (unsigned i = 0; i < room; i++)
         dst[i] = src[i];
+}
+
+/*
+ * The whole instruction at once: 64-bit code, not near the page's end. False: fetch_page does it,
+ * or says why not.
+ */
+static ALWAYS_INLINE bool fetch_quick(struct emul_cpu *c)
+{
+    gla_t rip = emul_get(c, EMUL_RIP);
+    const void *p;
+    gpa_t gpa;
+
+    if (c->mode != INSN_64 || (rip & PAGE_MASK) > PAGE_SIZE - 16 || !c->ops->mem.look ||
+        !walk_canonical(rip, 48))
+        return false;
+    if (!emul_translate_quick(c, rip, WALK_FETCH, &gpa))
+        return false;
+    p = c->ops->mem.look(c->ctx, gpa);
+    if (!p)
+        return false;
+    __builtin_memcpy(c->bytes, p, 16);
+    c->fetched = INSN_MAX;
+    return true;
 }
 
 /* Appends what the current page still holds of the instruction. */
@@ -145,6 +156,8 @@ static enum emul_result fetch_page(struct emul_cpu *c)
 enum emul_result emul_fetch(struct emul_cpu *c, unsigned want)
 {
     emul_find_mode(c);
+    if (c->fetched == 0 && likely(fetch_quick(c)))
+        return EMUL_DONE;
     while (c->fetched < want)
         TRY(fetch_page(c));
     return EMUL_DONE;
@@ -154,9 +167,11 @@ enum emul_result emul_decode(struct emul_cpu *c)
 {
     TRY(emul_fetch(c, 1));
     for (;;) {
-        switch (insn_decode(c->bytes, c->fetched, (enum insn_mode)c->mode, &c->insn)) {
-        case INSN_OK:
+        enum insn_status st = insn_decode(c->bytes, c->fetched, (enum insn_mode)c->mode, &c->insn);
+
+        if (likely(st == INSN_OK))
             return EMUL_DONE;
+        switch (st) {
         case INSN_SHORT:
             TRY(emul_fetch(c, c->fetched + 1u));
             break;

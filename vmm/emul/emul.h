@@ -141,8 +141,10 @@ struct emul_cpu {
 };
 
 /*
- * Starts an emulation: nothing is read yet. gpr points to the 16 general registers. A caller that
- * knows a register's value already may store it with emul_know.
+ * Starts an emulation: nothing is read yet. gpr points to the 16 general registers. The struct must
+ * be all zero before its first use; one kept from exit to exit (a vCPU's own) remembers what it
+ * worked out from control registers, and uses it again where they are the same. A caller that has
+ * a register's value at hand stores it with emul_know, which saves a callback.
  */
 void emul_begin(struct emul_cpu *c, const struct emul_ops *ops, void *ctx, u64 *gpr);
 
@@ -150,6 +152,16 @@ static inline void emul_know(struct emul_cpu *c, enum emul_reg reg, u64 value)
 {
     c->reg[reg] = value;
     c->have |= 1u << reg;
+}
+
+/* Likewise the mode, where it is known: no code segment, CR0 or CPL is then asked for. */
+static inline void emul_know_64bit(struct emul_cpu *c, unsigned cpl)
+{
+    c->mode = INSN_64;
+    c->cpl = (u8)cpl;
+    c->protected_mode = true;
+    c->vm86 = false;
+    c->have_mode = true;
 }
 
 /* Fetches, decodes, checks against the exit, executes. */

@@ -2,38 +2,6 @@
 /* Moves: MOV and its relatives, XCHG, CMOVcc, SETcc, LEA, XLAT, cache hints. */
 #include "vmm/emul/internal.h"
 
-/* Value of the register-or-memory operand, and of memory only. */
-enum emul_result rm_read(struct emul_cpu *c, u64 *value)
-{
-    struct span s;
-    enum emul_result r;
-
-    if (!(c->insn.flags & INSN_HAS_MEM)) {
-        *value = reg_read(c, c->insn.rm, c->insn.opsize);
-        return emul_explained(c);
-    }
-    TRY(mem_open(c, &s));
-    r = span_get(c, &s, value);
-    span_close(c, &s);
-    return r;
-}
-
-enum emul_result rm_write(struct emul_cpu *c, u64 value)
-{
-    struct span s;
-    enum emul_result r;
-
-    if (!(c->insn.flags & INSN_HAS_MEM)) {
-        TRY(emul_explained(c));
-        reg_write(c, c->insn.rm, c->insn.opsize, value);
-        return EMUL_DONE;
-    }
-    TRY(mem_open(c, &s));
-    r = span_put(c, &s, value);
-    span_close(c, &s);
-    return r;
-}
-
 enum emul_result exec_mov(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;

@@ -26,7 +26,7 @@ static enum emul_result vec_open(struct emul_cpu *c, struct span *s)
     const struct insn *in = &c->insn;
     gla_t gla;
 
-    if (in->flags & INSN_ALIGNED) {
+    if (in->row_flags & T_ALIGNED) {
         TRY(emul_linear(c, in->seg, emul_ea(c), in->msize, in->access, &gla));
         if (gla & (in->msize - 1))
             return emul_raise_error(c, EXC_GP, 0);

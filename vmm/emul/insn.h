@@ -65,30 +65,36 @@ enum insn_op {
 #define INSN_VEX      BIT(5)
 #define INSN_RIP_REL  BIT(6)
 #define INSN_OPSIZE   BIT(7) /* 66 */
-#define INSN_ALIGNED  BIT(8) /* vector move: #GP(0) unless the operand is aligned */
+
 
 /* struct insn.base and .index when there is none */
 #define INSN_NO_REG 0xff
 
 struct insn {
+    /* The opcode table's row, as it stands there (table.h explains the columns). */
     u8 op;     /* enum insn_op */
+    u8 form;   /* operand form: enum insn_form */
+    u8 size_rule, imm_rule, mem_rule;
+    u8 access; /* INSN_READ | INSN_WRITE of the memory operand */
+    u16 row_flags;
+
     u8 len;    /* bytes, 1 to INSN_MAX */
     u8 mode;   /* enum insn_mode it was decoded in */
-    u8 form;   /* operand form: enum insn_form, the table's column (table.h) */
     u8 opsize; /* operand size in bytes: 1, 2, 4, 8; 16 or 32 for vectors */
     u8 msize;  /* bytes of memory that the memory operand covers; 0 if none is accessed */
     u8 asize;  /* address size in bytes: 2, 4, 8 */
-    u8 access; /* INSN_READ | INSN_WRITE of the memory operand */
-    u16 flags;
-    u8 seg;    /* enum seg of the memory operand, overrides applied */
     u8 map;    /* opcode map: 0 one-byte, 1 0F, 2 0F38, 3 0F3A */
-    u8 opcode; /* last opcode byte */
-    u8 modrm;
-    u8 reg;    /* ModRM.reg with REX.R */
-    u8 rm;     /* ModRM.rm with REX.B: the register if there is no memory operand */
-    u8 base, index, scale; /* of the memory operand; scale is a shift count */
     u8 vvvv;   /* VEX: third operand */
     u8 vexl;   /* VEX: 1 for 256 bits */
+
+    u8 seg;    /* enum seg of the memory operand, overrides applied */
+    u8 base, index, scale; /* of the memory operand; scale is a shift count */
+    u8 reg;    /* ModRM.reg with REX.R */
+    u8 rm;     /* ModRM.rm with REX.B: the register if there is no memory operand */
+    u8 modrm;
+    u8 opcode; /* last opcode byte */
+
+    u16 flags; /* INSN_* below */
     u8 rexw;
     u64 disp;  /* sign-extended; the address itself for moffsets */
     u64 imm;   /* sign-extended to 64 bits where the instruction does so */

@@ -73,8 +73,16 @@ static inline u64 reg_read(struct emul_cpu *c, unsigned r, unsigned size)
     return gpr_get(c, r) & size_mask(size);
 }
 
+void reg_merge(struct emul_cpu *c, unsigned r, unsigned size, u64 value);
+
 /* Writes it: 8 and 16 bits are merged, 32 bits zero the upper half. */
-void reg_write(struct emul_cpu *c, unsigned r, unsigned size, u64 value);
+static inline void reg_write(struct emul_cpu *c, unsigned r, unsigned size, u64 value)
+{
+    if (size < 4)
+        reg_merge(c, r, size, value);
+    else
+        gpr_set(c, r, size == 4 ? (u32)value : value);
+}
 
 /* ---- results ---- */
 
@@ -96,7 +104,13 @@ static inline enum emul_result emul_explained(struct emul_cpu *c)
     return likely(c->explained) ? EMUL_DONE : emul_retry(c, "does not explain the exit");
 }
 
-void emul_find_mode(struct emul_cpu *c);
+void emul_find_mode_slow(struct emul_cpu *c);
+
+static inline void emul_find_mode(struct emul_cpu *c)
+{
+    if (!c->have_mode)
+        emul_find_mode_slow(c);
+}
 
 /* ---- memory ---- */
 
@@ -128,6 +142,8 @@ enum emul_result emul_linear(struct emul_cpu *c, unsigned seg, u64 ea, unsigned 
                              gla_t *gla);
 /* For instruction fetches and system tables too. */
 enum emul_result emul_translate(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa);
+/* For CPL-dependent accesses; false if it is not plain sailing: emul_translate tells why. */
+bool emul_translate_quick(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa);
 enum emul_result emul_align(struct emul_cpu *c, gla_t gla, unsigned size);
 /* Looks up both pages of an access. access: WALK_SYSTEM, or 0 for the guest's own rights. */
 enum emul_result span_open(struct emul_cpu *c, struct span *s, gla_t gla, unsigned len, unsigned rw,

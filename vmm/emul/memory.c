@@ -6,7 +6,7 @@
 #include "lib/string.h"
 #include "vmm/emul/internal.h"
 
-u64 emul_ea(struct emul_cpu *c)
+static ALWAYS_INLINE u64 effective_address(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
     u64 ea = in->disp;
@@ -18,6 +18,11 @@ u64 emul_ea(struct emul_cpu *c)
     if (in->index != INSN_NO_REG)
         ea += gpr_get(c, in->index) << in->scale;
     return ea & size_mask(in->asize);
+}
+
+u64 emul_ea(struct emul_cpu *c)
+{
+    return effective_address(c);
 }
 
 static enum emul_result segment_fault(struct emul_cpu *c, unsigned seg)
@@ -88,30 +93,38 @@ enum emul_result emul_align(struct emul_cpu *c, gla_t gla, unsigned size)
 
 /* ---- translation ---- */
 
-static void find_walk(struct emul_cpu *c)
+/* Registers changed since the last emulation, or this is the first. */
+static void renew_walk(struct emul_cpu *c)
 {
     struct walk *w = &c->walk;
 
     w->mem = &c->ops->mem;
     w->ctx = c->ctx;
     w->cr0 = emul_get(c, EMUL_CR0);
+    w->cr3 = emul_get(c, EMUL_CR3);
     w->cr4 = emul_get(c, EMUL_CR4);
     w->efer = emul_get(c, EMUL_EFER);
-    w->cr3 = 0;
-    w->rflags = 0;
-    w->pkru = 0;
     w->maxphyaddr = c->ops->maxphyaddr;
     w->pages_1g = c->ops->pages_1g;
     w->pdpte_regs = c->ops->pdpte_regs;
-    if (w->cr0 & CR0_PG) {
-        w->cr3 = emul_get(c, EMUL_CR3);
-        if (w->cr4 & CR4_SMAP)
-            w->rflags = emul_get(c, EMUL_RFLAGS);
-        if (w->cr4 & CR4_PKE)
-            w->pkru = (u32)emul_get(c, EMUL_PKRU);
-    }
     walk_init(w);
-    if (w->mode == WALK_PAE && w->pdpte_regs) {
+}
+
+static ALWAYS_INLINE void find_walk(struct emul_cpu *c)
+{
+    struct walk *w = &c->walk;
+
+    if (c->have_walk)
+        return;
+    if (unlikely(w->cr3 != emul_get(c, EMUL_CR3) || w->cr4 != emul_get(c, EMUL_CR4) ||
+                 w->cr0 != emul_get(c, EMUL_CR0) || w->efer != emul_get(c, EMUL_EFER) ||
+                 w->ctx != c->ctx))
+        renew_walk(c);
+    if (unlikely(w->cr4 & (CR4_SMAP | CR4_PKE))) {
+        w->rflags = emul_get(c, EMUL_RFLAGS);
+        w->pkru = w->cr4 & CR4_PKE ? (u32)emul_get(c, EMUL_PKRU) : 0;
+    }
+    if (unlikely(w->mode == WALK_PAE) && w->pdpte_regs) {
         for (unsigned i = 0; i < 4; i++)
             w->pdpte[i] = emul_get(c, (enum emul_reg)(EMUL_PDPTE0 + i));
     }
@@ -133,13 +146,25 @@ static enum emul_result walk_failed(struct emul_cpu *c, enum walk_result r, gla_
     }
 }
 
+bool emul_translate_quick(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa)
+{
+    struct walk_out out;
+
+    find_walk(c);
+    if (c->cpl == 3)
+        access |= WALK_USER;
+    if (unlikely(walk_gla(&c->walk, gla, access, &out) != WALK_OK))
+        return false;
+    *gpa = out.gpa;
+    return true;
+}
+
 enum emul_result emul_translate(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa)
 {
     struct walk_out out;
     enum walk_result r;
 
-    if (!c->have_walk)
-        find_walk(c);
+    find_walk(c);
     if (!(access & WALK_SYSTEM) && c->cpl == 3)
         access |= WALK_USER;
     r = walk_gla(&c->walk, gla, access, &out);
@@ -489,6 +514,73 @@ enum emul_result mem_open(struct emul_cpu *c, struct span *s)
         return emul_explained(c);
     }
     return EMUL_DONE;
+}
+
+/* ---- a register-or-memory operand read or written ---- */
+
+/*
+ * The case that MMIO exits are made of: 64-bit code reads or writes one device register, the exit
+ * says where that is, and the operand is exactly there.
+ */
+static ALWAYS_INLINE bool device_hit(struct emul_cpu *c, unsigned rw)
+{
+    const struct emul_exit *e = &c->exit;
+    const struct insn *in = &c->insn;
+    gla_t gla;
+
+    if (!e->device || c->mode != INSN_64 || c->cpl == 3 || in->seg >= SEG_FS)
+        return false;
+    if (rw == INSN_WRITE ? !e->write : e->write)
+        return false;
+    gla = effective_address(c);
+    if (e->gla_valid ? gla != e->gla : ((gla ^ e->gpa) & PAGE_MASK) || !walk_canonical(gla, 48))
+        return false;
+    return (gla & PAGE_MASK) + in->msize <= PAGE_SIZE;
+}
+
+enum emul_result rm_read(struct emul_cpu *c, u64 *value)
+{
+    const struct insn *in = &c->insn;
+    struct span s;
+    enum emul_result r;
+
+    if (!(in->flags & INSN_HAS_MEM)) {
+        *value = reg_read(c, in->rm, in->opsize);
+        return emul_explained(c);
+    }
+    if (likely(device_hit(c, INSN_READ))) {
+        enum err e = c->ops->mmio_read(c->ctx, c->exit.gpa, in->msize, value);
+
+        *value &= size_mask(in->msize);
+        return likely(!e) ? EMUL_DONE : stopped(c, e);
+    }
+    TRY(mem_open(c, &s));
+    r = span_get(c, &s, value);
+    span_close(c, &s);
+    return r;
+}
+
+enum emul_result rm_write(struct emul_cpu *c, u64 value)
+{
+    const struct insn *in = &c->insn;
+    struct span s;
+    enum emul_result r;
+
+    if (!(in->flags & INSN_HAS_MEM)) {
+        TRY(emul_explained(c));
+        reg_write(c, in->rm, in->opsize, value);
+        return EMUL_DONE;
+    }
+    if (likely(device_hit(c, INSN_WRITE))) {
+        enum err e = c->ops->mmio_write(c->ctx, c->exit.gpa, in->msize,
+                                        value & size_mask(in->msize));
+
+        return likely(!e) ? EMUL_DONE : stopped(c, e);
+    }
+    TRY(mem_open(c, &s));
+    r = span_put(c, &s, value);
+    span_close(c, &s);
+    return r;
 }
 
 /* ---- linear memory for callers ---- */

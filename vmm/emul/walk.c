@@ -70,6 +70,7 @@ void walk_init(struct walk *w)
         w->root = w->cr3 & ADDR_MASK & ~beyond;
         break;
     }
+    w->stop = w->reserved | PTE_P | PTE_PS;
 }
 
 static inline void let_go(const struct walk *w, void *p, gpa_t gpa, bool write)
@@ -161,11 +162,6 @@ static u32 denied(const struct walk *w, u32 access, u64 rights, bool nx, u64 lea
     return 0;
 }
 
-static bool can_write(const struct walk *w, u32 access, u64 rights, u64 leaf)
-{
-    return (leaf & PTE_D) && !denied(w, access | WALK_WRITE, rights, false, leaf);
-}
-
 /* Accessed bits from the root down, the dirty bit with the leaf's (SDM 3, 4.8). */
 static enum walk_result record(const struct walk *w, struct step *s, unsigned n, u32 access,
                                unsigned size)
@@ -199,7 +195,6 @@ static inline enum walk_result finish(const struct walk *w, struct step *s, unsi
         if (r != WALK_OK)
             return r;
     }
-    out->writable = can_write(w, access, rights, leaf);
     return WALK_OK;
 }
 
@@ -281,6 +276,64 @@ static enum walk_result walk_64(const struct walk *w, gpa_t table, unsigned leve
     return finish(w, s, n, access, rights, any >> 63, 8, out);
 }
 
+/* The entry at gpa; 0, which is not present, if there is no memory. */
+static ALWAYS_INLINE u64 quick_entry(const struct walk *w, gpa_t gpa)
+{
+    const struct emul_mem *mem = w->mem;
+    const u64 *p;
+    u64 e;
+
+    if (likely(mem->look)) {
+        p = mem->look(w->ctx, gpa);
+        return likely(p) ? __atomic_load_n(p, __ATOMIC_RELAXED) : 0;
+    }
+    p = mem->hold(w->ctx, gpa, 8, false);
+    if (!p)
+        return 0;
+    e = __atomic_load_n(p, __ATOMIC_RELAXED);
+    let_go(w, (void *)(uintptr_t)p, gpa, false);
+    return e;
+}
+
+/*
+ * The walk that nearly every access takes: 4 or 5 levels, everything present, allowed, and accessed
+ * or dirty already. False: walk_64 finds out what is the matter, from the root.
+ */
+static bool walk_quick(const struct walk *w, gla_t gla, u32 access, struct walk_out *out)
+{
+    u64 e, acc = ~0ull, stop, need; /* acc: conjunction of the entries, with NX inverted */
+    unsigned shift = 9 * w->levels; /* of the index, times 8 */
+    gpa_t table = w->root;
+
+    for (;;) {
+        e = quick_entry(w, table + (gla >> shift & 0xff8));
+        acc &= e ^ PTE_NX;
+        if (shift == 9 || unlikely((e & w->stop) != PTE_P))
+            break;
+        table = e & ADDR_MASK;
+        shift -= 9;
+    }
+    stop = w->stop & ~PTE_PS;
+    if (shift != 9) {
+        if (shift > 27 || (shift == 27 && !w->pages_1g))
+            return false;
+        stop |= (8ull << shift) - 0x2000; /* address bits below the page, but PAT's */
+    }
+    if (unlikely((e & stop) != PTE_P))
+        return false;
+
+    need = PTE_A | (access & (WALK_WRITE | WALK_USER));
+    if (access & WALK_FETCH)
+        need |= PTE_NX;
+    if ((acc & need) != need || ((access & WALK_WRITE) && !(e & PTE_D)))
+        return false;
+    if (access & WALK_USER ? w->cr4 & CR4_PKE : acc & PTE_U)
+        return false;
+    out->page_size = 8ull << shift;
+    out->gpa = (e & ADDR_MASK & ~(out->page_size - 1)) | (gla & (out->page_size - 1));
+    return true;
+}
+
 /*
  * PAE: the page-directory-pointer entry has no rights, no accessed bit and its own reserved bits.
  * It comes from the registers that MOV to CR3 loaded, or from memory where there are none.
@@ -307,12 +360,13 @@ enum walk_result walk_gla(const struct walk *w, gla_t gla, u32 access, struct wa
 {
     enum walk_result r = WALK_RETRY;
 
+    if (likely(w->mode >= WALK_4LEVEL) && likely(walk_quick(w, gla, access, out)))
+        return WALK_OK;
     for (unsigned i = 0; i < RESTARTS && r == WALK_RETRY; i++) {
         switch (w->mode) {
         case WALK_FLAT:
             out->gpa = w->efer & EFER_LMA ? gla : (u32)gla;
             out->page_size = PAGE_SIZE;
-            out->writable = true;
             return WALK_OK;
         case WALK_32BIT:
             r = walk_32(w, (u32)gla, access, out);

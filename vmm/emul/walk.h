@@ -22,6 +22,11 @@
 struct emul_mem {
     void *(*hold)(void *ctx, gpa_t gpa, unsigned len, bool write);
     void (*release)(void *ctx, void *p, gpa_t gpa, bool write);
+    /*
+     * Optional, a quicker hold for reading: up to the page's end, valid until the emulator returns,
+     * never released. NULL: try hold.
+     */
+    const void *(*look)(void *ctx, gpa_t gpa);
 };
 
 enum walk_mode { WALK_FLAT, WALK_32BIT, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
@@ -48,6 +53,7 @@ struct walk {
     u8 levels;
     u64 root;
     u64 reserved;  /* bits that must be clear in every entry */
+    u64 stop;      /* and those whose setting ends the descent */
 };
 
 enum walk_result {
@@ -61,7 +67,6 @@ struct walk_out {
     gpa_t gpa;
     u64 page_size; /* of the leaf; 4096 with no paging */
     u32 error;     /* page-fault error code */
-    bool writable; /* WALK_OK: a write by the same privilege would succeed too */
 };
 
 /* Finds mode, root and reserved bits from the registers. Call again when one of them changes. */

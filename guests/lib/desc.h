@@ -23,6 +23,7 @@ extern const u64 desc_kernel_code, desc_user_code;
 /* Writes gate `vector` of the IDT: interrupt gate, DPL 0. */
 void desc_gate(u8 vector, void (*entry)(void));
 void desc_gate_dpl(u8 vector, unsigned dpl);
+void desc_gate_absent(u8 vector);
 
 /* The IDT's base and limit. */
 struct desc_pointer desc_idt(void);

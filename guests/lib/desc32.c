@@ -48,6 +48,11 @@ void desc_gate_dpl(u8 vector, unsigned dpl)
     idt[vector].type = (u8)((idt[vector].type & ~0x60u) | dpl << 5);
 }
 
+void desc_gate_absent(u8 vector)
+{
+    idt[vector].type &= 0x7f;
+}
+
 struct desc_pointer desc_idt(void)
 {
     return (struct desc_pointer){sizeof(idt) - 1, (ulong)idt};

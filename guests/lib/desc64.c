@@ -38,6 +38,14 @@ static struct tss tss[MAX_GUEST_CPUS] ALIGNED(128);
 static u8 trap_stack[MAX_GUEST_CPUS][STACK_SIZE] ALIGNED(16);
 static u8 ist_stack[MAX_GUEST_CPUS][2][STACK_SIZE] ALIGNED(16);
 
+/* Stack faults too get a stack that is known to be good. */
+static u8 ist_of(u8 vector)
+{
+    if (vector == EXC_NMI)
+        return IST_NMI;
+    return vector == EXC_DF || vector == EXC_SS ? IST_DF : 0;
+}
+
 void desc_gate(u8 vector, void (*entry)(void))
 {
     u64 offset = (u64)entry;
@@ -45,9 +53,7 @@ void desc_gate(u8 vector, void (*entry)(void))
     idt[vector] = (struct gate){
         .offset_low = (u16)offset,
         .selector = SEL_CODE,
-        .ist = vector == EXC_DF    ? IST_DF
-               : vector == EXC_NMI ? IST_NMI
-                                   : 0,
+        .ist = ist_of(vector),
         .type = GATE_INTERRUPT >> 8,
         .offset_mid = (u16)(offset >> 16),
         .offset_high = (u32)(offset >> 32),
@@ -57,6 +63,11 @@ void desc_gate(u8 vector, void (*entry)(void))
 void desc_gate_dpl(u8 vector, unsigned dpl)
 {
     idt[vector].type = (u8)((idt[vector].type & ~0x60u) | dpl << 5);
+}
+
+void desc_gate_absent(u8 vector)
+{
+    idt[vector].type &= 0x7f;
 }
 
 struct desc_pointer desc_idt(void)

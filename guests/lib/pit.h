@@ -18,7 +18,7 @@ u16 pit_read(void);
 /* Waits by channel 2 (mode 0, gate and output in port 0x61). At most 54 ms. */
 void pit_wait_us(u32 us);
 
-/* TSC frequency in kHz, measured against channel 2 over 10 ms. */
+/* TSC frequency in kHz, measured against channel 2 over 10 ms, five times. */
 u64 pit_tsc_khz(void);
 
 #endif

@@ -7,15 +7,16 @@
 
 #define USER_STACK 4096
 
-/* Per CPU: the trap_try() that is running, if any. */
+/* A trap_try() that is running, and the one around it. */
 struct attempt {
     struct trap *trap;
+    struct attempt *outer;
     struct trap_context context;
 };
 
 u64 gdt[GDT_ENTRIES];
 static trap_fn handlers[256];
-static struct attempt attempts[MAX_GUEST_CPUS];
+static struct attempt *attempts[MAX_GUEST_CPUS]; /* the innermost, a CPU */
 static u8 user_stack[MAX_GUEST_CPUS][USER_STACK] ALIGNED(16);
 
 static void gdt_init(void)
@@ -71,6 +72,19 @@ void idt_set_dpl(u8 vector, unsigned dpl)
     desc_gate_dpl(vector, dpl);
 }
 
+void idt_break(u8 vector)
+{
+    desc_gate_absent(vector);
+}
+
+void idt_limit(u8 last_vector)
+{
+    struct desc_pointer p = desc_idt();
+
+    p.limit = (u16)((p.limit + 1) / 256 * (last_vector + 1) - 1);
+    cpu_lidt(&p);
+}
+
 void idt_load(const void *base, u16 limit)
 {
     struct desc_pointer p = {limit, (ulong)base};
@@ -106,13 +120,13 @@ static NORETURN void report(const struct trap_frame *f)
 
 void trap_dispatch(struct trap_frame *f)
 {
-    struct attempt *a = &attempts[cpu_number()];
+    struct attempt *a = attempts[cpu_number()];
 
     if (handlers[f->vector]) {
         handlers[f->vector](f);
         return;
     }
-    if (!a->trap)
+    if (!a)
         report(f);
     if (f->vector != VECTOR_USER_EXIT)
         *a->trap = (struct trap){.vector = (int)f->vector,
@@ -121,30 +135,36 @@ void trap_dispatch(struct trap_frame *f)
                                  .flags = f->flags,
                                  .cr2 = cr2_read(),
                                  .cs = (u16)f->cs};
-    a->trap = NULL;
     trap_restore(&a->context);
+}
+
+static void attempt_begin(struct attempt *a, struct trap *t)
+{
+    *t = (struct trap){.vector = -1};
+    a->trap = t;
+    a->outer = attempts[cpu_number()];
+    attempts[cpu_number()] = a;
 }
 
 bool trap_try(struct trap *t, void (*fn)(void *), void *arg)
 {
-    struct attempt *a = &attempts[cpu_number()];
+    struct attempt a;
 
-    *t = (struct trap){.vector = -1};
-    a->trap = t;
-    if (trap_save(&a->context) == 0)
+    attempt_begin(&a, t);
+    if (trap_save(&a.context) == 0)
         fn(arg);
-    attempts[cpu_number()].trap = NULL;
+    attempts[cpu_number()] = a.outer;
     return t->vector >= 0;
 }
 
 bool trap_try_user(struct trap *t, void (*fn)(void *), void *arg)
 {
-    struct attempt *a = &attempts[cpu_number()];
+    struct attempt a;
 
-    *t = (struct trap){.vector = -1};
-    a->trap = t;
-    if (trap_save(&a->context) == 0)
+    attempt_begin(&a, t);
+    if (trap_save(&a.context) == 0)
         trap_to_user(fn, arg, user_stack[cpu_number()] + USER_STACK);
+    attempts[cpu_number()] = a.outer;
     return t->vector >= 0;
 }
 

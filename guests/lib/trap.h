@@ -90,6 +90,12 @@ void gdt_set(u16 sel, u64 descriptor);
 /* Sets DPL of a vector's gate (INT n from CPL 3). */
 void idt_set_dpl(u8 vector, unsigned dpl);
 
+/* Makes a vector's gate not present; trap_set_stub() repairs it. */
+void idt_break(u8 vector);
+
+/* Ends the IDT behind a vector, until idt_reload(). */
+void idt_limit(u8 last_vector);
+
 /* For a null IDT and other nasty things. */
 void idt_load(const void *base, u16 limit);
 void idt_reload(void);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The groups of tests, in the order in which they run. */
+#ifndef GUESTS_CHECK_GROUPS_H
+#define GUESTS_CHECK_GROUPS_H
+
+#include "guests/check/check.h"
+
+extern const struct check_group exceptions, mode_specific, cpuid_group, msr_group, control, virt,
+    interrupts, timers, debug, state, pages, ports;
+
+#define CHECK_GROUPS                                                                               \
+    &exceptions, &mode_specific, &cpuid_group, &msr_group, &control, &virt, &interrupts, &timers,  \
+        &debug, &state, &pages, &ports,
+
+#endif

@@ -8,6 +8,7 @@
  * turn. Usage: race SECONDS
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,12 @@
 
 enum { VCPUS = 2, DEVICES = 1, TLB = 64, PAGES = 3 * 512 };
 #define RAM_BASE MIB
+
+/* Everybody meets on a few pages, spread over small and large leaves. */
+static gpa_t some_page(u64 *seed)
+{
+    return RAM_BASE + rnd(seed) % 12 * 131 * PAGE_SIZE;
+}
 
 struct tlb_entry {
     gpa_t page;
@@ -105,15 +112,17 @@ static void *vcpu_thread(void *arg)
             v->flushes++;
         }
         check(space_current(&v->view), "an entry without the flush it needs");
-        for (unsigned i = 0; i < 50 && !fault; i++) {
-            if (__atomic_load_n(&v->kicked, __ATOMIC_ACQUIRE))
+        for (unsigned i = 0; i < 64 && !fault; i++) {
+            /* An interrupt takes its time. */
+            if (i % 8 == 0 && __atomic_load_n(&v->kicked, __ATOMIC_ACQUIRE))
                 break;
-            gpa = RAM_BASE + rnd(&v->seed) % PAGES * PAGE_SIZE;
+            gpa = some_page(&v->seed);
             access = rnd(&v->seed) & 1 ? CPU_W | CPU_R : CPU_R;
             fault = !guest_access(v, gpa, access);
         }
         space_leave(&v->view);
         v->entries++;
+        sched_yield();
         if (fault) {
             enum space_result r = space_fault(&space, gpa, access);
 
@@ -129,7 +138,7 @@ static void *device_thread(void *arg)
     u64 seed = (uintptr_t)arg;
 
     while (running()) {
-        gpa_t gpa = RAM_BASE + rnd(&seed) % PAGES * PAGE_SIZE;
+        gpa_t gpa = some_page(&seed);
         bool write = rnd(&seed) & 1;
         u32 *word = space_hold(&space, gpa + 4 * DEVICE_WORD, 4, write);
 
@@ -159,13 +168,15 @@ static void *changer_thread(void *arg)
 
     while (running()) {
         u64 pages = 1 + rnd(&seed) % 4;
-        gpa_t gpa = RAM_BASE + rnd(&seed) % (PAGES - pages) * PAGE_SIZE;
+        gpa_t gpa = some_page(&seed);
         u32 before;
 
         check(space_protect(&space, gpa, pages * PAGE_SIZE, NESTED_R) == OK, "no protection");
         before = guest_word(gpa);
-        for (unsigned i = 0; i < 50; i++)
+        for (unsigned i = 0; i < 4; i++) {
+            sched_yield();
             check(guest_word(gpa) == before, "a write arrived after the permission was gone");
+        }
         check(space_hold(&space, gpa, 1, true) == NULL, "a hold to write what may not be written");
         check(space_protect(&space, gpa, pages * PAGE_SIZE, NESTED_RWX) == OK, "no permission");
         changes++;

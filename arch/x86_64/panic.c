@@ -153,7 +153,8 @@ void panic(const char *fmt, ...)
     say_reason(fmt, ap);
     va_end(ap);
     say_control();
-    backtrace((u64)__builtin_return_address(0), *(u64 *)__builtin_frame_address(0));
+    /* One less: a call at a function's end returns behind it. */
+    backtrace((u64)__builtin_return_address(0) - 1, *(u64 *)__builtin_frame_address(0));
     machine_halt();
 }
 

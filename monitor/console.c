@@ -48,6 +48,15 @@ static void show(const void *text, size_t len)
     console.mid_line = ((const u8 *)text)[len - 1] != '\n';
 }
 
+/* skep's own text: lines end as a terminal wants them, and nothing is lost. */
+static void say(const char *text, size_t len)
+{
+    if (!len)
+        return;
+    uart_write_text(text, len);
+    console.mid_line = text[len - 1] != '\n';
+}
+
 static void keep(struct output *o, const u8 *bytes, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
@@ -66,7 +75,7 @@ static bool pump(struct output *o)
         char mark[64];
         int len = fmt_print(mark, sizeof(mark), "\n[%u bytes not shown]\n", o->dropped);
         o->dropped = 0;
-        show(mark, (size_t)len);
+        say(mark, (size_t)len);
     }
     while (o->head != o->tail) {
         u32 at = o->tail % CONSOLE_RING;
@@ -108,7 +117,7 @@ void console_vm_out(struct vm *vm, const u8 *bytes, unsigned n)
 void console_write(const char *text, size_t len)
 {
     spin_lock(&console.lock);
-    show(text, len);
+    say(text, len);
     spin_unlock(&console.lock);
 }
 
@@ -127,8 +136,8 @@ void console_log(const char *line, size_t len)
 {
     spin_lock(&console.lock);
     if (console.mid_line)
-        show("\n", 1);
-    show(line, len);
+        say("\n", 1);
+    say(line, len);
     spin_unlock(&console.lock);
 }
 

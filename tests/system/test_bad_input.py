@@ -67,6 +67,7 @@ def test_bad_modules(host, workdir):
         about = [s for s in said if s.startswith(f"vm {name}: ")]
         assert len(about) == 1, f"{name}: {about}{m.tail(80)}"
         assert re.search(sentence, about[0]), about[0]
+        assert about[0].count(f"vm {name}") == 1, about[0]
     assert f"vm good: exited, status {GOOD}" in said
 
 

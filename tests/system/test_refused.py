@@ -13,7 +13,7 @@ from machines import SKEP, guest_elf, machine, plain, skep_iso
 
 group = pytest.mark.xdist_group
 
-NO_BACK_END = r"skep: no virtual machine can run: [^\r\n]*"
+NO_BACK_END = r"skep: no virtual machine can run: [^\r\n]*\r"
 REFUSALS = {
     # name -> (class, arguments, what the sentence says)
     "qemu-without-svm": (hosts.Qemu, {"cpu": "qemu64,-svm"}, r"(VMX|SVM)"),
@@ -79,7 +79,6 @@ class Tables:
         self.m, self.workdir = m, workdir
         low = self.read(0xe0000, 0x20000)
         at = next(i for i in range(0, len(low), 16) if low[i:i + 8] == b"RSD PTR ")
-        self.rsdp = 0xe0000 + at
         self.rsdt = struct.unpack_from("<I", low, at + 16)[0]
         size = struct.unpack_from("<I", self.read(self.rsdt + 4, 4))[0]
         entries = struct.unpack(f"<{(size - 36) // 4}I", self.read(self.rsdt + 36, size - 36))
@@ -92,7 +91,7 @@ class Tables:
             return f.read()
 
 
-@pytest.mark.parametrize("table", ("APIC", "FACP", "RSDT", "RSDP"))
+@pytest.mark.parametrize("table", ("APIC", "FACP", "RSDT"))
 def test_acpi_bad_checksum(table, workdir):
     """A table whose checksum is wrong is named and left out; guests run all the same."""
     iso = hello_iso(workdir, timeout=60)
@@ -101,8 +100,7 @@ def test_acpi_bad_checksum(table, workdir):
         m.send("c")
         m.expect(r"grub> ", 10)
         tables = Tables(m, workdir)
-        where = {"RSDT": tables.rsdt, "RSDP": tables.rsdp, **tables.at}[table]
-        byte = where + (8 if table == "RSDP" else 9)
+        byte = {"RSDT": tables.rsdt, **tables.at}[table] + 9
         old = tables.read(byte, 1)[0]
         for command in ("insmod memrw", f"write_byte {byte:#x} {old ^ 0x55:#x}",
                         "configfile /boot/grub/grub.cfg"):
@@ -110,6 +108,5 @@ def test_acpi_bad_checksum(table, workdir):
         m.expect(r"automatically in", 10)
         assert tables.read(byte, 1)[0] == old ^ 0x55
         m.send("\r")
-        m.expect(rf"skep: [^\r]*({table}|{'RSD PTR' if table == 'RSDP' else table})[^\r]*checksum|"
-                 rf"skep: [^\r]*checksum[^\r]*{table}|skep: [^\r]*(RSDP|ACPI)[^\r]*", 30)
+        m.expect(rf"skep: ACPI: the checksum of the {table} is wrong", 30)
         m.expect(r"skep: vm hello: exited, status 5", 30)

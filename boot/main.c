@@ -122,6 +122,7 @@ static void read_tables(void)
     power_init(&acpi);
 }
 
+/* Stops here if there is a reason to. */
 static void must(const char *why)
 {
     if (why)
@@ -191,21 +192,27 @@ static NORETURN void run_vms(void)
     vmm_main(&config, &input);
 }
 
-/* On the boot CPU's own stack. */
+/* The boot CPU on its own stack: everything that needs skep's own memory. */
 static NORETURN void start_machine(void)
 {
-    fpu_init();         /* extended state, for guests */
-    start_clock();      /* TSC and local APIC timer against a known one */
-    timer_init();       /* this CPU's timers */
-    ioapic_init(&acpi); /* the board's interrupt controllers: all masked */
-    connect_console();  /* from polling to interrupts */
-    start_processors(); /* all of them; they wait in vmm_cpu_main */
+    read_report(memory_view);         /* the report's strings have moved */
+    read_tables();                    /* ACPI */
+    must(memory_give_out(&acpi));     /* frame allocator */
+    lapic_setup();                    /* local APIC: mode and mapping */
+    lapic_init();                     /* this CPU's, enabled in that mode */
+    this_cpu()->apic_id = lapic_id(); /* now that it can be read */
+    fpu_init();                       /* extended state, for guests */
+    start_clock();                    /* TSC and local APIC timer against a known one */
+    timer_init();                     /* this CPU's timers */
+    ioapic_init(&acpi);               /* the board's interrupt controllers: all masked */
+    connect_console();                /* from polling to interrupts */
+    start_processors();               /* all of them; they wait in vmm_cpu_main */
     run_vms();
 }
 
 static NORETURN void enter_own_stack(void)
 {
-    struct percpu *cpu = percpu_make(0, lapic_id());
+    struct percpu *cpu = percpu_make(0, 0);
 
     if (!cpu)
         give_up("there is too little memory for the boot processor's stacks");
@@ -218,6 +225,8 @@ static NORETURN void enter_own_stack(void)
     __builtin_unreachable();
 }
 
+/* The boot CPU on the loader's page tables and the image's stack: only what leads away from them.
+ */
 void boot_start(u32 kind, u32 info, u64 where)
 {
     const char *broken;
@@ -234,10 +243,5 @@ void boot_start(u32 kind, u32 info, u64 where)
     say_hello();                             /* version and processor */
     must(broken);                            /* now that it can be said */
     must(memory_map_machine(&boot_info));    /* own page tables; nothing is mapped low */
-    read_report(memory_view);                /* the report's strings have moved */
-    read_tables();                           /* ACPI */
-    must(memory_give_out(&acpi));            /* frame allocator */
-    lapic_setup();                           /* local APIC: mode and mapping */
-    lapic_init();                            /* this CPU's, enabled in that mode */
     enter_own_stack();                       /* per-CPU area with guard pages */
 }

@@ -7,6 +7,7 @@
 #include "arch/x86_64/devmap.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/paging.h"
+#include "lib/log.h"
 #include "mm/kmem.h"
 
 #define LOW_END   (1 * MIB) /* kept out of everything: the firmware's data, legacy areas */
@@ -79,6 +80,8 @@ static void make_map(const struct boot_info *bi)
     hpa_t limit = MIN((u64)DIRECT_SIZE, paging_max_hpa() + 1);
 
     memmap_normalise(&bi->map, &map);
+    if (map.overflow)
+        log_warn("the memory map has too many ranges: some memory is not used");
     installed = memmap_total(&map, MEM_USABLE);
     memmap_mark(&map, limit, 0 - limit, MEM_RESERVED);
     memmap_mark(&map, IMAGE_PADDR + image_delta, (u64)data_end - IMAGE_BASE - IMAGE_PADDR,
@@ -87,11 +90,14 @@ static void make_map(const struct boot_info *bi)
     memmap_mark(&map, 0, LOW_END, MEM_RESERVED);
 }
 
-/* Enough for any map: tables of 4 KiB pages at both ends of each range, one for each GiB. */
+/*
+ * Enough for any map (tables of 4 KiB pages at both ends of each range, one for each GiB), for the
+ * boot CPU's area, and for the windows.
+ */
 static bool make_pool(void)
 {
     u64 gib = memmap_end(&map, MEM_USABLE) / GIB + 1;
-    u64 size = (24 + 6 * map.count + MIN(memmap_total(&map, MEM_USABLE) / GIB + map.count, gib)) *
+    u64 size = (40 + 6 * map.count + MIN(memmap_total(&map, MEM_USABLE) / GIB + map.count, gib)) *
                PAGE_SIZE;
 
     pool_base = memmap_find(&map, size, LOW_END, EARLY_END);

@@ -207,13 +207,36 @@ static void exit_nested_fault(struct vcpu *v, struct hvm_exit *e)
 
 /* ---- events ---- */
 
+#define DR6_CAUSES 0xe00full /* B0 to B3, BD, BS, BT */
+#define DR6_B      0xfull
+#define DR7_GD     BIT(13)
+
+/* What the processor does to the debug registers when it delivers #DB (SDM 3, 17.2.3, 17.2.4). */
+static void note_debug_exception(struct vcpu *v, u64 causes)
+{
+    u64 dr6 = hvm->get(v->hv, HVM_DR6), dr7 = hvm->get(v->hv, HVM_DR7);
+
+    hvm->set(v->hv, HVM_DR6, (dr6 & ~DR6_B) | (causes & DR6_CAUSES));
+    if (dr7 & DR7_GD)
+        hvm->set(v->hv, HVM_DR7, dr7 & ~DR7_GD);
+}
+
 /*
  * #AC and #DB are intercepted so that their delivery in an endless loop leaves the guest each
  * time round; they go back in as they came.
  */
 static void exit_exception(struct vcpu *v, struct hvm_exit *e)
 {
-    inject_exception(v, e->exception.vector, e->exception.has_error, e->exception.error);
+    u8 vector = e->exception.vector;
+
+    if (vector == EXC_DB && e->insn_len && !v->event.kind) { /* INT1 touches no debug register */
+        v->event = (struct hvm_event){
+            .kind = HVM_EVENT_ICEBP, .vector = EXC_DB, .insn_len = e->insn_len};
+        return;
+    }
+    if (vector == EXC_DB)
+        note_debug_exception(v, e->exception.address);
+    inject_exception(v, vector, e->exception.has_error, e->exception.error);
 }
 
 static void exit_triple_fault(struct vcpu *v, struct hvm_exit *e)

@@ -165,7 +165,8 @@ void vcpu_run(struct vcpu *v, const bool *resched)
     bool armed = false;
 
     do {
-        if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_RELAXED)))
+        if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) ||
+                     vlapic_has_events(&v->apic)))
             take_requests(v);
         if (unlikely(v->timer_moved))
             vcpu_arm_timer(v);

@@ -26,6 +26,13 @@ static void fill_cr(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->cr.msw = 0;
 }
 
+/* By MOV, CLTS or LMSW: the processor does not say. */
+static void fill_cr0_bits(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    exit->cr.decoded = false;
+}
+
 static void fill_exception(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     const struct vmcb *cb = v->vmcb;
@@ -140,6 +147,7 @@ static const struct row rows[SVM_CODE_COUNT] = {
     [SVM_NMI] = ROW_BARE(NMI),
     [SVM_INIT] = {HVM_EXIT_SHUTDOWN, KNOWN, fill_init},
     [SVM_VINTR] = ROW_BARE(INTR_WINDOW),
+    [SVM_CR0_BITS] = {HVM_EXIT_CR, KNOWN | LEN, fill_cr0_bits},
     [SVM_TABLE_FIRST... SVM_TABLE_LAST] = ROW(DESC_TABLE),
     [SVM_RDPMC] = ROW(RDPMC),
     [SVM_CPUID] = ROW(CPUID),

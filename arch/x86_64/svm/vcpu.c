@@ -71,7 +71,8 @@ static void init_control(struct svm_vcpu *v)
 
     cb->cr_read = BIT(8);
     cb->cr_write = BIT(4) | BIT(8);
-    cb->intercept1 = (u32)(INTERCEPT1_INTR | INTERCEPT1_NMI | INTERCEPT1_INIT | INTERCEPT1_RDPMC |
+    cb->intercept1 = (u32)(INTERCEPT1_INTR | INTERCEPT1_NMI | INTERCEPT1_INIT |
+                           INTERCEPT1_CR0_BITS | INTERCEPT1_RDPMC |
                            INTERCEPT1_CPUID | INTERCEPT1_RSM | INTERCEPT1_INVD | INTERCEPT1_HLT |
                            INTERCEPT1_INVLPGA | INTERCEPT1_IO | INTERCEPT1_MSR |
                            INTERCEPT1_TASK_SWITCH | INTERCEPT1_SHUTDOWN);

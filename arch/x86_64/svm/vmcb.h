@@ -104,6 +104,7 @@ ASSERT_SIZE(struct vmcb, 4096);
 #define INTERCEPT1_NMI         BIT(1)
 #define INTERCEPT1_INIT        BIT(3)
 #define INTERCEPT1_VINTR       BIT(4)
+#define INTERCEPT1_CR0_BITS    BIT(5) /* writes of CR0 that change more than TS and MP */
 #define INTERCEPT1_RDPMC       BIT(15)
 #define INTERCEPT1_CPUID       BIT(18)
 #define INTERCEPT1_RSM         BIT(19)
@@ -201,6 +202,7 @@ enum svm_code {
     SVM_SMI = 0x62,
     SVM_INIT = 0x63,
     SVM_VINTR = 0x64,
+    SVM_CR0_BITS = 0x65,
     SVM_TABLE_FIRST = 0x66,
     SVM_TABLE_LAST = 0x6d,
     SVM_RDPMC = 0x6f,

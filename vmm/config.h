@@ -50,6 +50,9 @@ struct config_vm {
     unsigned vcpus; /* 1 .. PLAT_MAX_VCPUS */
     u64 cpus;       /* physical CPUs it may use, a bit each; all ones if nothing was said */
     enum load_kind type;
+    bool has_base;  /* base=: where a flat binary goes */
+    bool has_entry; /* entry=: where a flat binary or an ELF file starts */
+    gpa_t base, entry;
     bool manual;    /* start=manual: wait for the monitor to start it */
     bool fill_boot; /* fill=boot: all memory at start */
     bool testdev;

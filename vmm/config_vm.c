@@ -11,7 +11,18 @@
 enum role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE };
 
 /* Keys of the words that a kernel's line may have; seen as bits. */
-enum vm_key { KEY_MEM, KEY_VCPUS, KEY_CPUS, KEY_TYPE, KEY_START, KEY_FILL, KEY_TESTDEV, KEY_COUNT };
+enum vm_key {
+    KEY_MEM,
+    KEY_VCPUS,
+    KEY_CPUS,
+    KEY_TYPE,
+    KEY_START,
+    KEY_FILL,
+    KEY_BASE,
+    KEY_ENTRY,
+    KEY_TESTDEV,
+    KEY_COUNT
+};
 
 /* One line, while it is read. */
 struct line {
@@ -138,6 +149,18 @@ static bool set_fill(struct line *l, struct slice v)
     return l->vm->fill_boot || slice_is(v, "demand");
 }
 
+static bool set_base(struct line *l, struct slice v)
+{
+    l->vm->has_base = parse_size(v.s, v.len, &l->vm->base) == OK;
+    return l->vm->has_base;
+}
+
+static bool set_entry(struct line *l, struct slice v)
+{
+    l->vm->has_entry = parse_size(v.s, v.len, &l->vm->entry) == OK;
+    return l->vm->has_entry;
+}
+
 /* By enum vm_key; testdev, which has no value, is apart. */
 static const struct vm_word {
     const char *key;
@@ -147,9 +170,12 @@ static const struct vm_word {
     [KEY_MEM] = {"mem", set_mem, "a number with K, M or G behind it"},
     [KEY_VCPUS] = {"vcpus", set_vcpus, "a number from 1 to 32"},
     [KEY_CPUS] = {"cpus", set_cpus, "processor numbers, as in 0,2-3"},
-    [KEY_TYPE] = {"type", set_type, "auto, linux, multiboot, multiboot2, pvh, elf or freebsd"},
+    [KEY_TYPE] = {"type", set_type,
+                  "auto, linux, multiboot, multiboot2, pvh, elf, freebsd or flat"},
     [KEY_START] = {"start", set_start, "auto or manual"},
     [KEY_FILL] = {"fill", set_fill, "demand or boot"},
+    [KEY_BASE] = {"base", set_base, "an address in the guest's memory"},
+    [KEY_ENTRY] = {"entry", set_entry, "an address in the guest's memory"},
 };
 
 _Static_assert(PLAT_MAX_VCPUS == 32, "the sentence about vcpus= says 32");
@@ -200,7 +226,7 @@ static void vm_word(struct line *l, struct slice word)
     }
     vm_error(l->vm,
              "'%.*s' is not understood; the words are kernel, initrd, module, mem=, vcpus=, cpus=, "
-             "type=, start=, fill=, testdev, and -- before the guest's own",
+             "type=, base=, entry=, start=, fill=, testdev, and -- before the guest's own",
              SLICE_ARG(word));
 }
 
@@ -364,6 +390,10 @@ static void finish_vm(struct config_vm *vm, const struct config_limits *limits)
     if (vm->kernel < 0)
         vm_error(vm, "it has an %s but no kernel",
                  vm->module_count && vm->modules[0].initrd ? "initrd" : "additional module");
+    if (vm->has_base && vm->type != LOAD_FLAT)
+        vm_error(vm, "'base=' is for type=flat only; other kernels say themselves where they go");
+    if (vm->has_entry && vm->type != LOAD_FLAT && vm->type != LOAD_ELF)
+        vm_error(vm, "'entry=' is for type=flat and type=elf only");
     if (!vm->mem)
         vm->mem = CONFIG_MEM_DEFAULT;
     if (limits->mem && vm->mem > limits->mem)

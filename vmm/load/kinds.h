@@ -7,8 +7,8 @@
 
 struct load_kind_ops {
     const char *name;
-    /* Whether the kernel looks like this kind; cheap, and content with a corrupt rest. */
-    bool (*probe)(const struct load_image *kernel);
+    /* Whether the kernel looks like this kind. May leave a text in c->error; changes no more. */
+    bool (*probe)(struct load_ctx *c);
     /* Loads it all and sets c->state. c->state->kind is set by the caller. */
     enum err (*load)(struct load_ctx *c);
     /* What a file of this kind begins with, for "not a … kernel: it has no …". */
@@ -16,6 +16,6 @@ struct load_kind_ops {
 };
 
 extern const struct load_kind_ops load_linux, load_multiboot, load_multiboot2, load_pvh, load_elf,
-    load_freebsd;
+    load_freebsd, load_flat;
 
 #endif

@@ -72,8 +72,10 @@ struct linux_image {
     char release[40]; /* "6.1.0-13-cloud-amd64" */
 };
 
-static bool linux_probe(const struct load_image *k)
+static bool linux_probe(struct load_ctx *c)
 {
+    const struct load_image *k = &c->req->kernel;
+
     return image_has(k, 0, HDR_VERSION + 2) && get16(k->data + HDR_BOOT_FLAG) == 0xaa55 &&
            get32(k->data + HDR_MAGIC) == MAGIC_HDRS;
 }

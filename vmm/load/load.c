@@ -10,10 +10,19 @@
 static const struct load_kind_ops *const kinds[LOAD_KIND_COUNT] = {
     [LOAD_LINUX] = &load_linux,
     [LOAD_MULTIBOOT] = &load_multiboot,
+    [LOAD_MULTIBOOT2] = &load_multiboot2,
+    [LOAD_PVH] = &load_pvh,
+    [LOAD_ELF] = &load_elf,
+    [LOAD_FREEBSD] = &load_freebsd,
+    [LOAD_FLAT] = &load_flat,
 };
 
-/* The order in which auto asks: what is least likely to be mistaken for another comes first. */
-static const u8 auto_order[] = {LOAD_LINUX, LOAD_MULTIBOOT};
+/*
+ * The order in which auto asks: what says most about how to start it comes first. A flat binary
+ * says nothing and is never guessed.
+ */
+static const u8 auto_order[] = {LOAD_LINUX,   LOAD_MULTIBOOT2, LOAD_MULTIBOOT,
+                                LOAD_FREEBSD, LOAD_PVH,        LOAD_ELF};
 
 const char *load_kind_name(enum load_kind kind)
 {
@@ -57,13 +66,14 @@ static const char *describe(const struct load_image *k)
         {4, "\x28\xb5\x2f\xfd", "a zstd file: unpack it first"},
         {6, "070701", "a cpio archive, an initrd perhaps: say 'initrd'"},
         {2, "MZ", "a PE (EFI) program and no Linux bzImage"},
-        {4, "\177ELF", "ELF, but says by no header how to start it: say 'type=elf'"},
         {2, "#!", "a script"},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
         if (image_has(k, 0, known[i].len) && !memcmp(k->data, known[i].magic, known[i].len))
             return known[i].what;
+    if (k->size >= 512 && k->size <= 64 * KIB && get16(k->data + 510) == 0xaa55)
+        return "a boot sector, which needs a BIOS, and guests have none";
     return NULL;
 }
 
@@ -76,13 +86,13 @@ static enum err choose(struct load_ctx *c, enum load_kind *kind)
     if (*kind >= LOAD_KIND_COUNT || (*kind != LOAD_AUTO && !kinds[*kind]))
         return ctx_fail(c, ERR_NOSUP, "no loader of kind %d", (int)*kind);
     if (*kind != LOAD_AUTO) {
-        if (kinds[*kind]->probe(k))
+        if (kinds[*kind]->probe(c))
             return OK;
         return ctx_fail_image(c, k, ERR_INVAL, "type=%s, but it has no %s%s%s", kinds[*kind]->name,
                               kinds[*kind]->sign, what ? "; it is " : "", what ? what : "");
     }
     for (unsigned i = 0; i < ARRAY_SIZE(auto_order); i++)
-        if (kinds[auto_order[i]]->probe(k)) {
+        if (kinds[auto_order[i]]->probe(c)) {
             *kind = auto_order[i];
             return OK;
         }
@@ -105,8 +115,10 @@ enum err load_guest(const struct load_request *req, const struct load_mem *mem,
     e = check_request(&c, req);
     if (!e)
         e = choose(&c, &kind);
-    if (!e)
+    if (!e) {
+        error_text[0] = 0;
         e = kinds[kind]->load(&c);
+    }
     if (!e)
         e = firmware_write(&c);
     if (!e)

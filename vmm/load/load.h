@@ -23,6 +23,7 @@ enum load_kind {
     LOAD_PVH,
     LOAD_ELF,
     LOAD_FREEBSD,
+    LOAD_FLAT,
     LOAD_KIND_COUNT
 };
 
@@ -47,8 +48,11 @@ struct load_request {
     struct load_image kernel;          /* kernel.cmdline is the guest's command line */
     const struct load_module *modules; /* in the order given */
     unsigned module_count;
-    u64 mem_size;      /* bytes of guest memory, page-aligned; laid out as vmm/platform.h says */
-    unsigned vcpus;    /* 1 .. PLAT_MAX_VCPUS: listed in the firmware tables */
+    u64 mem_size;   /* bytes of guest memory, page-aligned; laid out as vmm/platform.h says */
+    unsigned vcpus; /* 1 .. PLAT_MAX_VCPUS: listed in the firmware tables */
+    bool has_base;  /* LOAD_FLAT: where it goes; 1 MiB if nothing is said */
+    bool has_entry; /* LOAD_ELF, LOAD_FLAT: where it starts, instead of e_entry or the base */
+    gpa_t base, entry;
     bool unrestricted; /* the processor runs real-mode guest code (struct hvm_caps) */
 };
 
@@ -86,7 +90,7 @@ struct load_state {
  *   ERR_RANGE  something does not fit into the guest's memory
  *   ERR_NOSUP  the kernel asks for what skep or the processor does not offer
  *   others     as write and zero returned them
- * Any CPU, no locks; about 2 KiB of stack.
+ * Any CPU, no locks; about 3 KiB of stack.
  */
 enum err load_guest(const struct load_request *req, const struct load_mem *mem,
                     struct load_state *state, char error_text[LOAD_ERROR_SIZE]);

@@ -33,7 +33,7 @@ enum err mb_load_addresses(struct load_ctx *c, struct mb_kernel *k, const struct
     k->is_elf = false;
     k->low = a->load_addr + k->offset;
     k->high = k->low + bss;
-    e = ctx_claim(c, img, k->low, bss, "its image");
+    e = k->placed ? OK : ctx_claim(c, img, k->low, bss, "its image");
     if (!e)
         e = ctx_write(c, k->low, img->data + file_off, len);
     return e ? e : ctx_zero(c, k->low + len, bss - len);
@@ -50,8 +50,7 @@ enum err mb_load_elf(struct load_ctx *c, struct mb_kernel *k)
     k->is_elf = true;
     k->low = x.low + k->offset;
     k->high = x.high + k->offset;
-    /* A relocated image's whole extent is taken already. */
-    e = elf_load(c, &k->elf, k->offset, !k->offset);
+    e = elf_load(c, &k->elf, k->offset, !k->placed);
     if (e)
         return e;
     if (k->high > PLAT_HIGH_BASE)

@@ -21,6 +21,7 @@ struct mb_kernel {
     struct elf elf;
     gpa_t low, high; /* [low, high) in guest memory, offset applied */
     u64 offset;      /* from link to load address; 0 unless relocated */
+    bool placed;     /* relocated: its memory has been taken already */
     gpa_t entry;
     gpa_t sections; /* where the sections without an address were put; 0: none passed */
     u64 sections_len;

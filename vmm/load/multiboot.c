@@ -61,11 +61,11 @@ static bool find_header(const struct load_image *k, u64 *at)
     return false;
 }
 
-static bool multiboot_probe(const struct load_image *k)
+static bool multiboot_probe(struct load_ctx *c)
 {
     u64 at;
 
-    return find_header(k, &at);
+    return find_header(&c->req->kernel, &at);
 }
 
 static enum err load_by_addresses(struct load_ctx *c, u64 header, struct mb_kernel *k)

@@ -69,36 +69,68 @@ enum err regs_prot32(struct load_ctx *c)
     return set_segments(c, ATTR_CODE32);
 }
 
-/* PML4, PDPT, then four page directories of 512 2-MiB pages each. */
-static enum err write_tables(struct load_ctx *c)
+/* A run of entries at gpa that all point to the same table. */
+static enum err write_pointers(struct load_ctx *c, gpa_t gpa, unsigned count, gpa_t table,
+                               u64 stride)
 {
-    u64 page[64];
-    u64 entry = TABLES_GPA + PAGE_SIZE + (PTE_P | PTE_W);
-    enum err e = ctx_zero(c, TABLES_GPA, 2 * PAGE_SIZE);
+    u64 run[64];
+    enum err e = OK;
 
-    if (!e)
-        e = ctx_write(c, TABLES_GPA, &entry, sizeof(entry));
-    for (unsigned i = 0; i < 4 && !e; i++) {
-        entry = TABLES_GPA + (2 + i) * PAGE_SIZE + (PTE_P | PTE_W);
-        e = ctx_write(c, TABLES_GPA + PAGE_SIZE + i * 8, &entry, sizeof(entry));
-    }
-    for (u64 first = 0; first < 2048 && !e; first += ARRAY_SIZE(page)) {
-        for (u64 i = 0; i < ARRAY_SIZE(page); i++)
-            page[i] = (first + i) << 21 | PTE_P | PTE_W | PTE_PS;
-        e = ctx_write(c, TABLES_GPA + 2 * PAGE_SIZE + first * 8, page, sizeof(page));
+    for (unsigned i = 0; i < count && !e; i += ARRAY_SIZE(run)) {
+        unsigned n = MIN(count - i, (unsigned)ARRAY_SIZE(run));
+
+        for (unsigned k = 0; k < n; k++)
+            run[k] = (table + (i + k) * stride) | PTE_P | PTE_W;
+        e = ctx_write(c, gpa + i * 8, run, n * 8);
     }
     return e;
 }
 
-enum err regs_long64(struct load_ctx *c)
+/* Page directories of 2-MiB pages that map the first count of them to themselves. */
+static enum err write_large_pages(struct load_ctx *c, gpa_t gpa, unsigned count)
 {
-    enum err e;
+    return write_pointers(c, gpa, count, PTE_PS, 2 * MIB);
+}
 
+#define PDPT_GPA (TABLES_GPA + PAGE_SIZE)
+#define PD_GPA   (TABLES_GPA + 2 * PAGE_SIZE)
+
+/* PML4, PDPT, then four page directories. */
+static enum err write_identity(struct load_ctx *c)
+{
+    enum err e = ctx_zero(c, TABLES_GPA, 2 * PAGE_SIZE);
+
+    if (!e)
+        e = write_pointers(c, TABLES_GPA, 1, PDPT_GPA, 0);
+    if (!e)
+        e = write_pointers(c, PDPT_GPA, 4, PD_GPA, PAGE_SIZE);
+    return e ? e : write_large_pages(c, PD_GPA, 4 * 512);
+}
+
+static enum err set_long(struct load_ctx *c, u64 efer)
+{
     clear(c, LOAD_LONG64);
     c->state->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
     c->state->cr3 = TABLES_GPA;
     c->state->cr4 = CR4_PAE;
-    c->state->efer = EFER_LME | EFER_LMA;
-    e = set_segments(c, ATTR_CODE64);
-    return e ? e : write_tables(c);
+    c->state->efer = efer;
+    return set_segments(c, ATTR_CODE64);
+}
+
+enum err regs_long64(struct load_ctx *c)
+{
+    enum err e = set_long(c, EFER_LME | EFER_LMA);
+
+    return e ? e : write_identity(c);
+}
+
+enum err regs_freebsd64(struct load_ctx *c)
+{
+    enum err e = set_long(c, EFER_LME | EFER_LMA | EFER_SCE);
+
+    if (!e)
+        e = write_pointers(c, TABLES_GPA, 512, PDPT_GPA, 0);
+    if (!e)
+        e = write_pointers(c, PDPT_GPA, 512, PD_GPA, 0);
+    return e ? e : write_large_pages(c, PD_GPA, 512);
 }

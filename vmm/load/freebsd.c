@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * FreeBSD's i386 and amd64 kernels, started as its loader(8) starts them: kernel and modules,
+ * environment and module metadata one behind the other, then a jump with the arguments on the
+ * stack behind a return address that is not meant to be used. FreeBSD sys/i386/i386/locore.s
+ * (recover_bootinfo) and sys/amd64/amd64/locore.S say what a kernel looks at; bootinfo(9) and
+ * sys/sys/linker.h (MODINFO_*) the data.
+ *
+ * A module's command line is "[-t TYPE] NAME [ARGUMENTS]", as loader(8)'s load command takes it.
+ */
+#include "vmm/load/freebsd.h"
+
+#include "lib/parse.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "vmm/load/kinds.h"
+#include "vmm/load/memmap.h"
+#include "vmm/load/regs.h"
+
+#define KERNEL_NAME "/boot/kernel/kernel"
+
+/* struct bootinfo of i386 (sys/x86/include/bootinfo.h): offsets. */
+#define BI_SIZE           84
+#define BI_VERSION        0
+#define BI_KERNELNAME     4
+#define BI_SIZE_FIELD     48
+#define BI_MEMSIZES_VALID 52
+#define BI_BASEMEM        56
+#define BI_EXTMEM         60
+#define BI_SYMTAB         64
+#define BI_ESYMTAB        68
+#define BI_KERNEND        72
+#define BI_ENVP           76
+#define BI_MODULEP        80
+
+/*
+ * The stack's page, in the reserved area below 1 MiB: the boot information lies at its foot and
+ * the stack starts at its top, below the arguments.
+ */
+#define STACK_GPA    0xdf000
+#define STACK_TOP    (STACK_GPA + PAGE_SIZE)
+#define BOOTINFO_GPA STACK_GPA
+#define NAME_GPA     (BOOTINFO_GPA + 0x80)
+
+#define AMD64_MEM_TOP GIB /* what the loader's page tables reach */
+
+static bool freebsd_probe(struct load_ctx *c)
+{
+    const struct load_image *k = &c->req->kernel;
+    struct elf elf;
+    struct elf_segment s;
+
+    if (!elf_probe(k) || elf_open(c, k, &elf) || elf.osabi != OSABI_FREEBSD)
+        return false;
+    for (unsigned i = 0; i < elf.phnum; i++) {
+        elf_segment(&elf, i, &s);
+        if (s.type == PT_INTERP && s.filesz >= 12 && image_has(k, s.offset, 12) &&
+            !memcmp(k->data + s.offset, "/red/herring", 12))
+            return true;
+    }
+    return false;
+}
+
+enum err fb_take(struct freebsd *f, const struct load_image *img, u64 len, u64 align, gpa_t *gpa)
+{
+    gpa_t top = plat_low_mem(f->c->req->mem_size);
+
+    if (f->is64)
+        top = MIN(top, AMD64_MEM_TOP);
+    *gpa = ALIGN_UP(f->next, align);
+    if (*gpa > top || len > top - *gpa)
+        return ctx_fail_image(f->c, img, ERR_RANGE,
+                              "its 0x%llx bytes do not fit behind 0x%llx (mem=%lluM)",
+                              (unsigned long long)len, (unsigned long long)f->next,
+                              (unsigned long long)(f->c->req->mem_size >> 20));
+    f->next = *gpa + len;
+    return ctx_claim(f->c, img, *gpa, len, "it");
+}
+
+static struct fb_text text_of(const char *s)
+{
+    return (struct fb_text){s, strlen(s)};
+}
+
+/* "[-t TYPE] NAME [ARGUMENTS]" */
+static void parse_module_line(const struct load_image *img, struct fb_file *file)
+{
+    const char *rest = image_cmdline(img), *word;
+    u64 len = parse_word(&rest, &word);
+
+    if (parse_is(word, len, "-t")) {
+        file->type.len = parse_word(&rest, &file->type.s);
+        len = parse_word(&rest, &word);
+    }
+    file->name = len ? (struct fb_text){word, len}
+                     : text_of(img->name && img->name[0] ? img->name : "module");
+    while (*rest == ' ')
+        rest++;
+    file->args = text_of(rest);
+}
+
+void fb_file(const struct freebsd *f, unsigned i, struct fb_file *file)
+{
+    const struct load_module *m = f->c->req->modules + i - 1;
+
+    *file = (struct fb_file){.at = f->places[i]};
+    if (i == 0) {
+        file->img = &f->c->req->kernel;
+        file->name = text_of(KERNEL_NAME);
+        file->type = text_of("elf kernel");
+        file->args = text_of(image_cmdline(file->img));
+        return;
+    }
+    file->img = &m->image;
+    parse_module_line(file->img, file);
+    if (file->type.len)
+        return;
+    if (file->at.is_elf)
+        file->type = text_of(file->at.is_object ? "elf obj module" : "elf module");
+    else
+        file->type = text_of(m->initrd ? "mfs_root" : "raw");
+}
+
+static enum err load_raw(struct freebsd *f, struct fb_file *file)
+{
+    enum err e = fb_take(f, file->img, file->img->size, PAGE_SIZE, &file->at.addr);
+
+    file->at.size = (u32)file->img->size;
+    return e ? e : ctx_write(f->c, file->at.addr, file->img->data, file->img->size);
+}
+
+static enum err load_module(struct freebsd *f, struct fb_file *file)
+{
+    struct elf elf;
+    enum err e;
+
+    parse_module_line(file->img, file);
+    if (file->type.len || !elf_probe(file->img))
+        return load_raw(f, file);
+    e = elf_open(f->c, file->img, &elf);
+    if (e)
+        return e;
+    if (elf.is64 != f->is64)
+        return ctx_fail_image(f->c, file->img, ERR_INVAL, "it is ELF%d, but the kernel is ELF%d",
+                              elf.is64 ? 64 : 32, f->is64 ? 64 : 32);
+    file->at.is_elf = true;
+    file->at.is_object = elf.type == ET_REL;
+    return file->at.is_object ? fb_load_object(f, file, &elf) : fb_load_shared(f, file, &elf);
+}
+
+static enum err load_files(struct freebsd *f)
+{
+    unsigned n = f->c->req->module_count;
+    enum err e = OK;
+
+    if (n > FB_MAX_FILES - 1)
+        return ctx_fail(f->c, ERR_RANGE, "%u modules are too many: %d at most", n,
+                        FB_MAX_FILES - 1);
+    for (f->count = 0; f->count <= n && !e; f->count++) {
+        struct fb_file file;
+
+        fb_file(f, f->count, &file);
+        file.type.len = 0;
+        e = f->count ? load_module(f, &file) : fb_load_kernel(f, &file);
+        f->places[f->count] = file.at;
+    }
+    return e;
+}
+
+static enum err write_bootinfo(struct freebsd *f)
+{
+    u8 b[BI_SIZE] = {0};
+    enum err e;
+
+    put32(b + BI_VERSION, 1);
+    put32(b + BI_KERNELNAME, NAME_GPA);
+    put32(b + BI_SIZE_FIELD, BI_SIZE);
+    b[BI_MEMSIZES_VALID] = 1;
+    put32(b + BI_BASEMEM, memmap_lower_kib());
+    put32(b + BI_EXTMEM, memmap_upper_kib(f->c->req->mem_size));
+    put32(b + BI_SYMTAB, (u32)f->places[0].ssym);
+    put32(b + BI_ESYMTAB, (u32)f->places[0].esym);
+    put32(b + BI_KERNEND, (u32)f->kernend);
+    put32(b + BI_ENVP, (u32)f->envp);
+    put32(b + BI_MODULEP, (u32)f->modulep);
+    e = ctx_write(f->c, BOOTINFO_GPA, b, sizeof(b));
+    return e ? e : ctx_write(f->c, NAME_GPA, KERNEL_NAME, sizeof(KERNEL_NAME));
+}
+
+/* (*btext)(howto, bootdev, 0, 0, 0, &bootinfo, modulep, kernend), as if it had been called. */
+static enum err start_i386(struct freebsd *f)
+{
+    u8 frame[9 * 4] = {0};
+    gpa_t sp = STACK_TOP - 64;
+    enum err e = write_bootinfo(f);
+
+    put32(frame, REGS_HALT_GPA);
+    put32(frame + 4, f->howto);
+    put32(frame + 24, BOOTINFO_GPA);
+    put32(frame + 28, (u32)f->modulep);
+    put32(frame + 32, (u32)f->kernend);
+    if (!e)
+        e = ctx_write(f->c, sp, frame, sizeof(frame));
+    if (!e)
+        e = regs_prot32(f->c);
+    f->c->state->rip = f->entry;
+    f->c->state->gpr[RSP] = sp;
+    return e;
+}
+
+/* A 32-bit return address, then modulep and kernend, of 32 bits too. */
+static enum err start_amd64(struct freebsd *f)
+{
+    u8 frame[3 * 4];
+    gpa_t sp = STACK_TOP - 64;
+    enum err e;
+
+    put32(frame, REGS_HALT_GPA);
+    put32(frame + 4, (u32)f->modulep);
+    put32(frame + 8, (u32)f->kernend);
+    e = ctx_write(f->c, sp, frame, sizeof(frame));
+    if (!e)
+        e = regs_freebsd64(f->c);
+    f->c->state->rip = f->entry;
+    f->c->state->gpr[RSP] = sp;
+    return e;
+}
+
+static enum err freebsd_run(struct freebsd *f)
+{
+    static const u8 halt[] = {0xfa, 0xf4, 0xeb, 0xfc}; /* cli; hlt; jmp back to the cli */
+    enum err e = load_files(f);
+
+    if (!e)
+        e = fb_put_environment(f);
+    if (!e)
+        e = fb_put_metadata(f);
+    if (!e)
+        e = ctx_write(f->c, REGS_HALT_GPA, halt, sizeof(halt));
+    if (e)
+        return e;
+    e = f->is64 ? start_amd64(f) : start_i386(f);
+    fmt_print(f->c->state->what, sizeof(f->c->state->what), "FreeBSD %s kernel, %u modules",
+              f->is64 ? "amd64" : "i386", f->count - 1);
+    return e;
+}
+
+static enum err freebsd_load(struct load_ctx *c)
+{
+    struct freebsd f = {.c = c};
+
+    return freebsd_run(&f);
+}
+
+const struct load_kind_ops load_freebsd = {
+    .name = "freebsd",
+    .probe = freebsd_probe,
+    .load = freebsd_load,
+    .sign = "FreeBSD kernel's ELF header (OS ABI 9 at file offset 7, interpreter /red/herring)",
+};

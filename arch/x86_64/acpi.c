@@ -4,6 +4,7 @@
 #include "lib/print.h"
 #include "lib/string.h"
 
+#define RSDP_SIG       "RSD PTR "
 #define RSDP_V1_SIZE   20
 #define RSDP_SIZE      36
 #define HEADER_SIZE    36
@@ -95,6 +96,11 @@ static u64 get64(const u8 *p)
     return get32(p) | (u64)get32(p + 4) << 32;
 }
 
+static bool is_sig(const void *p, const char *sig)
+{
+    return memcmp(p, sig, strlen(sig)) == 0;
+}
+
 static u8 sum_of(const u8 *p, size_t len)
 {
     u8 sum = 0;
@@ -172,7 +178,7 @@ static bool open_checked(struct acpi *a, hpa_t hpa, const char *sig, struct tabl
 {
     if (!open_table(a, hpa, sig, t))
         return false;
-    if (memcmp(t->sig, sig, 4)) {
+    if (!is_sig(t->sig, sig)) {
         complain(a, "ACPI: there is no %s at %#lx where there should be one", sig, hpa);
         return false;
     }
@@ -393,7 +399,7 @@ static void parse_listed(struct acpi *a, hpa_t hpa)
 
     if (!open_table(a, hpa, "table", &t))
         return;
-    if (memcmp(t.sig, "APIC", 4) && memcmp(t.sig, "FACP", 4) && memcmp(t.sig, "HPET", 4))
+    if (!is_sig(t.sig, "APIC") && !is_sig(t.sig, "FACP") && !is_sig(t.sig, "HPET"))
         return;
     if (!checksum_good(a, &t))
         complain(a, "ACPI: the checksum of the %s is wrong: it is not used", t.sig);
@@ -426,7 +432,7 @@ static bool parse_root(struct acpi *a, hpa_t hpa, bool extended)
 /* Whether an RSDP is sound: 20 bytes have a checksum, and from revision 2 on 36 bytes another. */
 static bool rsdp_sound(const u8 *p, size_t len)
 {
-    if (len < RSDP_V1_SIZE || memcmp(p, "RSD PTR ", 8) || sum_of(p, RSDP_V1_SIZE))
+    if (len < RSDP_V1_SIZE || !is_sig(p, RSDP_SIG) || sum_of(p, RSDP_V1_SIZE))
         return false;
     return p[15] < 2 || len < RSDP_SIZE || !sum_of(p, RSDP_SIZE);
 }
@@ -435,7 +441,7 @@ static bool rsdp_sound(const u8 *p, size_t len)
 static bool search_area(struct acpi *a, hpa_t base, u32 size, u8 *rsdp)
 {
     for (u32 at = 0; at + RSDP_SIZE <= size; at += 16) {
-        if (!fetch(a, base + at, rsdp, 8) || memcmp(rsdp, "RSD PTR ", 8))
+        if (!fetch(a, base + at, rsdp, 8) || !is_sig(rsdp, RSDP_SIG))
             continue;
         if (fetch(a, base + at, rsdp, RSDP_SIZE) && rsdp_sound(rsdp, RSDP_SIZE))
             return true;

@@ -67,7 +67,7 @@ static struct trampoline_args *place_trampoline(hpa_t tramp)
 {
     struct trampoline_args *args = direct_ptr(tramp);
 
-    memcpy(args, trampoline, (size_t)(trampoline_end - trampoline));
+    memcpy(args, trampoline, (u64)trampoline_end - (u64)trampoline);
     args->cr3 = (u32)direct_hpa(boot_pml4);
     args->base = (u32)tramp;
     args->entry = (u64)ap_main;

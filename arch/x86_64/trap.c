@@ -89,7 +89,7 @@ void nmi_set_handler(bool (*fn)(void))
 
 static bool fix_up(struct trap_frame *f)
 {
-    for (const struct extable_entry *e = extable_start; e < extable_end; e++) {
+    for (const struct extable_entry *e = extable_start; (u64)e < (u64)extable_end; e++) {
         if ((u64)&e->insn + (u64)(s64)e->insn != f->rip)
             continue;
         f->rip = (u64)&e->fixup + (u64)(s64)e->fixup;

@@ -80,11 +80,8 @@ static inline u32 rd(struct lapic_bench *t, unsigned cpu, unsigned reg)
 
 static inline void wr(struct lapic_bench *t, unsigned cpu, unsigned reg, u32 value)
 {
-    struct bus_access acc = {.addr = VLAPIC_GPA + 16 * reg,
-                             .size = 4,
-                             .write = true,
-                             .value = value,
-                             .now_ns = t->now};
+    struct bus_access acc = {
+        .addr = VLAPIC_GPA + 16 * reg, .size = 4, .write = true, .value = value, .now_ns = t->now};
 
     vlapic_mmio(&t->cpu[cpu].l, &acc);
 }

@@ -233,7 +233,8 @@ static void software_disabled(void **state)
     assert_int_equal(vlapic_take_events(&t->cpu[0].l), VLAPIC_EV_NMI);
 }
 
-/* ---- IPIs --------------------------------------------------------------------------------------- */
+/* ---- IPIs ---------------------------------------------------------------------------------------
+ */
 
 static u32 who_got(struct lapic_bench *t, u8 vector)
 {
@@ -402,7 +403,8 @@ static void timer_still_queued_after_reset(void **state)
     assert_true(t->cpu[2].timer_changes >= 2);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------
+ */
 
 static u32 esr(struct lapic_bench *t, unsigned cpu)
 {
@@ -465,7 +467,8 @@ static void illegal_vector_in_error_lvt(void **state)
     assert_int_equal(esr(t, 0), 0x40);
 }
 
-/* ---- access ------------------------------------------------------------------------------------- */
+/* ---- access -------------------------------------------------------------------------------------
+ */
 
 static void mmio_sizes_and_alignment(void **state)
 {
@@ -488,10 +491,8 @@ static void mmio_sizes_and_alignment(void **state)
     /* A write that is not an aligned doubleword is dropped. */
     for (unsigned offset = 0x80; offset < 0x90; offset++)
         for (unsigned size = 1; size <= 8; size *= 2) {
-            struct bus_access acc = {.addr = VLAPIC_GPA + offset,
-                                     .size = (u8)size,
-                                     .write = true,
-                                     .value = 0x40};
+            struct bus_access acc = {
+                .addr = VLAPIC_GPA + offset, .size = (u8)size, .write = true, .value = 0x40};
 
             vlapic_mmio(l, &acc);
             assert_int_equal(rd(t, 1, APIC_TPR), offset == 0x80 && size == 4 ? 0x40 : 0);

@@ -352,7 +352,8 @@ static void elcr_and_level(void **state)
     assert_false(pic_output(&t.p));
 }
 
-/* ---- random operations against a model -------------------------------------------------------- */
+/* ---- random operations against a model --------------------------------------------------------
+ */
 
 struct slow_chip {
     bool pin[8], edge[8], level[8], busy[8], masked[8];
@@ -584,18 +585,12 @@ static void random_operations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(firmware_state),
-        cmocka_unit_test(init_sequence),
-        cmocka_unit_test(fully_nested),
-        cmocka_unit_test(pic_lines_against_bits),
-        cmocka_unit_test(slave_cascade),
-        cmocka_unit_test(special_fully_nested),
-        cmocka_unit_test(spurious_irq_7_and_15),
-        cmocka_unit_test(special_mask_mode),
-        cmocka_unit_test(auto_eoi_and_rotation),
-        cmocka_unit_test(rotation_on_eoi),
-        cmocka_unit_test(poll_command),
-        cmocka_unit_test(elcr_and_level),
+        cmocka_unit_test(firmware_state),        cmocka_unit_test(init_sequence),
+        cmocka_unit_test(fully_nested),          cmocka_unit_test(pic_lines_against_bits),
+        cmocka_unit_test(slave_cascade),         cmocka_unit_test(special_fully_nested),
+        cmocka_unit_test(spurious_irq_7_and_15), cmocka_unit_test(special_mask_mode),
+        cmocka_unit_test(auto_eoi_and_rotation), cmocka_unit_test(rotation_on_eoi),
+        cmocka_unit_test(poll_command),          cmocka_unit_test(elcr_and_level),
         cmocka_unit_test(random_operations),
     };
 

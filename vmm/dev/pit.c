@@ -84,8 +84,8 @@ static bool out_level(const struct pit_counter *c, u64 tick)
         return !c->running || e % c->count != c->count - 1;
     case 3:
         return !c->running || e % c->count < high_part(c->count);
-    default:
-        return e != c->count;
+    default: /* the strobe: one clock, even if the gate stops the count there */
+        return !c->running || e != c->count;
     }
 }
 
@@ -128,7 +128,8 @@ static void set_deadline(struct pit *p, u64 now_ns)
 
     if (p->s.arrears)
         ns = MIN(ns, now_ns + ticks_to_ns(RATE, p->s.c[0].count) / 2);
-    ns = MAX(ns, now_ns + PIT_MIN_NS);
+    if (periodic(&p->s.c[0]))
+        ns = MAX(ns, now_ns + PIT_MIN_NS);
     if (ns == p->s.deadline_ns)
         return;
     p->s.deadline_ns = ns;
@@ -405,13 +406,11 @@ static void set_gate(struct pit_counter *c, bool gate, u64 tick)
         start(c, tick);
     } else if (!gate) {
         c->elapsed = elapsed(c, tick);
-        if (c->next) {
-            c->count = c->next;
-            c->next = 0;
-        }
         c->running = false;
-    } else if (c->loaded && periodic(c)) {
-        start(c, tick); /* rising: reload */
+    } else if (c->loaded && periodic(c)) { /* rising: reload, a new count at once */
+        if (c->next)
+            c->count = c->next;
+        start(c, tick);
     } else if (c->loaded) {
         c->start = tick - c->elapsed;
         c->running = true;

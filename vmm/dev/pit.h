@@ -9,8 +9,8 @@
  *
  * Missed ticks: when the owner comes late by several periods, the edges in arrears are delivered
  * one at a time at twice the programmed rate, until caught up; arrears beyond PIT_ARREARS are
- * dropped and counted. Host deadlines are never closer together than PIT_MIN_NS, whatever count is
- * programmed; what a guest reads back is exact all the same.
+ * dropped and counted. Periodic deadlines are never closer together than PIT_MIN_NS, whatever count
+ * is programmed; what a guest reads back is exact all the same.
  */
 #ifndef VMM_DEV_PIT_H
 #define VMM_DEV_PIT_H

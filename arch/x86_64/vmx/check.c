@@ -334,7 +334,8 @@ void vmx_dump(struct hvm_vcpu *base)
     };
 
     log_error("VMX: VPID %u, EPT pointer %#llx%s%s", v->vpid, (unsigned long long)v->eptp,
-              v->identity ? ", identity paging" : "", v->launched ? "" : ", not launched");
+              v->identity ? ", identity paging" : "",
+              v->state & STATE_LAUNCHED ? "" : ", not launched");
     for (size_t i = 0; i + 1 < ARRAY_SIZE(list); i += 2)
         log_error("  %s %#llx, %s %#llx", list[i].name, (unsigned long long)vmread(list[i].field),
                   list[i + 1].name, (unsigned long long)vmread(list[i + 1].field));

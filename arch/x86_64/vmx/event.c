@@ -33,42 +33,48 @@ static bool is_soft(enum hvm_event_kind kind)
     return kind >= HVM_EVENT_SOFT_INTR;
 }
 
-/* Where RIP moves out of the low 64 KiB or 4 GiB, or around in them: what the code segment says. */
-static u64 wrap(struct vmx_vcpu *v, u64 rip)
+/* RIP has moved out of the low 64 KiB or 4 GiB, or around in them: the code segment decides. */
+COLD static void wrap(struct vmx_vcpu *v, u64 rip)
 {
     u32 cs = (u32)vmread(VMCS_GUEST_RIGHTS + VMCS_SEG_STEP * SEG_CS);
 
-    if (cs & SEG_L && vmx_get(&v->base, HVM_EFER) & EFER_LMA)
-        return rip;
-    return cs & SEG_DB ? (u32)rip : (u16)rip;
+    if (!(cs & SEG_L && vmx_get(&v->base, HVM_EFER) & EFER_LMA))
+        vmwrite(VMCS_GUEST_RIP, cs & SEG_DB ? (u32)rip : (u16)rip);
+}
+
+COLD static void end_shadow(void)
+{
+    u64 blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~BLOCKED_SHADOW);
 }
 
 /* RF and TF after an instruction. */
-static void settle_flags(struct vmx_vcpu *v, u64 flags)
+COLD static void settle_flags(struct vmx_vcpu *v)
 {
+    u64 flags = vmread(VMCS_GUEST_RFLAGS);
+
     if (flags & FLAG_RF)
         vmwrite(VMCS_GUEST_RFLAGS, flags & ~FLAG_RF);
     if (!(flags & FLAG_TF) || vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF)
         return;
     vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
-    v->stepping = true;
+    v->state |= STATE_STEPPING;
 }
 
 void vmx_advance(struct hvm_vcpu *base, unsigned len)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
     u64 old = vmread(VMCS_GUEST_RIP);
-    u64 blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-    u64 flags = vmread(VMCS_GUEST_RFLAGS);
     u64 rip = old + len;
 
-    if (unlikely((rip ^ old) >> 16))
-        rip = wrap(v, rip);
     vmwrite(VMCS_GUEST_RIP, rip);
-    if (unlikely(blocked & BLOCKED_SHADOW))
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~BLOCKED_SHADOW);
-    if (unlikely(flags & (FLAG_RF | FLAG_TF)))
-        settle_flags(v, flags);
+    if (unlikely((rip ^ old) >> 16))
+        wrap(v, rip);
+    if (unlikely(vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_SHADOW))
+        end_shadow();
+    if (unlikely(vmread(VMCS_GUEST_RFLAGS) & (FLAG_RF | FLAG_TF)))
+        settle_flags(v);
 }
 
 void vmx_inject(struct hvm_vcpu *base, const struct hvm_event *e)
@@ -79,11 +85,11 @@ void vmx_inject(struct hvm_vcpu *base, const struct hvm_event *e)
 
     if (e->kind == HVM_EVENT_NONE) {
         vmwrite(VMCS_ENTRY_INTR_INFO, 0);
-        v->queued = false;
+        v->state &= (u8)~STATE_QUEUED;
         return;
     }
     if (CHECKED)
-        ASSERT(!v->queued);
+        ASSERT(!(v->state & STATE_QUEUED));
     /* Real mode has no error codes, and entries refuse them there. */
     if (e->has_error && vmread(VMCS_GUEST_CR0) & CR0_PE) {
         info |= INTR_ERROR;
@@ -97,7 +103,7 @@ void vmx_inject(struct hvm_vcpu *base, const struct hvm_event *e)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~BLOCKED_NMI);
     }
     vmwrite(VMCS_ENTRY_INTR_INFO, info);
-    v->queued = true;
+    v->state |= STATE_QUEUED;
 }
 
 /* info: a valid IDT-vectoring field. */
@@ -114,7 +120,7 @@ bool vmx_can_take_intr(struct hvm_vcpu *base)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
 
-    return !v->queued && !v->stepping && vmread(VMCS_GUEST_RFLAGS) & FLAG_IF &&
+    return !(v->state & (STATE_QUEUED | STATE_STEPPING)) && vmread(VMCS_GUEST_RFLAGS) & FLAG_IF &&
            !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_SHADOW);
 }
 
@@ -122,7 +128,7 @@ bool vmx_can_take_nmi(struct hvm_vcpu *base)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
 
-    return !v->queued && !v->stepping &&
+    return !(v->state & (STATE_QUEUED | STATE_STEPPING)) &&
            !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_SHADOW | BLOCKED_NMI));
 }
 

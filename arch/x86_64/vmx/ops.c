@@ -16,12 +16,12 @@ static u64 vmx_tsc_offset(struct hvm_vcpu *v)
 
 static void vmx_flush(struct hvm_vcpu *v)
 {
-    vmx_vcpu(v)->stale |= STALE_ALL;
+    vmx_vcpu(v)->attention |= ATTEND_ALL;
 }
 
 static void vmx_flush_linear(struct hvm_vcpu *v)
 {
-    vmx_vcpu(v)->stale |= STALE_LINEAR;
+    vmx_vcpu(v)->attention |= ATTEND_LINEAR;
 }
 
 const struct hvm_ops vmx_ops = {

@@ -104,7 +104,6 @@ void vmx_set_mode(struct vmx_vcpu *v, u64 cr0, u64 cr4, u64 efer)
     v->cr0 = cr0;
     v->cr4 = cr4;
     v->efer = (efer & EFER_KNOWN & ~EFER_LMA) | (lma ? EFER_LMA : 0);
-    v->real_mode = !vmx.unrestricted && !(cr0 & CR0_PE);
     set_identity(v, !vmx.unrestricted && !paging);
     vmwrite(VMCS_GUEST_CR0, (cr0 & vmx.cr0_owned) | vmx.cr0_must);
     vmwrite(VMCS_CR0_SHADOW, cr0);
@@ -113,7 +112,9 @@ void vmx_set_mode(struct vmx_vcpu *v, u64 cr0, u64 cr4, u64 efer)
     vmwrite(VMCS_GUEST_EFER, v->identity ? v->efer & ~(EFER_LME | EFER_LMA) : v->efer);
     v->entry = entry;
     vmwrite(VMCS_ENTRY_CTLS, entry); /* exits change it too, as the guest turns paging on */
-    v->stale |= STALE_LINEAR;
+    v->attention = (u8)((v->attention & ~ATTEND_REAL_MODE) | ATTEND_LINEAR);
+    if (!vmx.unrestricted && !(cr0 & CR0_PE))
+        v->attention |= ATTEND_REAL_MODE;
 }
 
 static void set_cr3(struct vmx_vcpu *v, u64 value)
@@ -123,7 +124,7 @@ static void set_cr3(struct vmx_vcpu *v, u64 value)
         v->cr3 = value;
     else
         vmwrite(VMCS_GUEST_CR3, value);
-    v->stale |= STALE_LINEAR;
+    v->attention |= ATTEND_LINEAR;
 }
 
 static u64 get_dr(unsigned n)

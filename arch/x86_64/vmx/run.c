@@ -130,7 +130,7 @@ static void fill_misconfig(struct vmx_vcpu *v, struct hvm_exit *exit)
     exit->detail_info[1] = v->eptp;
 }
 
-static void fill_other(struct vmx_vcpu *v, struct hvm_exit *exit)
+COLD static void fill_other(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
     (void)v;
     exit->reason = HVM_EXIT_OTHER;
@@ -187,7 +187,7 @@ static const struct row rows[VMX_REASON_COUNT] = {
     [VMX_ENCLV] = ROW(UNDEFINED),
 };
 
-static void invalidate(struct vmx_vcpu *v)
+COLD static void invalidate(struct vmx_vcpu *v)
 {
     bool one_vpid = vmx.ept_vpid & EPT_INVVPID_ONE;
     bool one_ept = vmx.ept_vpid & EPT_INVEPT_ONE;
@@ -195,154 +195,157 @@ static void invalidate(struct vmx_vcpu *v)
 
     if (v->vpid)
         ok = vmx_invvpid(one_vpid ? INV_ONE : INV_ALL, one_vpid ? v->vpid : 0);
-    if (v->stale & STALE_ALL)
+    if (v->attention & ATTEND_ALL)
         ok = vmx_invept(one_ept ? INV_ONE : INV_ALL, one_ept ? v->eptp : 0) && ok;
     ASSERT(ok);
-    v->stale = 0;
+    v->attention = 0;
 }
 
 #define GPR(name, reg) [name] "i"(offsetof(struct vmx_vcpu, base.gpr[reg]))
 
 /*
- * The world switch. In: v in RDI. The guest's general registers but RSP come from v->base.gpr and
- * go back there; no host register but RSP, RBP and RDI survives. HOST_RSP is v, so that the first
- * stores after the exit need no other register. v->failed is set if the entry instruction failed.
+ * The world switch; false if the entry instruction failed. In: v in RDI. The guest's general
+ * registers but RSP come from v->base.gpr and go back there; no host register but RSP, RBP and RDI
+ * survives. HOST_RSP is v, so that the stores after the exit need no other register.
  */
-static ALWAYS_INLINE void enter(struct vmx_vcpu *v)
+static ALWAYS_INLINE bool enter(struct vmx_vcpu *v)
 {
-    __asm__ volatile("push %%rbp\n\t"
-                     "push %%rdi\n\t"
-                     "mov %%rsp, %c[host_rsp](%%rdi)\n\t"
-                     "cmpb $0, %c[launched](%%rdi)\n\t"
-                     "mov %c[rax](%%rdi), %%rax\n\t"
-                     "mov %c[rcx](%%rdi), %%rcx\n\t"
-                     "mov %c[rdx](%%rdi), %%rdx\n\t"
-                     "mov %c[rbx](%%rdi), %%rbx\n\t"
-                     "mov %c[rbp](%%rdi), %%rbp\n\t"
-                     "mov %c[rsi](%%rdi), %%rsi\n\t"
-                     "mov %c[r8](%%rdi), %%r8\n\t"
-                     "mov %c[r9](%%rdi), %%r9\n\t"
-                     "mov %c[r10](%%rdi), %%r10\n\t"
-                     "mov %c[r11](%%rdi), %%r11\n\t"
-                     "mov %c[r12](%%rdi), %%r12\n\t"
-                     "mov %c[r13](%%rdi), %%r13\n\t"
-                     "mov %c[r14](%%rdi), %%r14\n\t"
-                     "mov %c[r15](%%rdi), %%r15\n\t"
-                     "mov %c[rdi](%%rdi), %%rdi\n\t"
-                     "je 1f\n\t"
-                     "vmresume\n\t"
-                     "jmp 2f\n\t"
-                     "1: vmlaunch\n\t"
-                     "2: mov (%%rsp), %%rdi\n\t" /* still here: it failed */
-                     "movb $1, %c[failed](%%rdi)\n\t"
-                     "jmp 3f\n\t"
-                     ".globl vmx_exit_point\n"
-                     "vmx_exit_point:\n\t"
-                     "mov %%rax, %c[rax](%%rsp)\n\t"
-                     "mov %%rcx, %c[rcx](%%rsp)\n\t"
-                     "mov %%rdx, %c[rdx](%%rsp)\n\t"
-                     "mov %%rbx, %c[rbx](%%rsp)\n\t"
-                     "mov %%rbp, %c[rbp](%%rsp)\n\t"
-                     "mov %%rsi, %c[rsi](%%rsp)\n\t"
-                     "mov %%rdi, %c[rdi](%%rsp)\n\t"
-                     "mov %%r8, %c[r8](%%rsp)\n\t"
-                     "mov %%r9, %c[r9](%%rsp)\n\t"
-                     "mov %%r10, %c[r10](%%rsp)\n\t"
-                     "mov %%r11, %c[r11](%%rsp)\n\t"
-                     "mov %%r12, %c[r12](%%rsp)\n\t"
-                     "mov %%r13, %c[r13](%%rsp)\n\t"
-                     "mov %%r14, %c[r14](%%rsp)\n\t"
-                     "mov %%r15, %c[r15](%%rsp)\n\t"
-                     "mov %c[host_rsp](%%rsp), %%rsp\n\t"
-                     "3: pop %%rdi\n\t"
-                     "pop %%rbp"
-                     :
-                     : "D"(v), [host_rsp] "i"(offsetof(struct vmx_vcpu, host_rsp)),
-                       [launched] "i"(offsetof(struct vmx_vcpu, launched)),
-                       [failed] "i"(offsetof(struct vmx_vcpu, failed)), GPR(rax, RAX),
-                       GPR(rcx, RCX), GPR(rdx, RDX), GPR(rbx, RBX), GPR(rbp, RBP), GPR(rsi, RSI),
-                       GPR(rdi, RDI), GPR(r8, R8), GPR(r9, R9), GPR(r10, R10), GPR(r11, R11),
-                       GPR(r12, R12), GPR(r13, R13), GPR(r14, R14), GPR(r15, R15)
-                     : "rax", "rcx", "rdx", "rbx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13",
-                       "r14", "r15", "cc", "memory");
+    __asm__ goto("push %%rbp\n\t"
+                 "mov %%rsp, %c[host_rsp](%%rdi)\n\t"
+                 "testb %[launched], %c[state](%%rdi)\n\t"
+                 "mov %c[rax](%%rdi), %%rax\n\t"
+                 "mov %c[rcx](%%rdi), %%rcx\n\t"
+                 "mov %c[rdx](%%rdi), %%rdx\n\t"
+                 "mov %c[rbx](%%rdi), %%rbx\n\t"
+                 "mov %c[rbp](%%rdi), %%rbp\n\t"
+                 "mov %c[rsi](%%rdi), %%rsi\n\t"
+                 "mov %c[r8](%%rdi), %%r8\n\t"
+                 "mov %c[r9](%%rdi), %%r9\n\t"
+                 "mov %c[r10](%%rdi), %%r10\n\t"
+                 "mov %c[r11](%%rdi), %%r11\n\t"
+                 "mov %c[r12](%%rdi), %%r12\n\t"
+                 "mov %c[r13](%%rdi), %%r13\n\t"
+                 "mov %c[r14](%%rdi), %%r14\n\t"
+                 "mov %c[r15](%%rdi), %%r15\n\t"
+                 "mov %c[rdi](%%rdi), %%rdi\n\t"
+                 "je 1f\n\t"
+                 "vmresume\n\t"
+                 "jmp 2f\n\t"
+                 "1: vmlaunch\n\t"
+                 "2: mov %[host_rsp_field], %%eax\n\t" /* still here: it failed */
+                 "vmread %%rax, %%rdi\n\t"
+                 "pop %%rbp\n\t"
+                 "jmp %l[failed]\n\t"
+                 ".globl vmx_exit_point\n"
+                 "vmx_exit_point:\n\t"
+                 "mov %%rax, %c[rax](%%rsp)\n\t"
+                 "mov %%rcx, %c[rcx](%%rsp)\n\t"
+                 "mov %%rdx, %c[rdx](%%rsp)\n\t"
+                 "mov %%rbx, %c[rbx](%%rsp)\n\t"
+                 "mov %%rbp, %c[rbp](%%rsp)\n\t"
+                 "mov %%rsi, %c[rsi](%%rsp)\n\t"
+                 "mov %%r8, %c[r8](%%rsp)\n\t"
+                 "mov %%r9, %c[r9](%%rsp)\n\t"
+                 "mov %%r10, %c[r10](%%rsp)\n\t"
+                 "mov %%r11, %c[r11](%%rsp)\n\t"
+                 "mov %%r12, %c[r12](%%rsp)\n\t"
+                 "mov %%r13, %c[r13](%%rsp)\n\t"
+                 "mov %%r14, %c[r14](%%rsp)\n\t"
+                 "mov %%r15, %c[r15](%%rsp)\n\t"
+                 "mov %%rdi, %c[rdi](%%rsp)\n\t"
+                 "mov %%rsp, %%rdi\n\t"
+                 "mov %c[host_rsp](%%rsp), %%rsp\n\t"
+                 "pop %%rbp"
+                 :
+                 : "D"(v), [host_rsp] "i"(offsetof(struct vmx_vcpu, host_rsp)),
+                   [host_rsp_field] "i"(VMCS_HOST_RSP),
+                   [state] "i"(offsetof(struct vmx_vcpu, state)), [launched] "i"(STATE_LAUNCHED),
+                   GPR(rax, RAX), GPR(rcx, RCX), GPR(rdx, RDX), GPR(rbx, RBX), GPR(rbp, RBP),
+                   GPR(rsi, RSI), GPR(rdi, RDI), GPR(r8, R8), GPR(r9, R9), GPR(r10, R10),
+                   GPR(r11, R11), GPR(r12, R12), GPR(r13, R13), GPR(r14, R14), GPR(r15, R15)
+                 : "rax", "rcx", "rdx", "rbx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                   "r15", "cc", "memory"
+                 : failed);
+    return true;
+failed:
+    return false;
 }
 
 static void fail(struct hvm_exit *exit, const char *detail, u64 info0, u64 info1)
 {
     exit->reason = HVM_EXIT_FAILED_ENTRY;
-    exit->insn_len = 0;
-    exit->rip = vmread(VMCS_GUEST_RIP);
-    exit->info = 0;
-    exit->vectoring.kind = HVM_EVENT_NONE;
     exit->detail = detail;
     exit->detail_info[0] = info0;
     exit->detail_info[1] = info1;
 }
 
 /* The entry instruction fell through (30.4). */
-static void fail_instruction(struct vmx_vcpu *v, struct hvm_exit *exit)
+COLD static void fail_instruction(struct hvm_exit *exit)
 {
     u32 error = (u32)vmread(VMCS_INSN_ERROR);
 
-    v->failed = false;
     exit->hw_reason_low = 0;
     fail(exit, vmx_insn_error(error), error, 0);
 }
 
 /* The entry got as far as the guest's state and turned back (26.8). */
-static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit, u64 reason)
+COLD static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit, u64 reason)
 {
-    u64 qualification = vmread(VMCS_QUALIFICATION);
+    const char *detail = "loading of MSRs failed";
 
     exit->hw_reason_low = (u16)reason;
-    if ((u16)reason == VMX_MACHINE_CHECK) {
+    if (exit->hw_reason_low == VMX_MACHINE_CHECK) {
         exit->reason = HVM_EXIT_NMI;
-        exit->insn_len = 0;
-        exit->rip = vmread(VMCS_GUEST_RIP);
-        exit->info = 0;
-        exit->vectoring.kind = HVM_EVENT_NONE;
         raise_machine_check();
         return;
     }
-    fail(exit, (u16)reason == VMX_BAD_STATE ? vmx_bad_state(v) : "MSR loading failed", reason,
-         qualification);
+    if (exit->hw_reason_low == VMX_BAD_STATE)
+        detail = vmx_bad_state(v);
+    fail(exit, detail, reason, vmread(VMCS_QUALIFICATION));
 }
 
-__attribute__((noinline)) void vmx_run(struct hvm_vcpu *base, struct hvm_exit *exit)
+/* False if there is to be no entry. */
+COLD static bool attend(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    if (!(v->attention & ATTEND_REAL_MODE)) {
+        invalidate(v);
+        return true;
+    }
+    *exit = (struct hvm_exit){.rip = vmread(VMCS_GUEST_RIP)};
+    fail(exit, "real-mode code, which this processor cannot run as a guest", 0, 0);
+    return false;
+}
+
+void vmx_run(struct hvm_vcpu *base, struct hvm_exit *exit)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
     const struct row *row;
-    u64 reason;
-    u32 info;
+    bool entered;
+    u32 reason, info;
 
-    if (unlikely(v->real_mode)) {
-        exit->hw_reason_low = 0;
-        fail(exit, "real-mode code, which this processor cannot run as a guest", 0, 0);
+    if (unlikely(v->attention) && !attend(v, exit))
         return;
-    }
-    if (unlikely(v->stale))
-        invalidate(v);
     base->runs++;
-    enter(v);
-    if (unlikely(v->failed)) {
-        fail_instruction(v, exit);
+    entered = enter(v);
+    __asm__("" : "+r"(exit)); /* back into a register, now that there are some */
+    exit->rip = vmread(VMCS_GUEST_RIP);
+    exit->info = 0;
+    exit->insn_len = 0;
+    exit->vectoring.kind = HVM_EVENT_NONE;
+    if (unlikely(!entered)) {
+        fail_instruction(exit);
         return;
     }
-    reason = vmread(VMCS_EXIT_REASON);
+    reason = (u32)vmread(VMCS_EXIT_REASON);
     if (unlikely(reason & EXIT_REASON_FAILED)) {
         fail_state(v, exit, reason);
         return;
     }
-    v->launched = 1;
-    v->queued = false;
-    v->stepping = false;
+    v->state = STATE_LAUNCHED;
     exit->hw_reason_low = (u16)reason;
-    exit->vectoring.kind = HVM_EVENT_NONE;
-    exit->insn_len = 0;
-    exit->rip = vmread(VMCS_GUEST_RIP);
-    exit->info = 0;
-    row = &rows[(u16)reason];
-    if (unlikely((u16)reason >= VMX_REASON_COUNT || !row->flags)) {
+    row = &rows[reason];
+    __asm__("" : "+r"(row));
+    if (unlikely(reason >= VMX_REASON_COUNT || !row->flags)) {
         fill_other(v, exit);
         return;
     }

@@ -260,7 +260,7 @@ void vmx_load(struct hvm_vcpu *base)
     ASSERT(vmx_ptrld(v->vmcs));
     if (v->last_cpu != this_cpu()->id + 1) {
         v->last_cpu = this_cpu()->id + 1;
-        v->stale = STALE_ALL;
+        v->attention |= ATTEND_ALL;
         write_host_state();
     }
     if (fresh) {
@@ -277,5 +277,5 @@ void vmx_unload(struct hvm_vcpu *base)
 
     save_switched(v);
     ASSERT(vmx_clear(v->vmcs));
-    v->launched = false;
+    v->state &= (u8)~STATE_LAUNCHED;
 }

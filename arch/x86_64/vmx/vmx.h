@@ -7,6 +7,9 @@
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/vmx/vmcs.h"
 
+/* Off the path of an exit. */
+#define COLD __attribute__((noinline, cold))
+
 /* What this processor can do, and the controls that follow. Filled by probe; then constant. */
 struct vmx_platform {
     u32 revision;
@@ -31,8 +34,19 @@ struct vmx_cpu {
 /* MSRs that neither entry nor exit switches: moved at load and unload. */
 enum { VMX_SWITCHED = HVM_TSC_AUX - HVM_STAR + 1 };
 
-/* vmx_vcpu.stale: what to invalidate before the next entry. */
-enum { STALE_LINEAR = 1, STALE_ALL = 2 };
+/* vmx_vcpu.state; an exit leaves LAUNCHED alone. */
+enum {
+    STATE_LAUNCHED = 1, /* since the last VMCLEAR */
+    STATE_QUEUED = 2,   /* an event goes in with the next entry */
+    STATE_STEPPING = 4, /* a single-step trap is pending */
+};
+
+/* vmx_vcpu.attention: what the next entry has to see to. */
+enum {
+    ATTEND_LINEAR = 1,    /* invalidate guest-linear translations */
+    ATTEND_ALL = 2,       /* invalidate all translations */
+    ATTEND_REAL_MODE = 4, /* real mode, without an unrestricted guest: cannot run */
+};
 
 /*
  * A vCPU. Everything but `base` is private; all of it belongs to the CPU that has it loaded.
@@ -41,13 +55,9 @@ enum { STALE_LINEAR = 1, STALE_ALL = 2 };
 struct vmx_vcpu {
     struct hvm_vcpu base;
     u64 host_rsp;    /* while in the guest */
-    u8 launched;     /* since the last VMCLEAR */
-    u8 failed;       /* the last entry instruction itself failed */
-    bool queued;     /* an event goes in with the next entry */
-    bool stepping;   /* a single-step trap is pending */
-    u8 stale;        /* STALE_* */
+    u8 state;        /* STATE_* */
+    u8 attention;    /* ATTEND_*: before the next entry */
     bool identity;   /* unpaged code on a processor that cannot: CR3 is skep's */
-    bool real_mode;  /* such a processor, and real mode: cannot run */
     u16 vpid;        /* 0: none */
     u32 last_cpu;    /* CPU number + 1 that the host state is for; 0: none */
     u32 proc, entry; /* control fields as they are in the VMCS */

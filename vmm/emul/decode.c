@@ -324,7 +324,8 @@ static enum insn_status apply_prefixes(struct insn *in, u32 p, u8 seg, bool vex)
         return INSN_OK;
     if ((in->row_flags & T_VEX_L0) && in->vexl)
         return INSN_UNDEFINED;
-    if (!three && (in->flags & INSN_HAS_MEM) && in->vvvv)
+    /* Moves of an element between registers merge with a third one. */
+    if (!three && in->vvvv && (in->op != OP_VMOV_LOW || (in->flags & INSN_HAS_MEM)))
         return INSN_UNDEFINED;
     if (in->size_rule == S_VL && in->vexl) {
         in->opsize = 32;

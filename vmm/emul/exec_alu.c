@@ -196,11 +196,30 @@ static u64 do_cmpxchg(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
     return acc == old ? src : old;
 }
 
+/* A register that is not equal is not written: its upper half stays. */
+static enum emul_result cmpxchg_reg(struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    u64 flags = emul_get(c, EMUL_RFLAGS), old = reg_read(c, in->rm, in->opsize);
+    u64 acc = reg_read(c, RAX, in->opsize);
+
+    TRY(emul_explained(c));
+    alu_binary(OP_CMP, in->opsize, acc, old, &flags);
+    emul_put(c, EMUL_RFLAGS, flags);
+    if (old == acc)
+        reg_write(c, in->rm, in->opsize, reg_read(c, in->reg, in->opsize));
+    else
+        reg_write(c, RAX, in->opsize, old);
+    return EMUL_DONE;
+}
+
 enum emul_result exec_cmpxchg(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
     u64 old, acc = reg_read(c, RAX, in->opsize);
 
+    if (!(in->flags & INSN_HAS_MEM))
+        return cmpxchg_reg(c);
     TRY(rm_update(c, do_cmpxchg, reg_read(c, in->reg, in->opsize), &old));
     if (old != acc)
         reg_write(c, RAX, in->opsize, old);

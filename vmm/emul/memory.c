@@ -112,13 +112,14 @@ static void renew_walk(struct emul_cpu *c)
 
 static ALWAYS_INLINE void find_walk(struct emul_cpu *c)
 {
+    const u32 needed = 1u << EMUL_CR0 | 1u << EMUL_CR3 | 1u << EMUL_CR4 | 1u << EMUL_EFER;
     struct walk *w = &c->walk;
 
     if (c->have_walk)
         return;
-    if (unlikely(w->cr3 != emul_get(c, EMUL_CR3) || w->cr4 != emul_get(c, EMUL_CR4) ||
-                 w->cr0 != emul_get(c, EMUL_CR0) || w->efer != emul_get(c, EMUL_EFER) ||
-                 w->ctx != c->ctx))
+    if (unlikely((c->have & needed) != needed || w->ctx != c->ctx ||
+                 w->cr3 != c->reg[EMUL_CR3] || w->cr4 != c->reg[EMUL_CR4] ||
+                 w->cr0 != c->reg[EMUL_CR0] || w->efer != c->reg[EMUL_EFER]))
         renew_walk(c);
     if (unlikely(w->cr4 & (CR4_SMAP | CR4_PKE))) {
         w->rflags = emul_get(c, EMUL_RFLAGS);

@@ -192,7 +192,7 @@ const struct insn_row insn_map2[256] = {
 #define TABLE_MEM(o, a) {o, F_RM, S_N, I_NONE, M_TABLE, a, T_MODRM | T_MEM}
 #define SYS_W(o, a) {o, F_RM, S_V, I_NONE, M_2, a, T_MODRM}
 #define SYS_R(o) {o, F_NONE, S_NONE, I_NONE, M_NONE, 0, T_MODRM | T_REG}
-#define FETCH {OP_PREFETCH, F_RM, S_V, I_NONE, M_NONE, 0, T_MODRM | T_MEM}
+#define FETCH {OP_PREFETCH, F_RM, S_V, I_NONE, M_NONE, 0, T_MODRM}
 
 /* Rows of groups replace the opcode's row; the immediate of groups 1, 2, 8 and 11 included. */
 const struct insn_row insn_group[][8] = {
@@ -282,7 +282,7 @@ const struct insn_row insn_pfx[][4] = {
     [P_BC] = {SCAN(OP_BSF), SCAN(OP_BSF), SCAN(OP_TZCNT), SCAN(OP_BSF)},
     [P_BD] = {SCAN(OP_BSR), SCAN(OP_BSR), SCAN(OP_LZCNT), SCAN(OP_BSR)},
     [P_B8] = {UD, UD, SCAN(OP_POPCNT), UD},
-    [P_C3] = {NTI, NTI, UD, UD},
+    [P_C3] = {NTI, UD, UD, UD},
     [P_78] = {MODRM, EXTRQ, UD, EXTRQ},
     [P_90] = {PLAIN, PLAIN, SYS(OP_PAUSE), PLAIN},
     [P_1E] = {HINT, HINT, MODRM, HINT},

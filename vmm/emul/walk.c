@@ -276,37 +276,23 @@ static enum walk_result walk_64(const struct walk *w, gpa_t table, unsigned leve
     return finish(w, s, n, access, rights, any >> 63, 8, out);
 }
 
-/* The entry at gpa; 0, which is not present, if there is no memory. */
-static ALWAYS_INLINE u64 quick_entry(const struct walk *w, gpa_t gpa)
-{
-    const struct emul_mem *mem = w->mem;
-    const u64 *p;
-    u64 e;
-
-    if (likely(mem->look)) {
-        p = mem->look(w->ctx, gpa);
-        return likely(p) ? __atomic_load_n(p, __ATOMIC_RELAXED) : 0;
-    }
-    p = mem->hold(w->ctx, gpa, 8, false);
-    if (!p)
-        return 0;
-    e = __atomic_load_n(p, __ATOMIC_RELAXED);
-    let_go(w, (void *)(uintptr_t)p, gpa, false);
-    return e;
-}
-
 /*
  * The walk that nearly every access takes: 4 or 5 levels, everything present, allowed, and accessed
- * or dirty already. False: walk_64 finds out what is the matter, from the root.
+ * or dirty already, and memory has a quick way to be looked at. False: walk_64 finds out what is the matter, from the root.
  */
 static bool walk_quick(const struct walk *w, gla_t gla, u32 access, struct walk_out *out)
 {
     u64 e, acc = ~0ull, stop, need; /* acc: conjunction of the entries, with NX inverted */
     unsigned shift = 9 * w->levels; /* of the index, times 8 */
+    const void *(*look)(void *, gpa_t) = w->mem->look;
     gpa_t table = w->root;
 
     for (;;) {
-        e = quick_entry(w, table + (gla >> shift & 0xff8));
+        const u64 *p = look(w->ctx, table + (gla >> shift & 0xff8));
+
+        if (unlikely(!p))
+            return false;
+        e = __atomic_load_n(p, __ATOMIC_RELAXED);
         acc &= e ^ PTE_NX;
         if (shift == 9 || unlikely((e & w->stop) != PTE_P))
             break;
@@ -360,7 +346,7 @@ enum walk_result walk_gla(const struct walk *w, gla_t gla, u32 access, struct wa
 {
     enum walk_result r = WALK_RETRY;
 
-    if (likely(w->mode >= WALK_4LEVEL) && likely(walk_quick(w, gla, access, out)))
+    if (likely(w->mode >= WALK_4LEVEL && w->mem->look) && likely(walk_quick(w, gla, access, out)))
         return WALK_OK;
     for (unsigned i = 0; i < RESTARTS && r == WALK_RETRY; i++) {
         switch (w->mode) {

@@ -167,11 +167,15 @@ static enum err load(struct vm *vm, const struct vm_module *modules, char error[
     struct load_module list[CONFIG_VM_MODULES];
     struct load_request req = {
         .kind = c->type,
-        .kernel = {modules[c->kernel].data, modules[c->kernel].size, NULL, c->cmdline},
+        .kernel = {modules[c->kernel].data, modules[c->kernel].size, c->kernel_name, c->cmdline},
         .modules = list,
         .module_count = c->module_count,
         .mem_size = c->mem,
         .vcpus = c->vcpus,
+        .has_base = c->has_base,
+        .has_entry = c->has_entry,
+        .base = c->base,
+        .entry = c->entry,
         .unrestricted = hvm_caps.unrestricted,
     };
     struct load_mem mem = {mem_write, mem_zero, vm->space};

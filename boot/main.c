@@ -135,19 +135,22 @@ static void poll_console(struct timer *t)
     timer_arm(t, clock_ns() + POLL_PERIOD_NS);
 }
 
+static const char *setup_lapic(void)
+{
+    return lapic_setup() ? NULL : "this processor has no local APIC, or it is turned off";
+}
+
 /* The console's interrupt where the board can deliver it, else a timer that looks. */
 static void connect_console(void)
 {
     int irq = uart_isa_irq(config.console_port);
 
     irq_set_handler(VEC_UART, uart_interrupt);
-    if (lapic_present() && irq >= 0 && ioapic_route_isa((unsigned)irq, VEC_UART)) {
+    if (irq >= 0 && ioapic_route_isa((unsigned)irq, VEC_UART)) {
         uart_irq_on();
         return;
     }
     log_warn("the console has no interrupt: it is polled");
-    if (!lapic_present())
-        return;
     poll_timer.fn = poll_console;
     timer_arm(&poll_timer, clock_ns() + POLL_PERIOD_NS);
 }
@@ -198,7 +201,7 @@ static NORETURN void start_machine(void)
     read_report(memory_view);         /* the report's strings have moved */
     read_tables();                    /* ACPI */
     must(memory_give_out(&acpi));     /* frame allocator */
-    lapic_setup();                    /* local APIC: mode and mapping */
+    must(setup_lapic());              /* local APIC: mode and mapping */
     lapic_init();                     /* this CPU's, enabled in that mode */
     this_cpu()->apic_id = lapic_id(); /* now that it can be read */
     fpu_init();                       /* extended state, for guests */

@@ -24,11 +24,48 @@ static void table_free(struct nested *n, hpa_t hpa)
     n->tables--;
 }
 
-/* A table hangs in the entry of the given level now: if it is a level-2 one, the shortcut knows. */
+/* What hangs in the entry of the given level has changed: the shortcut to level 2 follows. */
 static void near_set(struct nested *n, gpa_t gpa, unsigned level, u64 *table)
 {
     if (level == 3 && gpa / GIB < NESTED_NEAR)
         __atomic_store_n(&n->near[gpa / GIB], table, __ATOMIC_RELEASE);
+}
+
+u64 *nested_link(const struct nested *n, gpa_t gpa, unsigned level)
+{
+    u64 *table = n->root_table;
+
+    for (unsigned at = NESTED_LEVELS;; at--) {
+        u64 *entry = &table[nested_index(gpa, at)], e = nested_load(entry);
+
+        if ((e & (NESTED_SW_VALID | NESTED_LARGE)) != NESTED_SW_VALID)
+            return NULL;
+        if (at == level)
+            return entry;
+        table = nested_table(n, e);
+    }
+}
+
+/* An entry of `level` at gpa has come into use, or gone: its table's link counts it. */
+static void count_entry(struct nested *n, gpa_t gpa, unsigned level, bool used)
+{
+    u64 *link = level < NESTED_LEVELS ? nested_link(n, gpa, level + 1) : NULL;
+
+    /* Atomically, for the processor may be marking the link accessed. */
+    if (link)
+        __atomic_fetch_add(link, used ? NESTED_COUNT_ONE : -NESTED_COUNT_ONE, __ATOMIC_RELAXED);
+}
+
+/*
+ * Says in the link above a leaf of `level` that the leaf has been written. After the leaf's own
+ * mark, for whoever clears the link's looks at the leaves afterwards.
+ */
+static void link_mark(const struct nested *n, gpa_t gpa, unsigned level)
+{
+    u64 *link = level < NESTED_LEVELS ? nested_link(n, gpa, level + 1) : NULL;
+
+    if (link && !(nested_load(link) & n->fmt->link_used))
+        __atomic_fetch_or(link, n->fmt->link_used, __ATOMIC_SEQ_CST);
 }
 
 enum err nested_init(struct nested *n, const struct nested_caps *caps,
@@ -87,13 +124,15 @@ void nested_fini(struct nested *n, nested_leaf_fn leaf, void *arg)
     n->root = 0;
 }
 
-bool nested_mark(const struct nested *n, u64 *entry, u64 *value, bool dirty)
+bool nested_mark(const struct nested *n, gpa_t gpa, u64 *entry, u64 *value, bool dirty)
 {
     unsigned attr = nested_attr(n->fmt, *value) | NESTED_A | (dirty ? NESTED_D : 0);
     u64 want = nested_with_attr(n->fmt, *value, attr);
 
     if (!__atomic_compare_exchange_n(entry, value, want, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
         return false;
+    if (dirty)
+        link_mark(n, gpa, *value & NESTED_LARGE ? 2 : 1);
     *value = want;
     return true;
 }
@@ -122,8 +161,9 @@ static enum err slot_make(struct nested *n, gpa_t gpa, unsigned level, u64 **slo
 
         if (!table)
             return ERR_NOMEM;
-        __atomic_store_n(entry, hpa | n->fmt->table, __ATOMIC_RELEASE);
+        __atomic_store_n(entry, hpa | n->fmt->table | n->fmt->link_used, __ATOMIC_RELEASE);
         near_set(n, gpa, at, table);
+        count_entry(n, gpa, at, true);
         at--;
         entry = &table[nested_index(gpa, at)];
     }
@@ -152,6 +192,9 @@ enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsi
                      hpa | n->fmt->type[type] | n->fmt->leaf[attr] |
                          (level > 1 ? NESTED_LARGE : 0) | (foreign ? NESTED_SW_FOREIGN : 0),
                      __ATOMIC_RELEASE);
+    count_entry(n, gpa, level, true);
+    if (attr & NESTED_D)
+        link_mark(n, gpa, level);
     n->leaves[level]++;
     return OK;
 }
@@ -167,6 +210,7 @@ u64 nested_unmap(struct nested *n, gpa_t gpa, unsigned *level)
     if (!nested_valid(value) || !IS_ALIGNED(gpa, NESTED_SIZE(at)))
         return 0;
     value = __atomic_exchange_n(entry, 0, __ATOMIC_SEQ_CST);
+    count_entry(n, gpa, at, false);
     n->leaves[at]--;
     if (level)
         *level = at;
@@ -176,7 +220,7 @@ u64 nested_unmap(struct nested *n, gpa_t gpa, unsigned *level)
 enum err nested_split(struct nested *n, gpa_t gpa)
 {
     unsigned level;
-    u64 value, *entry, *table;
+    u64 value, *entry, *table, link;
     hpa_t hpa;
 
     if (gpa >= n->limit)
@@ -187,14 +231,15 @@ enum err nested_split(struct nested *n, gpa_t gpa)
     table = table_new(n, &hpa);
     if (!table)
         return ERR_NOMEM;
+    link = hpa | n->fmt->table | n->fmt->link_used | NESTED_ENTRIES * NESTED_COUNT_ONE;
     /* Accessed and dirty may be set while the table is filled: then it is filled again. */
     do {
         u64 child = value & ~(level == 2 ? NESTED_LARGE : 0);
 
         for (unsigned i = 0; i < NESTED_ENTRIES; i++)
             table[i] = child + i * NESTED_SIZE(level - 1);
-    } while (!__atomic_compare_exchange_n(entry, &value, hpa | n->fmt->table, false,
-                                          __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
+    } while (!__atomic_compare_exchange_n(entry, &value, link, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_ACQUIRE));
     near_set(n, gpa, level, table);
     n->splits++;
     n->leaves[level]--;
@@ -232,6 +277,73 @@ enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms)
         gpa = ALIGN_DOWN(gpa, leaf) + leaf;
     }
     return OK;
+}
+
+/* ---- whole tables -----------------------------------------------------------------------------
+ */
+
+u64 nested_detach(struct nested *n, gpa_t gpa, unsigned level)
+{
+    u64 *link = nested_link(n, gpa, level);
+
+    near_set(n, gpa, level, NULL);
+    return __atomic_exchange_n(link, 0, __ATOMIC_SEQ_CST);
+}
+
+/* The slot of `level` for gpa, in a table that exists. */
+static u64 *slot_of(struct nested *n, gpa_t gpa, unsigned level)
+{
+    u64 *table =
+        level == NESTED_LEVELS ? n->root_table : nested_table(n, *nested_link(n, gpa, level + 1));
+
+    return &table[nested_index(gpa, level)];
+}
+
+void nested_attach(struct nested *n, gpa_t gpa, unsigned level, u64 link)
+{
+    /* A mark made meanwhile may have missed the link: as if it had not. */
+    __atomic_store_n(slot_of(n, gpa, level), link | n->fmt->link_used, __ATOMIC_RELEASE);
+    near_set(n, gpa, level, nested_table(n, link));
+}
+
+void nested_replace(struct nested *n, gpa_t gpa, unsigned level, u64 link, u64 leaf)
+{
+    __atomic_store_n(slot_of(n, gpa, level), leaf, __ATOMIC_RELEASE);
+    n->leaves[level - 1] -= NESTED_ENTRIES;
+    n->leaves[level]++;
+    if (nested_attr(n->fmt, leaf) & NESTED_D)
+        link_mark(n, gpa, level);
+    table_free(n, link & NESTED_ADDR);
+}
+
+void nested_drop(struct nested *n, gpa_t gpa, unsigned level, u64 link)
+{
+    count_entry(n, gpa, level, false);
+    table_free(n, link & NESTED_ADDR);
+}
+
+bool nested_uniform(const struct nested *n, u64 link, unsigned level, struct nested_uniform *out)
+{
+    const u64 same = n->fmt->keep & ~NESTED_ADDR;
+    u64 *table = nested_table(n, link), first = nested_load(&table[0]);
+    u64 step = NESTED_SIZE(level - 1);
+    hpa_t base = nested_leaf_hpa(first, level - 1);
+    unsigned attr = 0;
+
+    if (nested_count(link) != NESTED_ENTRIES || level > n->max_leaf)
+        return false;
+    out->contiguous = IS_ALIGNED(base, NESTED_SIZE(level));
+    for (unsigned i = 0; i < NESTED_ENTRIES; i++) {
+        u64 e = nested_load(&table[i]);
+
+        if (!nested_is_leaf(e, level - 1) || (e ^ first) & same ||
+            nested_perms(e) != nested_perms(first))
+            return false;
+        out->contiguous &= nested_leaf_hpa(e, level - 1) == base + i * step;
+        attr |= nested_attr(n->fmt, e);
+    }
+    out->leaf = nested_with_attr(n->fmt, first | NESTED_LARGE, attr);
+    return true;
 }
 
 void nested_visit(struct nested *n, gpa_t gpa, u64 size, nested_leaf_fn fn, void *arg)

@@ -14,10 +14,10 @@
  * accessed and bit 1 plays dirty. docs/memory.md draws the entries.
  *
  * Who may change what. The structure (a table linked or unlinked, a leaf made, replaced or
- * removed) changes under the owner's lock only. Accessed and dirty bits change at any time: by the
- * processor, or by nested_touch without the lock; so entries are loaded atomically and replaced
- * by exchange. nested_lookup is safe without the lock as long as no table is freed meanwhile;
- * mm/space.h says how that is ensured.
+ * removed, a count) changes under the owner's lock only. Accessed and dirty bits change at any
+ * time: by the processor, or by nested_touch without the lock; so entries are loaded atomically and
+ * replaced by exchange. nested_lookup is safe without the lock as long as no table is freed
+ * meanwhile; mm/space.h says how that is ensured.
  *
  * Nothing here invalidates a TLB: a function that takes rights away says so, and its caller goes
  * through space_invalidate.
@@ -55,7 +55,16 @@ enum nested_memtype {
 #define NESTED_SW_R       BIT(55)
 #define NESTED_SW_DIRTY   BIT(56)
 #define NESTED_LARGE      BIT(7) /* a leaf above level 1; the same bit in all formats */
-#define NESTED_ADDR       0x000ffffffffff000ull
+
+/*
+ * In a link to a lower table, bits 53-62 count the valid entries of that table, and bit 11 says
+ * that its dirty bits must be looked at even if the link is not marked accessed (space_log.c).
+ */
+#define NESTED_COUNT_SHIFT 53
+#define NESTED_COUNT_ONE   BIT(NESTED_COUNT_SHIFT)
+#define NESTED_LINK_AGAIN  BIT(11)
+
+#define NESTED_ADDR 0x000ffffffffff000ull
 
 /* Levels: 1 holds 4 KiB leaves, 2 may hold 2 MiB ones, 3 1 GiB ones, 4 is the root. */
 #define NESTED_LEVELS   4
@@ -76,7 +85,8 @@ struct nested_format {
     bool exec_only; /* can express X without R (where the processor supports it) */
     u64 accessed;   /* any of these bits set: accessed */
     u64 dirty;      /* any of these bits set: dirty */
-    u64 table;      /* a link to a lower table, besides its address */
+    u64 table;      /* a link to a lower table, besides its address and count */
+    u64 link_used;  /* in a link: something below has been accessed, or marked by skep */
     u64 keep;       /* NESTED_KEEP and the memory type */
     u64 type[2];    /* by enum nested_memtype */
     u64 settled[8]; /* by NESTED_RWX: all set when such an access needs nothing more */
@@ -196,11 +206,12 @@ static inline u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *le
 }
 
 /*
- * Marks the leaf accessed, and dirty if asked, atomically; only adds rights in hardware. *value is
- * the entry as the caller loaded it, and becomes what it is now. Returns whether it was done:
- * false means that the entry has changed meanwhile and is to be looked up again.
+ * Marks the leaf that covers gpa accessed, and dirty if asked, atomically; only adds rights in
+ * hardware. entry is the leaf's, *value what the caller loaded from it; it becomes what it is now.
+ * Returns whether it was done: false means that the entry has changed meanwhile and is to be
+ * looked up again.
  */
-bool nested_mark(const struct nested *n, u64 *entry, u64 *value, bool dirty);
+bool nested_mark(const struct nested *n, gpa_t gpa, u64 *entry, u64 *value, bool dirty);
 
 /* Whether these permissions can be expressed on this processor. */
 bool nested_perms_ok(const struct nested *n, unsigned perms);
@@ -217,8 +228,8 @@ enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsi
 
 /*
  * Removes the leaf that starts at gpa, and returns what its entry was (0 if there is none), the
- * last accessed and dirty included; *level (may be NULL) is its level. Tables stay. Takes
- * rights away.
+ * last accessed and dirty included; *level (may be NULL) is its level. An empty table stays, see
+ * nested_detach. Takes rights away.
  */
 u64 nested_unmap(struct nested *n, gpa_t gpa, unsigned *level);
 
@@ -237,6 +248,46 @@ enum err nested_split(struct nested *n, gpa_t gpa);
  * rights away.
  */
 enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms);
+
+/*
+ * The entry of `level` that links to the table below it for gpa, or NULL where there is none. With
+ * the same protection as nested_lookup.
+ */
+u64 *nested_link(const struct nested *n, gpa_t gpa, unsigned level);
+
+/* How many entries of the table behind a link are in use. */
+static inline unsigned nested_count(u64 link)
+{
+    return link >> NESTED_COUNT_SHIFT & 1023;
+}
+
+/* The table behind a link. */
+static inline u64 *nested_table(const struct nested *n, u64 link)
+{
+    return (u64 *)(uintptr_t)((link & NESTED_ADDR) + n->hva_base);
+}
+
+/*
+ * Takes the table behind nested_link(n, gpa, level) out of reach, and returns the link. Takes
+ * rights away. The caller then either puts it back by nested_attach; or, when nobody can be using
+ * it any more, replaces it by a leaf (nested_replace) or by nothing (nested_drop).
+ */
+u64 nested_detach(struct nested *n, gpa_t gpa, unsigned level);
+void nested_attach(struct nested *n, gpa_t gpa, unsigned level, u64 link);
+void nested_replace(struct nested *n, gpa_t gpa, unsigned level, u64 link, u64 leaf);
+void nested_drop(struct nested *n, gpa_t gpa, unsigned level, u64 link);
+
+/* What the 512 leaves of a table have in common. */
+struct nested_uniform {
+    bool contiguous; /* their frames are one aligned block */
+    u64 leaf;        /* one large leaf for all: attributes united, the address of the first */
+};
+
+/*
+ * Whether the table behind a link of `level` holds 512 leaves of the level below that differ in
+ * nothing but their frames, accessed and dirty, so that one leaf could stand for them.
+ */
+bool nested_uniform(const struct nested *n, u64 link, unsigned level, struct nested_uniform *out);
 
 /* Calls fn for each leaf that touches [gpa, gpa + size), in order. fn may replace the entry. */
 void nested_visit(struct nested *n, gpa_t gpa, u64 size, nested_leaf_fn fn, void *arg);

@@ -30,6 +30,7 @@ enum err space_init(struct space *s, const struct space_config *cfg)
     s->kick_arg = cfg->kick_arg;
     s->generation = 1;
     s->demand_leaf = cfg->demand_leaf ? cfg->demand_leaf : 2;
+    s->promote_leaf = cfg->fill_boot ? NESTED_MAX_LEAF : s->demand_leaf;
     return nested_init(&s->tables, &cfg->caps, cfg->src);
 }
 
@@ -304,7 +305,7 @@ static enum space_result resolve(struct space *s, gpa_t gpa, unsigned access, bo
             return SPACE_DENIED;
         if ((out->value & need) == need && !(want & ~attr))
             return SPACE_RESOLVED;
-        if (nested_mark(n, entry, &out->value, dirty)) {
+        if (nested_mark(n, gpa, entry, &out->value, dirty)) {
             out->marked_dirty = dirty && !(attr & NESTED_D);
             out->marked_accessed = !(attr & NESTED_A);
             return SPACE_RESOLVED;
@@ -345,6 +346,8 @@ enum space_result space_fault(struct space *s, gpa_t gpa, unsigned access)
         __atomic_fetch_add(slot, 1, __ATOMIC_SEQ_CST);
         r = resolve(s, gpa, access & NESTED_RWX, false, &res);
         __atomic_fetch_sub(slot, 1, __ATOMIC_RELEASE);
+        if (r == SPACE_RESOLVED && res.filled && res.level == 1)
+            space_filled_small(s, gpa);
     }
     count_fault(&s->stats, r, &res);
     return r;
@@ -499,7 +502,7 @@ static enum err protect_leaf(struct space *s, gpa_t gpa, gpa_t end, unsigned per
 
 enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms)
 {
-    gpa_t end = gpa + size, next = gpa;
+    gpa_t start = gpa, end = gpa + size, next = gpa;
     enum err err = OK;
 
     if (!IS_ALIGNED(gpa | size, PAGE_SIZE) || end < gpa)
@@ -517,6 +520,7 @@ enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms)
     }
     space_invalidate(s);
     space_wait(s);
+    space_promote(s, start, size, false);
     return err;
 }
 

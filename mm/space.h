@@ -49,6 +49,7 @@ struct space_region {
     u8 kind;   /* enum space_kind */
     u8 perms;  /* what a new page is allowed: NESTED_* */
     u8 type;   /* enum nested_memtype */
+    bool log;  /* writes are being logged; under lock */
 };
 
 /*
@@ -73,7 +74,10 @@ struct space_stats {
     u64 faults_dirty;               /* settled by marking dirty, and accessed if it was not */
     u64 faults_spurious;            /* nothing was to be done: another CPU was faster */
     u64 faults_mmio, faults_denied, faults_nomem;
-    u64 splits;
+    u64 splits;          /* large leaves split */
+    u64 promotions;      /* large leaves made of small ones, in place */
+    u64 moves;           /* ... whose contents had to be moved together */
+    u64 promotions_held; /* not made, because a page was held */
     u64 generation;
     u64 kicks; /* CPUs interrupted by invalidations */
     u64 held;  /* holds open now */
@@ -96,6 +100,7 @@ struct space {
     unsigned region_count;
     bool fill_boot;
     u8 demand_leaf;
+    u8 promote_leaf; /* largest leaf that small ones are made into */
     u64 reserve;
     void (*kick)(void *arg, unsigned cpu);
     void *kick_arg;
@@ -185,6 +190,15 @@ enum err space_load(struct space *s, gpa_t gpa, const void *buf, size_t len);
  * such permission; ERR_NOMEM.
  */
 enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms);
+
+/*
+ * Makes large leaves of small ones wherever all 512 are there and alike, in [gpa, gpa + size):
+ * in place where their frames are contiguous; else, for 2 MiB leaves and if `move`, by moving the
+ * contents into a free block. Happens by itself when a page fill completes 2 MiB and when
+ * permissions become uniform again; this is for whoever has split for a time. Returns how many
+ * leaves it made. Vcpus that touch the range meanwhile wait.
+ */
+u64 space_promote(struct space *s, gpa_t gpa, u64 size, bool move);
 
 /* The region that contains gpa, or NULL. */
 const struct space_region *space_region_at(const struct space *s, gpa_t gpa);

@@ -34,16 +34,23 @@ static enum err hold(struct space *s, gpa_t gpa, unsigned access, bool dirty, vo
     return OK;
 }
 
-/* RAM or ROM that was never touched, and so reads as zero. */
+/*
+ * RAM or ROM that was never touched, and so reads as zero. What seems not to be there may only be
+ * out of reach for a moment, while it is promoted: the lock decides.
+ */
 static bool reads_zero(struct space *s, gpa_t gpa)
 {
-    unsigned level;
     const struct space_region *r;
+    unsigned level;
+    u64 value;
 
     if (space_is_filled(s, gpa, &level))
         return false;
+    spin_lock(&s->lock);
+    nested_lookup(&s->tables, gpa, &level, &value);
+    spin_unlock(&s->lock);
     r = space_region_at(s, gpa);
-    return r && (r->kind == SPACE_RAM || r->kind == SPACE_ROM);
+    return !nested_valid(value) && r && (r->kind == SPACE_RAM || r->kind == SPACE_ROM);
 }
 
 enum err space_read(struct space *s, gpa_t gpa, void *buf, size_t len)

@@ -17,6 +17,29 @@ enum space_result space_touch(struct space *s, gpa_t gpa, unsigned *level);
 /* Whether gpa (below the limit) is mapped, and the level of the leaf or of the empty slot. */
 bool space_is_filled(struct space *s, gpa_t gpa, unsigned *level);
 
+/* space_invalidate and space_wait, with the lock held. */
+void space_invalidate_locked(struct space *s);
+void space_wait_locked(struct space *s);
+
+/* Whether a page of [gpa, gpa + size) may be held: after the entry has been taken away. */
+bool space_is_held(const struct space *s, gpa_t gpa, u64 size);
+
+/*
+ * Replaces the 512 leaves below `level` at gpa by one, with the lock held. Moves the contents if
+ * they are not contiguous and `move` is said. OK; ERR_INVAL if they are not uniform (or not
+ * contiguous); ERR_BUSY if one of them is held; ERR_NOMEM.
+ */
+enum err space_promote_locked(struct space *s, gpa_t gpa, unsigned level, bool move);
+
+/* Looks, after a small page has been filled at gpa, whether that completes a large one. */
+void space_filled_small(struct space *s, gpa_t gpa);
+
+/*
+ * Frees the tables on the way to gpa that have become empty, with the lock held and nobody in the
+ * guest with older translations.
+ */
+void space_prune_locked(struct space *s, gpa_t gpa);
+
 /* Holds open now. */
 u64 space_held(const struct space *s);
 

@@ -15,7 +15,7 @@
  * (`seen` >= g): `seen` is written between the order to flush and the entry that carries it out,
  * and a CPU outside the guest uses no translation of the guest's.
  */
-#include "mm/space.h"
+#include "mm/space_priv.h"
 #include "lib/assert.h"
 
 enum err space_attach(struct space *s, struct space_view *v)
@@ -50,12 +50,10 @@ static u32 view_stale(const struct space_view *v, u64 g)
     return on && __atomic_load_n(&v->seen, __ATOMIC_ACQUIRE) < g ? on : 0;
 }
 
-void space_invalidate(struct space *s)
+void space_invalidate_locked(struct space *s)
 {
-    u64 g;
+    u64 g = __atomic_add_fetch(&s->generation, 1, __ATOMIC_SEQ_CST);
 
-    spin_lock(&s->lock);
-    g = __atomic_add_fetch(&s->generation, 1, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < SPACE_MAX_VIEWS; i++) {
         u32 on = s->views[i] ? view_stale(s->views[i], g) : 0;
 
@@ -64,16 +62,27 @@ void space_invalidate(struct space *s)
             s->stats.kicks++;
         }
     }
+}
+
+void space_wait_locked(struct space *s)
+{
+    u64 g = __atomic_load_n(&s->generation, __ATOMIC_SEQ_CST);
+
+    for (unsigned i = 0; i < SPACE_MAX_VIEWS; i++)
+        while (s->views[i] && view_stale(s->views[i], g))
+            __builtin_ia32_pause();
+}
+
+void space_invalidate(struct space *s)
+{
+    spin_lock(&s->lock);
+    space_invalidate_locked(s);
     spin_unlock(&s->lock);
 }
 
 void space_wait(struct space *s)
 {
-    u64 g = __atomic_load_n(&s->generation, __ATOMIC_SEQ_CST);
-
     spin_lock(&s->lock);
-    for (unsigned i = 0; i < SPACE_MAX_VIEWS; i++)
-        while (s->views[i] && view_stale(s->views[i], g))
-            __builtin_ia32_pause();
+    space_wait_locked(s);
     spin_unlock(&s->lock);
 }

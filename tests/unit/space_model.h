@@ -455,11 +455,22 @@ static void world_op_protect(struct world *w)
     }
 }
 
+/* Large pages come and go; what is in memory does not change. */
+static void world_op_promote(struct world *w)
+{
+    gpa_t gpa = world_gpa(w) & ~PAGE_MASK;
+
+    if (world_draw(w, 4) == 0) /* now and then only small blocks are to be had */
+        w->a.max_order = world_draw(w, 2) ? 8 : FRAME_ORDER_MAX;
+    else
+        space_promote(&w->s, gpa, world_draw(w, 6 * MIB), world_draw(w, 2));
+}
+
 static void world_step(struct world *w)
 {
-    static void (*const ops[])(struct world *) = {world_op_fault,   world_op_guest, world_op_guest,
-                                                  world_op_hold,    world_op_hold,  world_op_copy,
-                                                  world_op_protect, world_op_guest};
+    static void (*const ops[])(struct world *) = {
+        world_op_fault, world_op_guest,   world_op_guest, world_op_hold,   world_op_hold,
+        world_op_copy,  world_op_protect, world_op_guest, world_op_promote};
 
     ops[world_draw(w, ARRAY_SIZE(ops))](w);
 }

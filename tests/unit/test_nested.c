@@ -203,13 +203,13 @@ static void accessed_and_dirty_come_by_marking(void **state)
         assert_int_equal(nested_map(&n, 0, GIB, level, NESTED_RWX, NESTED_WB, false), OK);
         entry = nested_lookup(&n, 0, &at, &value);
         stale = value;
-        assert_true(nested_mark(&n, entry, &value, false));
+        assert_true(nested_mark(&n, 0, entry, &value, false));
         assert_int_equal(nested_attr(n.fmt, value), NESTED_RWX | NESTED_A);
         assert_int_equal(*entry, value);
         assert_int_equal(cpu_access(&cpu, n.root, 0, CPU_R | CPU_X, &walk), CPU_OK);
-        assert_false(nested_mark(&n, entry, &stale, true)); /* someone was faster */
+        assert_false(nested_mark(&n, 0, entry, &stale, true)); /* someone was faster */
         value = *entry;
-        assert_true(nested_mark(&n, entry, &value, true));
+        assert_true(nested_mark(&n, 0, entry, &value, true));
         assert_int_equal(nested_attr(n.fmt, value), NESTED_RWX | NESTED_A | NESTED_D);
         assert_int_equal(cpu_access(&cpu, n.root, 0, CPU_W, &walk), CPU_OK);
         nested_fini(&n, NULL, NULL);
@@ -640,7 +640,7 @@ static void op_access(struct model *m)
         unsigned level;
         u64 value, *entry = nested_lookup(&m->n, model_gpa(page), &level, &value);
 
-        assert_true(nested_mark(&m->n, entry, &value, access & CPU_W));
+        assert_true(nested_mark(&m->n, model_gpa(page), entry, &value, access & CPU_W));
         r = cpu_access(&m->cpu, m->n.root, model_gpa(page) + 9, access, &walk);
     }
     assert_int_equal(r, may ? CPU_OK : CPU_FAULT);

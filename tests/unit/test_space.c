@@ -3,85 +3,8 @@
  * Guest spaces, case by case: regions, faults, fill sizes, holds, copies, permissions, views,
  * exhaustion, teardown; in the three entry formats.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <string.h>
 #include "mm/space.h"
-#include "tests/unit/mm_arena.h"
-#include "tests/unit/mm_cpu.h"
-
-static const enum nested_format_id formats[] = {NESTED_EPT_AD, NESTED_EPT_SOFT_AD, NESTED_NPT};
-#define FOR_FORMATS(f) for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
-
-struct kicked {
-    unsigned count, last;
-    struct space_view *leaves; /* the view that leaves the guest when kicked, or NULL */
-};
-
-/* One space over one arena. */
-struct box {
-    struct arena a;
-    struct space s;
-    struct space_config cfg;
-    struct kicked kicked;
-};
-
-static void kick(void *arg, unsigned cpu)
-{
-    struct kicked *k = arg;
-
-    k->count++;
-    k->last = cpu;
-    if (k->leaves)
-        space_leave(k->leaves);
-}
-
-/* An arena full of rubbish, so that a page that is not zeroed shows. */
-static void box_arena(struct box *b, enum nested_format_id format, u64 size)
-{
-    memset(b, 0, sizeof(*b));
-    arena_init(&b->a, size);
-    for (unsigned order = FRAME_ORDER_2M; order != 0; order = order == FRAME_ORDER_2M ? 5 : 0) {
-        static hpa_t hpa[1024];
-        unsigned n = 0;
-
-        while (n < ARRAY_SIZE(hpa) && (hpa[n] = frames_alloc(&b->a.frames, order)))
-            memset(frame_hva(&b->a.source, hpa[n++]), 0xe5, PAGE_SIZE << order);
-        while (n-- > 0)
-            frames_free(&b->a.frames, hpa[n], order);
-    }
-    b->cfg = (struct space_config){.caps = {.format = format,
-                                            .page_2m = true,
-                                            .page_1g = true,
-                                            .exec_only = format != NESTED_NPT,
-                                            .phys_bits = 46},
-                                   .src = &b->a.source,
-                                   .kick = kick,
-                                   .kick_arg = &b->kicked};
-}
-
-static void box_init(struct box *b, enum nested_format_id format, u64 size)
-{
-    box_arena(b, format, size);
-    assert_int_equal(space_init(&b->s, &b->cfg), OK);
-}
-
-static void box_fini(struct box *b)
-{
-    assert_int_equal(space_fini(&b->s), 0);
-    arena_fini(&b->a);
-}
-
-static unsigned attr_at(const struct space *s, gpa_t gpa, unsigned *level)
-{
-    u64 value;
-
-    nested_lookup(&s->tables, gpa, level, &value);
-    return nested_valid(value) ? nested_attr(s->tables.fmt, value) : 0;
-}
+#include "tests/unit/space_box.h"
 
 /* ---- configuration and regions ----------------------------------------------------------------
  */
@@ -559,17 +482,10 @@ static void permissions_reach_the_processor(void **state)
     (void)state;
     FOR_FORMATS(f)
     {
-        struct cpu cpu;
         struct box b;
         struct cpu_walk walk;
 
         box_init(&b, formats[f], 16 * MIB);
-        cpu = (struct cpu){.kind = formats[f] == NESTED_NPT ? CPU_NPT : CPU_EPT_AD,
-                           .hva_base = b.a.source.hva_base,
-                           .phys_bits = 46,
-                           .page_2m = true,
-                           .page_1g = true,
-                           .exec_only = true};
         assert_int_equal(space_add_ram(&b.s, 0, 8 * MIB), OK);
         for (unsigned perms = 0; perms < 8; perms++) {
             gpa_t gpa = 2 * MIB + perms * PAGE_SIZE;
@@ -585,7 +501,7 @@ static void permissions_reach_the_processor(void **state)
 
                 assert_int_equal(space_fault(&b.s, gpa, access),
                                  may ? SPACE_RESOLVED : SPACE_DENIED);
-                assert_int_equal(cpu_access(&cpu, b.s.tables.root, gpa, access, &walk),
+                assert_int_equal(cpu_access(&b.cpu, b.s.tables.root, gpa, access, &walk),
                                  may ? CPU_OK : CPU_FAULT);
                 assert_int_equal(!!space_hold_for(&b.s, gpa, 1, access), may);
                 if (may)

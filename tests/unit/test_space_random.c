@@ -27,6 +27,8 @@ static void run(enum nested_format_id format, u64 memory, unsigned how, bool may
     w.draw_arg = &seed;
     w.may_run_out = may_run_out;
     world_init(&w, format, memory, how);
+    if (may_run_out)
+        w.a.max_order = 8; /* small pages, to begin with */
     for (unsigned i = 0; i < stretches; i++) {
         for (unsigned k = 0; k < 500; k++)
             world_step(&w);

@@ -27,5 +27,5 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     memcpy(t + 0x238, &line, 4);
     memcpy(t + 0x258, &pref, 8);
     memcpy(t + 0x260, &init, 4);
-    return fuzz_load(data, size, LOAD_LINUX, t, sizeof(t));
+    return fuzz_load(data, size, LOAD_LINUX, t, sizeof(t), NULL, 0);
 }

@@ -53,5 +53,5 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
     make(t[0], false);
     make(t[1], true);
-    return size ? fuzz_load(data, size, LOAD_MULTIBOOT, t[data[0] >> 7], sizeof(t[0])) : 0;
+    return size ? fuzz_load(data, size, LOAD_MULTIBOOT, t[data[0] >> 7], sizeof(t[0]), NULL, 0) : 0;
 }

@@ -50,7 +50,7 @@ static enum err fuzz_zero(void *arg, gpa_t gpa, u64 len)
 #define FUZZ_IMAGE_MAX 0x10000
 
 static inline int fuzz_load(const u8 *data, size_t size, enum load_kind kind, const u8 *template,
-                            size_t template_size)
+                            size_t template_size, const u8 *module, size_t module_size)
 {
     static const u64 sizes[] = {2 * MIB, 8 * MIB, 64 * MIB, 3 * GIB, 5 * GIB, 1024 * GIB};
     const struct load_mem ops = {fuzz_write, fuzz_zero, NULL};
@@ -59,7 +59,7 @@ static inline int fuzz_load(const u8 *data, size_t size, enum load_kind kind, co
     char error[LOAD_ERROR_SIZE];
     struct load_state state;
     size_t image_size, n, rest;
-    u8 patches, *image, *copy;
+    u8 patches, *image, *copy, *module_copy;
 
     if (size < 8)
         return 0;
@@ -93,13 +93,22 @@ static inline int fuzz_load(const u8 *data, size_t size, enum load_kind kind, co
     copy = malloc(image_size ? image_size : 1);
     memcpy(copy, image, image_size);
     free(image);
-    r.kernel = (struct load_image){copy, image_size, "k", "guest's words"};
+    /* The first module is patched like the kernel, over its own template. */
+    module_copy = malloc(image_size ? image_size : 1);
+    memcpy(module_copy, copy, image_size);
+    for (size_t i = 0; module && i < MIN(image_size, MIN(module_size, template_size)); i++)
+        if (copy[i] == template[i])
+            module_copy[i] = module[i];
+    r.kernel = (struct load_image){copy, image_size, "k", "-v guest's=words \"x y\""};
     for (unsigned i = 0; i < 3; i++)
-        modules[i] = (struct load_module){{copy, image_size / (i + 1), "m", "a module"}, i & 1};
+        modules[i] = (struct load_module){
+            {i ? copy : module_copy, image_size / (i + 1), "m", i == 2 ? "-t raw x" : "a module"},
+            i & 1};
     memset(error, 0x55, sizeof(error));
     if (load_guest(&r, &ops, &state, error) && (!error[0] || !memchr(error, 0, sizeof(error))))
         abort();
     free(copy);
+    free(module_copy);
     return 0;
 }
 

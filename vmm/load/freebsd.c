@@ -101,7 +101,7 @@ static void parse_module_line(const struct load_image *img, struct fb_file *file
 
 void fb_file(const struct freebsd *f, unsigned i, struct fb_file *file)
 {
-    const struct load_module *m = f->c->req->modules + i - 1;
+    const struct load_module *m;
 
     *file = (struct fb_file){.at = f->places[i]};
     if (i == 0) {
@@ -111,6 +111,7 @@ void fb_file(const struct freebsd *f, unsigned i, struct fb_file *file)
         file->args = text_of(image_cmdline(file->img));
         return;
     }
+    m = &f->c->req->modules[i - 1];
     file->img = &m->image;
     parse_module_line(file->img, file);
     if (file->type.len)

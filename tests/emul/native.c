@@ -42,7 +42,7 @@ static u8 *data = (u8 *)DATA, *code_alias;
 /* ---- selectors: an LDT of small segments for 16- and 32-bit code ---- */
 
 #define LDT(n) ((u16)((n) << 3 | 7))
-enum { LDT_CODE16, LDT_DATA64K, LDT_DATA_SMALL, LDT_DOWN, LDT_RO, LDT_CODE_READ, LDT_CODE_XO, LDT_GS,
+enum { LDT_CODE16, LDT_DATA64K, LDT_DATA_SMALL, LDT_DOWN, LDT_RO, LDT_CODE_READ, LDT_GS,
        LDT_COUNT };
 
 static const struct ldt_desc {
@@ -55,7 +55,6 @@ static const struct ldt_desc {
     [LDT_DOWN] = {DATA, 0x1000, false, false, true, true},
     [LDT_RO] = {DATA, 0x2fff, false, true, false, false},
     [LDT_CODE_READ] = {DATA, 0x2fff, true, true, false, true},
-    [LDT_CODE_XO] = {DATA, 0x2fff, true, true, false, false},
     [LDT_GS] = {DATA + 0x800, 0x1fff, false, true, false, true},
 };
 
@@ -392,7 +391,7 @@ static void pick_segments(struct test *c)
 {
     static const u16 choices[] = {USER_DS, USER_DS, LDT(LDT_DATA64K), LDT(LDT_DATA64K),
                                   LDT(LDT_DATA_SMALL), LDT(LDT_DOWN), LDT(LDT_RO),
-                                  LDT(LDT_CODE_READ), LDT(LDT_CODE_XO), 0};
+                                  LDT(LDT_CODE_READ), 0};
     static const u16 stacks[] = {USER_DS, USER_DS, LDT(LDT_DATA64K), LDT(LDT_DATA_SMALL),
                                  LDT(LDT_DOWN)};
 
@@ -533,6 +532,8 @@ static void generate(struct test *c)
             skipped++;
             continue;
         }
+        if (c->insn.op == OP_CALL && c->insn.form == F_IMM && c->insn.imm + 16 < 32)
+            continue; /* into itself */
         if ((c->insn.op >= OP_VMOV && !(c->insn.flags & INSN_HAS_MEM)) ||
             (c->mode == INSN_64 && (c->insn.op == OP_CALL || c->insn.op == OP_JMP || c->insn.op == OP_RET) &&
              (c->insn.flags & INSN_OPSIZE))) {
@@ -666,6 +667,10 @@ static void collect(ucontext_t *uc, struct outcome *o, const struct test *c)
     if (o->vector == EXC_BP) {
         o->fault = false;
         o->st.rip--;
+    } else if (o->vector == EXC_GP && c->mode == INSN_16 && o->st.rip != c->in.rip &&
+               o->st.rip > ldt[LDT_CODE16].limit) {
+        o->fault = false; /* the next instruction is beyond the code segment */
+        o->vector = EXC_BP;
     } else if (o->vector == EXC_PF && o->cr2 == o->st.rip + cs_base && (o->error & PF_I) &&
                o->st.rip != c->in.rip) {
         o->fault = false; /* the branch was taken; its target is not there */

@@ -225,10 +225,8 @@ static const struct insn_row *parse_vex(const u8 *b, unsigned *pos, bool is64, s
     if (three && (b2 & 0x80))
         v->rex |= 8;
     v->vvvv = ~b2 >> 3 & 15;
-    if (!is64) {
+    if (!is64)
         v->rex = 0;
-        v->vvvv &= 7;
-    }
     v->map = three ? b1 & 0x1f : 1;
     v->l = b2 >> 2 & 1;
     v->pp = b2 & 3;
@@ -308,15 +306,14 @@ static enum insn_status apply_prefixes(struct insn *in, u32 p, u8 seg, bool vex)
 
     if (seg != NO_SEG)
         in->seg = seg;
-    if (p & P_LOCK) {
-        if (!(in->row_flags & T_LOCK) || !(in->flags & INSN_HAS_MEM))
-            return INSN_UNDEFINED;
+    if (p & P_LOCK)
         in->flags |= INSN_LOCK;
-    }
     if (rep)
         in->flags |= rep == 2 ? INSN_REP : INSN_REPNE;
     if (p & P_OPSIZE)
         in->flags |= INSN_OPSIZE;
+    if ((p & P_LOCK) && (!(in->row_flags & T_LOCK) || !(in->flags & INSN_HAS_MEM)))
+        return INSN_UNDEFINED;
     if (!vex)
         return INSN_OK;
     in->flags |= INSN_VEX;
@@ -324,6 +321,8 @@ static enum insn_status apply_prefixes(struct insn *in, u32 p, u8 seg, bool vex)
         return INSN_OK;
     if ((in->row_flags & T_VEX_L0) && in->vexl)
         return INSN_UNDEFINED;
+    if (three && in->mode != INSN_64)
+        in->vvvv &= 7;
     /* Moves of an element between registers merge with a third one. */
     if (!three && in->vvvv && (in->op != OP_VMOV_LOW || (in->flags & INSN_HAS_MEM)))
         return INSN_UNDEFINED;
@@ -418,7 +417,7 @@ static __attribute__((noinline)) enum insn_status decode_any(const u8 *b, unsign
     const struct insn_row *row;
     u8 op, modrm, rex = 0, seg = NO_SEG, map = 0;
     u32 p = 0, flags, insn_flags = 0;
-    enum insn_status st;
+    enum insn_status st, verdict = INSN_OK; /* the verdict stands only if the length is legal */
 
     for (;;) {
         if (unlikely(pos >= limit))
@@ -516,9 +515,9 @@ static __attribute__((noinline)) enum insn_status decode_any(const u8 *b, unsign
     }
     __builtin_memcpy(in, row, sizeof(*row));
     if (unlikely(flags & T_CHECKED)) {
-        st = check_row(in, flags, insn_flags & INSN_HAS_MEM);
-        if (st != INSN_OK)
-            return st;
+        verdict = check_row(in, flags, insn_flags & INSN_HAS_MEM);
+        if (flags & (T_UD | T_SPECIAL))
+            return verdict; /* its length is not known */
     }
     attr = attributes[mode][rex >> 3 & 1][p & P_OPSIZE];
     in->opsize = size_bytes[row->size][attr];
@@ -528,17 +527,19 @@ static __attribute__((noinline)) enum insn_status decode_any(const u8 *b, unsign
     in->flags = (u16)insn_flags;
     if (unlikely((p & ~P_ASIZE) || seg != NO_SEG || vex)) {
         st = apply_prefixes(in, p, seg, vex);
-        if (st != INSN_OK)
-            return st;
+        if (verdict == INSN_OK)
+            verdict = st;
     }
-    if (unlikely(rule))
-        return finish(b, n, pos, disp_len, rule, attr, in);
+    if (unlikely(rule)) {
+        st = finish(b, n, pos, disp_len, rule, attr, in);
+        return st == INSN_OK ? verdict : st;
+    }
     in->len = (u8)(pos + disp_len);
     if (unlikely(pos + disp_len > limit))
         return out_of_bytes(n);
     in->disp = read_signed(b + pos, disp_len);
     in->imm = 0;
-    return INSN_OK;
+    return verdict;
 }
 
 enum insn_status insn_decode(const u8 *bytes, unsigned n, enum insn_mode mode, struct insn *out)

@@ -147,14 +147,23 @@ static u64 next_ip(struct emul_cpu *c)
     return (emul_get(c, EMUL_RIP) + c->insn.len) & size_mask(c->mode == INSN_64 ? 8 : c->insn.opsize);
 }
 
-/* The push comes last: a bad target leaves the stack alone. */
+/* A stack that cannot take the push faults before a bad target; nothing is pushed for either. */
 static enum emul_result call_to(struct emul_cpu *c, u64 target, u64 rip)
 {
-    enum emul_result r = branch(c, target);
+    u64 sp = moved_sp(c, -(s64)c->insn.opsize);
+    enum emul_result r;
+    struct span s;
 
+    TRY(stack_open(c, &s, sp, INSN_WRITE));
+    r = emul_explained(c);
     if (r == EMUL_DONE)
-        r = push(c, rip);
-    return r;
+        r = branch(c, target);
+    if (r == EMUL_DONE)
+        r = span_put(c, &s, rip);
+    span_close(c, &s);
+    TRY(r);
+    emul_put(c, EMUL_RSP, sp);
+    return EMUL_DONE;
 }
 
 enum emul_result exec_call(struct emul_cpu *c)
@@ -212,41 +221,75 @@ enum emul_result exec_ret(struct emul_cpu *c)
     return EMUL_DONE;
 }
 
-/* Signed index against two bounds in memory: #BR outside. */
+/* Signed index against two bounds in memory, one access each: #BR outside. */
 enum emul_result exec_bound(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
-    s64 index = sign_extend(reg_read(c, in->reg, in->opsize), in->opsize), lower, upper;
-    u64 both = 0;
+    s64 index = sign_extend(reg_read(c, in->reg, in->opsize), in->opsize);
+    struct span s[2];
+    enum emul_result r = EMUL_DONE;
+    u64 bound[2] = {0, 0}, ea = emul_ea(c);
+    unsigned opened = 0;
+    gla_t gla;
+
+    for (; opened < 2 && r == EMUL_DONE; opened++) {
+        r = emul_linear(c, in->seg, ea + opened * in->opsize, in->opsize, INSN_READ, &gla);
+        if (r == EMUL_DONE)
+            r = emul_align(c, gla, in->opsize);
+        if (r == EMUL_DONE)
+            r = span_open(c, &s[opened], gla, in->opsize, INSN_READ, 0, NULL);
+        if (r != EMUL_DONE)
+            break;
+    }
+    if (r == EMUL_DONE)
+        r = emul_explained(c);
+    for (unsigned i = 0; i < opened; i++) {
+        if (r == EMUL_DONE)
+            r = span_get(c, &s[i], &bound[i]);
+        span_close(c, &s[i]);
+    }
+    TRY(r);
+    if (index < sign_extend(bound[0], in->opsize) || index > sign_extend(bound[1], in->opsize))
+        return emul_raise(c, EXC_BR);
+    return EMUL_DONE;
+}
+
+/*
+ * Raises the destination's RPL to the source's; protected mode only. Memory is read, and looked up
+ * for writing only if it changes.
+ */
+static enum emul_result arpl_memory(struct emul_cpu *c, u64 rpl, u64 *v)
+{
     enum emul_result r;
     struct span s;
 
-    TRY(mem_open(c, &s));
-    r = span_read(c, &s, &both);
-    span_close(c, &s);
+    c->insn.access = INSN_READ;
+    r = operand_open(c, &s);
+    if (r == EMUL_DONE) {
+        r = span_get(c, &s, v);
+        span_close(c, &s);
+    }
     TRY(r);
-    lower = sign_extend(both & size_mask(in->opsize), in->opsize);
-    upper = sign_extend(both >> (8 * in->opsize) & size_mask(in->opsize), in->opsize);
-    return index < lower || index > upper ? emul_raise(c, EXC_BR) : EMUL_DONE;
+    if ((*v & 3) >= rpl)
+        return emul_explained(c);
+    c->insn.access = INSN_WRITE;
+    TRY(operand_open(c, &s));
+    r = emul_explained(c);
+    if (r == EMUL_DONE)
+        r = span_put(c, &s, (*v & ~3ull) | rpl);
+    span_close(c, &s);
+    return r;
 }
 
-/* Raises the destination's RPL to the source's; protected mode only. */
 enum emul_result exec_arpl(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
     u64 rpl = reg_read(c, in->reg, 2) & 3, v, flags;
-    enum emul_result r;
-    struct span s;
 
     if (!c->protected_mode)
         return emul_raise(c, EXC_UD);
     if (in->flags & INSN_HAS_MEM) {
-        TRY(mem_open(c, &s));
-        r = span_get(c, &s, &v);
-        if (r == EMUL_DONE && (v & 3) < rpl)
-            r = span_put(c, &s, (v & ~3ull) | rpl);
-        span_close(c, &s);
-        TRY(r);
+        TRY(arpl_memory(c, rpl, &v));
     } else {
         TRY(emul_explained(c));
         v = reg_read(c, in->rm, 2);

@@ -21,13 +21,16 @@ static enum emul_result state_enabled(struct emul_cpu *c, bool vex)
     return cr0 & CR0_TS ? emul_raise(c, EXC_NM) : EMUL_DONE;
 }
 
+/* An aligned move is #GP off its boundary, before the address itself is looked at. */
 static enum emul_result vec_open(struct emul_cpu *c, struct span *s)
 {
     const struct insn *in = &c->insn;
-    gla_t gla;
 
     if (in->row_flags & T_ALIGNED) {
-        TRY(emul_linear(c, in->seg, emul_ea(c), in->msize, in->access, &gla));
+        u64 gla = emul_ea(c);
+
+        if (c->mode != INSN_64 || in->seg >= SEG_FS)
+            gla += emul_seg(c, in->seg)->base;
         if (gla & (in->msize - 1))
             return emul_raise_error(c, EXC_GP, 0);
     }

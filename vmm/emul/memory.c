@@ -508,7 +508,7 @@ enum emul_result mem_open(struct emul_cpu *c, struct span *s)
     gla_t gla;
 
     TRY(emul_linear(c, in->seg, emul_ea(c), in->msize, in->access, &gla));
-    TRY(emul_align(c, gla, in->msize));
+    TRY(emul_align(c, gla, MIN(in->msize, 16))); /* 32 bytes are two halves */
     TRY(span_open(c, s, gla, in->msize, in->access, 0, NULL));
     if (unlikely(!c->explained)) {
         span_close(c, s);

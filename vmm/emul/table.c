@@ -238,7 +238,7 @@ const struct insn_row insn_group[][8] = {
     [G15_MEM] = {MODRM, MODRM, MODRM, MODRM, MODRM, MODRM, PFX(P_AE6), PFX(P_AE7)},
     [G15_REG] = {X8(MODRM)},
     [G16] = {FETCH, FETCH, FETCH, FETCH, HINT, HINT, HINT, HINT},
-    [GP] = {X8(FETCH)},
+    [GP] = {X8({OP_PREFETCH, F_RM, S_V, I_NONE, M_NONE, 0, T_MODRM | T_MEM})},
     [G17] = {UD, {OP_BLSR, F_V_RM, S_Y, I_NONE, M_SAME, R, T_MODRM | T_VEX | T_VEX_L0},
              {OP_BLSMSK, F_V_RM, S_Y, I_NONE, M_SAME, R, T_MODRM | T_VEX | T_VEX_L0},
              {OP_BLSI, F_V_RM, S_Y, I_NONE, M_SAME, R, T_MODRM | T_VEX | T_VEX_L0}, UD, UD, UD, UD},

@@ -329,7 +329,7 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host
     add_extended(t, c, host);
 }
 
-const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, u32 leaf, u32 sub)
+const struct cpuid_entry *cpuid_find_any(const struct cpuid_table *t, u32 leaf, u32 sub)
 {
     unsigned class = cpuid_class(leaf);
 

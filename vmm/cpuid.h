@@ -24,11 +24,11 @@ enum cpuid_dynamic {
 struct cpuid_entry {
     u32 leaf, sub;
     u32 reg[4];
-    u8 dynamic;  /* enum cpuid_dynamic */
+    u8 dynamic;   /* enum cpuid_dynamic */
     bool has_sub; /* sub matters */
 };
 
-#define CPUID_MAX_ENTRIES 96
+#define CPUID_MAX_ENTRIES  96
 #define CPUID_CLASS_LEAVES 0x24
 
 struct cpuid_table {
@@ -44,9 +44,9 @@ struct cpuid_table {
 
 /* What the table depends on besides the processor. */
 struct cpuid_config {
-    u32 vcpus;    /* at least 1 */
+    u32 vcpus; /* at least 1 */
     u32 tsc_khz;
-    u32 apic_khz; /* the local APIC timer's input clock */
+    u32 apic_khz;                 /* the local APIC timer's input clock */
     bool rdtscp, invpcid, xsaves; /* the back end lets guests use them */
     u8 nested_phys_bits;          /* width of guest-physical addresses that nested tables reach */
 };
@@ -60,7 +60,17 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host
  * The entry that answers (leaf, sub), or NULL where the answer is all zeros. Leaves above the
  * highest basic one answer as the highest does on Intel processors, zeros on AMD's.
  */
-const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, u32 leaf, u32 sub);
+const struct cpuid_entry *cpuid_find_any(const struct cpuid_table *t, u32 leaf, u32 sub);
+
+static inline const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, u32 leaf, u32 sub)
+{
+    if (likely(leaf <= t->max_basic && t->first[0][leaf])) {
+        const struct cpuid_entry *e = &t->entry[t->first[0][leaf] - 1];
+        if (!e->has_sub)
+            return e;
+    }
+    return cpuid_find_any(t, leaf, sub);
+}
 
 /* Whether the guest is told of a feature bit. */
 bool cpuid_has(const struct cpuid_table *t, u32 leaf, u32 sub, enum cpuid_reg reg, unsigned bit);

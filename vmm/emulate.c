@@ -119,6 +119,8 @@ static u64 mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 value)
         acc.offset = gpa & PAGE_MASK;
         acc.now_ns = vm_now(v->vm);
         vlapic_mmio(&v->apic, &acc);
+        if (write)
+            vcpu_look(v);
     } else {
         board_mmio(&v->vm->board, &acc);
     }

@@ -26,15 +26,16 @@ void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)
 
 static void exit_intr(struct vcpu *v, struct hvm_exit *e)
 {
-    (void)v;
     (void)e;
     cpu_take_interrupts();
+    vcpu_look(v);
 }
 
-static void exit_nothing(struct vcpu *v, struct hvm_exit *e)
+/* A window has opened, or an NMI came for the host. */
+static void exit_look(struct vcpu *v, struct hvm_exit *e)
 {
-    (void)v;
     (void)e;
+    vcpu_look(v);
 }
 
 /* ---- instructions ---- */
@@ -95,6 +96,7 @@ static void exit_hlt(struct vcpu *v, struct hvm_exit *e)
         return;
     v->halted_if = hvm->get(v->hv, HVM_RFLAGS) & FLAG_IF;
     v->state = VCPU_HALTED;
+    vcpu_look(v);
 }
 
 static void exit_pause(struct vcpu *v, struct hvm_exit *e)
@@ -230,8 +232,9 @@ static void exit_exception(struct vcpu *v, struct hvm_exit *e)
     u8 vector = e->exception.vector;
 
     if (vector == EXC_DB && e->insn_len && !v->event.kind) { /* INT1 touches no debug register */
-        v->event = (struct hvm_event){
-            .kind = HVM_EVENT_ICEBP, .vector = EXC_DB, .insn_len = e->insn_len};
+        v->event =
+            (struct hvm_event){.kind = HVM_EVENT_ICEBP, .vector = EXC_DB, .insn_len = e->insn_len};
+        vcpu_look(v);
         return;
     }
     if (vector == EXC_DB)
@@ -260,13 +263,11 @@ static void exit_fatal(struct vcpu *v, struct hvm_exit *e)
     hvm->dump(v->hv);
 }
 
-typedef void (*exit_fn)(struct vcpu *v, struct hvm_exit *e);
-
-static const exit_fn handlers[HVM_EXIT_COUNT] = {
+const exit_fn exit_handlers[HVM_EXIT_COUNT] = {
     [HVM_EXIT_INTR] = exit_intr,
-    [HVM_EXIT_NMI] = exit_nothing,
-    [HVM_EXIT_INTR_WINDOW] = exit_nothing,
-    [HVM_EXIT_NMI_WINDOW] = exit_nothing,
+    [HVM_EXIT_NMI] = exit_look,
+    [HVM_EXIT_INTR_WINDOW] = exit_look,
+    [HVM_EXIT_NMI_WINDOW] = exit_look,
     [HVM_EXIT_EXCEPTION] = exit_exception,
     [HVM_EXIT_CPUID] = exit_cpuid,
     [HVM_EXIT_HLT] = exit_hlt,
@@ -295,8 +296,3 @@ static const exit_fn handlers[HVM_EXIT_COUNT] = {
     [HVM_EXIT_FAILED_ENTRY] = exit_fatal,
     [HVM_EXIT_OTHER] = exit_fatal,
 };
-
-void exit_handle(struct vcpu *v, struct hvm_exit *e)
-{
-    handlers[e->reason < HVM_EXIT_COUNT ? e->reason : HVM_EXIT_OTHER](v, e);
-}

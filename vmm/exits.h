@@ -8,8 +8,13 @@
 
 struct vcpu;
 
-/* Handles one exit of v, which is loaded here. Interrupts off; may change v->state. */
-void exit_handle(struct vcpu *v, struct hvm_exit *e);
+/*
+ * By enum hvm_exit_reason: handles one exit of v, which is loaded here, interrupts off. What a
+ * handler changes that matters to the next entry (v->state, events, the local APIC) it follows by
+ * vcpu_look.
+ */
+typedef void (*exit_fn)(struct vcpu *v, struct hvm_exit *e);
+extern const exit_fn exit_handlers[HVM_EXIT_COUNT];
 
 /*
  * Completes the intercepted instruction: RIP moves by its length, which is found in the guest's

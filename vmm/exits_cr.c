@@ -152,6 +152,7 @@ static bool write_cr(struct vcpu *v, u8 cr, u64 value)
         if (value > 15)
             return false;
         vlapic_set_cr8(&v->apic, (u8)value);
+        vcpu_look(v);
         return true;
     default:
         return false;

@@ -40,6 +40,7 @@ void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
     } /* software interrupts happen again by themselves: RIP is still at them */
     *e = (struct hvm_event){
         .kind = HVM_EVENT_EXCEPTION, .vector = vector, .has_error = has_error, .error = error};
+    vcpu_look(v);
 }
 
 void inject_gp(struct vcpu *v)

@@ -38,18 +38,6 @@ static void take_apic_events(struct vcpu *v)
         start_at_page(v, VLAPIC_EV_PAGE(ev));
 }
 
-static void take_requests(struct vcpu *v)
-{
-    u32 bits = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
-
-    if (bits & VCPU_REQ_TIMER)
-        board_arm(&v->vm->board);
-    if (vlapic_has_events(&v->apic))
-        take_apic_events(v);
-    if (bits & VCPU_REQ_STOP)
-        v->state = VCPU_OFF;
-}
-
 /* Whether an interrupt waits for this processor: *vector, or -1 for one from the PIC pair. */
 static bool interrupt_waits(struct vcpu *v, int *vector)
 {
@@ -125,8 +113,32 @@ static bool settle(struct vcpu *v, bool armed)
         want_intr = interrupt_waits(v, &vector);
         armed = true;
     }
-    ask_window(v, want_intr, want_nmi);
+    ask_window(v, want_intr || v->deferred.kind, want_nmi);
     return armed;
+}
+
+/*
+ * What has to be done before an entry when something may have changed: requests of other CPUs,
+ * timers, events. Returns false if v is not to be entered now.
+ */
+static bool prepare(struct vcpu *v, bool *armed, const bool *resched)
+{
+    u32 bits = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+
+    if (bits & VCPU_REQ_TIMER)
+        board_arm(&v->vm->board);
+    if (vlapic_has_events(&v->apic))
+        take_apic_events(v);
+    if (bits & VCPU_REQ_STOP)
+        v->state = VCPU_OFF;
+    if (v->timer_moved)
+        vcpu_arm_timer(v);
+    if (v->state == VCPU_HALTED && vcpu_has_work(v))
+        v->state = VCPU_RUNNABLE;
+    if (v->state != VCPU_RUNNABLE || (*resched && !*armed))
+        return false;
+    *armed = settle(v, *armed);
+    return true;
 }
 
 static void record(struct vcpu *v, const struct hvm_exit *e)
@@ -139,49 +151,38 @@ static void record(struct vcpu *v, const struct hvm_exit *e)
     v->exits[e->reason]++;
 }
 
-/* One entry into the guest; `armed` as settle returned it. Returns false if a request came first.
+/*
+ * The way of an exit without events: enter, run, leave, record, handle. Everything else is behind
+ * v->requests, which whoever changes anything that matters to an entry sets (vcpu_look, vcpu_kick).
  */
-static bool enter(struct vcpu *v, struct hvm_exit *e)
-{
-    if (unlikely(space_enter(v->vm->space, &v->view, v->cpu))) {
-        hvm->flush(v->hv);
-        space_flushed(&v->view);
-    }
-    /* After `view.on` is visible: whoever set a request before could not know to interrupt us. */
-    if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST))) {
-        space_leave(&v->view);
-        return false;
-    }
-    if (CHECKED)
-        ASSERT(space_current(&v->view));
-    hvm->run(v->hv, e);
-    space_leave(&v->view);
-    return true;
-}
-
 void vcpu_run(struct vcpu *v, const bool *resched)
 {
     struct hvm_exit e;
-    bool armed = false;
+    bool armed = false; /* an event is in place for the next entry */
 
-    do {
-        if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) ||
-                     vlapic_has_events(&v->apic)))
-            take_requests(v);
-        if (unlikely(v->timer_moved))
-            vcpu_arm_timer(v);
-        if (unlikely(v->state != VCPU_RUNNABLE)) {
-            if (v->state != VCPU_HALTED || !vcpu_has_work(v))
-                break;
-            v->state = VCPU_RUNNABLE;
+    vcpu_look(v); /* whatever happened while it did not run */
+    for (;;) {
+        if (unlikely(space_enter(v->vm->space, &v->view, v->cpu))) {
+            hvm->flush(v->hv);
+            space_flushed(&v->view);
         }
-        armed = settle(v, armed);
-        if (unlikely(!enter(v, &e)))
+        /* After view.on is visible: whoever set a request before could not know to interrupt us. */
+        if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_RELAXED))) {
+            space_leave(&v->view);
+            if (!prepare(v, &armed, resched))
+                return;
             continue;
+        }
+        if (CHECKED)
+            ASSERT(space_current(&v->view));
+        hvm->run(v->hv, &e);
+        space_leave(&v->view);
         armed = false;
-        if (unlikely(e.vectoring.kind))
+        if (unlikely(e.vectoring.kind)) {
             v->event = e.vectoring;
+            vcpu_look(v);
+        }
         record(v, &e);
-        exit_handle(v, &e);
-    } while (armed || !__atomic_load_n(resched, __ATOMIC_RELAXED));
+        exit_handlers[e.reason](v, &e);
+    }
 }

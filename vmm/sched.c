@@ -31,10 +31,18 @@ static struct sched *own(void)
     return this_cpu()->sched;
 }
 
+/* Has this CPU go round its loop: what runs here leaves the guest and gives way. */
+static void set_resched(struct sched *s)
+{
+    s->resched = true;
+    if (s->loaded)
+        vcpu_look(s->loaded);
+}
+
 static void slice_over(struct timer *t)
 {
     (void)t;
-    own()->resched = true;
+    set_resched(own());
 }
 
 /* Another CPU wants attention. What is for the running vCPU it sees in any case before it enters.
@@ -44,7 +52,7 @@ static void kicked(void)
     struct sched *s = own();
 
     if (s && ((s->list && s->list->next) || s->incoming || s->poked))
-        s->resched = true;
+        set_resched(s);
 }
 
 void sched_init_cpu(bool runs_guests)
@@ -96,7 +104,7 @@ void sched_unplace(u32 cpu)
 static void notice_cpu(u32 cpu)
 {
     if (cpu == this_cpu()->id)
-        own()->resched = true;
+        set_resched(own());
     else
         ipi_kick(cpu);
 }
@@ -124,7 +132,7 @@ void sched_notice(struct vcpu *v)
 
     if (v->cpu == this_cpu()->id) {
         if (s->loaded != v) /* the one that runs here gives way to it in its turn */
-            s->resched = true;
+            set_resched(s);
         return;
     }
     /* The request is visible before these are read; their owner reads it after writing them. */

@@ -31,6 +31,7 @@ static void apic_deadline_changed(void *arg)
     struct vcpu *v = arg;
 
     v->timer_moved = true;
+    vcpu_look(v);
 }
 
 void vcpu_arm_timer(struct vcpu *v)
@@ -60,11 +61,13 @@ static u64 guest_tsc(struct vcpu *v)
 
 bool vcpu_set_apic_base(struct vcpu *v, u64 value)
 {
+    vcpu_look(v);
     return vlapic_write_base(&v->apic, value);
 }
 
 bool vcpu_write_x2apic(struct vcpu *v, u32 msr, u64 value)
 {
+    vcpu_look(v);
     return vlapic_write_msr(&v->apic, msr, vm_now(v->vm), value);
 }
 

@@ -102,6 +102,11 @@ static inline void vcpu_kick(struct vcpu *v)
 {
     vcpu_request(v, VCPU_REQ_LOOK);
 }
+/* The same for the CPU that v is loaded on: before the next entry events are looked at again. */
+static inline void vcpu_look(struct vcpu *v)
+{
+    __atomic_fetch_or(&v->requests, VCPU_REQ_LOOK, __ATOMIC_RELAXED);
+}
 /* Whether v has anything to do: runnable, or halted with an event that it can take. Home CPU. */
 bool vcpu_has_work(struct vcpu *v);
 

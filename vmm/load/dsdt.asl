@@ -62,7 +62,7 @@ DefinitionBlock ("", "DSDT", 2, "SKEP  ", "SKEPHV  ", 1)
             })
         }
 
-        // The board's other ports and addresses, so that nothing else is put there.
+        // The board's other ports and addresses that no driver claims by itself.
         Device (BRD0)
         {
             Name (_HID, EisaId ("PNP0C02"))
@@ -74,8 +74,6 @@ DefinitionBlock ("", "DSDT", 2, "SKEP  ", "SKEPHV  ", 1)
                 IO (Decode16, PLAT_POST_PORT, PLAT_POST_PORT, 1, 1)
                 IO (Decode16, PLAT_FAST_A20_PORT, PLAT_FAST_A20_PORT, 1, 1)
                 IO (Decode16, PLAT_PM_EVT_PORT, PLAT_PM_EVT_PORT, 1, 16)
-                IO (Decode16, PLAT_PCI_ADDR_PORT, PLAT_PCI_ADDR_PORT, 1, 8)
-                Memory32Fixed (ReadWrite, PLAT_IOAPIC_BASE, PLAT_IOAPIC_SIZE)
                 Memory32Fixed (ReadWrite, PLAT_LAPIC_BASE, PLAT_LAPIC_SIZE)
             })
         }

@@ -113,8 +113,10 @@ bool smp_wait_for(unsigned cpu, u64 ticks)
 {
     u64 start = rdtsc();
 
-    while (cpus[cpu].fn)
+    while (cpus[cpu].fn) {
         if (rdtsc() - start > ticks)
             return false;
+        cpu_pause();
+    }
     return true;
 }

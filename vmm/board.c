@@ -146,7 +146,7 @@ static void timer_fired(struct timer *t)
 }
 
 /* The end of every access: if a deadline moved, whoever owns the timer sets it again. */
-static void unlock(struct board *b)
+static inline void unlock(struct board *b)
 {
     bool moved = b->deadline_moved;
 
@@ -158,7 +158,7 @@ static void unlock(struct board *b)
 
 /* ---- accesses ---- */
 
-static void access(struct board *b, struct bus *bus, struct bus_access *acc)
+static ALWAYS_INLINE void access(struct board *b, struct bus *bus, struct bus_access *acc)
 {
     acc->now_ns = vm_now(b->vm);
     spin_lock(&b->lock);

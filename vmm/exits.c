@@ -10,16 +10,13 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
-void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)
+void exit_skip_decoding(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)
 {
-    unsigned len = e->insn_len;
+    struct emul_cpu *c = emulate_begin(v, e);
+    unsigned len;
 
-    if (unlikely(!len)) {
-        struct emul_cpu *c = emulate_begin(v, e);
-        if (!emulate_settle(v, c, emul_insn_length(c, op, &len)))
-            return;
-    }
-    hvm->advance(v->hv, len);
+    if (emulate_settle(v, c, emul_insn_length(c, op, &len)))
+        hvm->advance(v->hv, len);
 }
 
 /* ---- nothing but the loop to go round ---- */
@@ -40,52 +37,56 @@ static void exit_look(struct vcpu *v, struct hvm_exit *e)
 
 /* ---- instructions ---- */
 
-/* The parts of an answer that depend on the vCPU's state. */
-static void cpuid_dynamic(struct vcpu *v, const struct cpuid_entry *entry, u32 r[4])
+/* The parts of an answer that depend on the vCPU's state; the constant ones are in place. */
+static void cpuid_dynamic(struct vcpu *v, const struct cpuid_entry *entry)
 {
-    u64 cr4;
+    u64 *gpr = v->hv->gpr;
 
     switch (entry->dynamic) {
     case CPUID_DYN_LEAF1:
-        r[CPUID_EBX] |= v->id << 24;
+        gpr[RBX] |= v->id << 24;
         if (v->apic.mode == VLAPIC_OFF)
-            r[CPUID_EDX] &= ~(u32)BIT(9);
-        cr4 = hvm->get(v->hv, HVM_CR4);
-        if (cr4 & CR4_OSXSAVE)
-            r[CPUID_ECX] |= BIT(27);
+            gpr[RDX] &= ~BIT(9);
+        if (hvm->get(v->hv, HVM_CR4) & CR4_OSXSAVE)
+            gpr[RCX] |= BIT(27);
         break;
     case CPUID_DYN_TOPO:
-        r[CPUID_EDX] = v->id;
+        gpr[RDX] = v->id;
         break;
     case CPUID_DYN_XSAVE: /* the guest's XCR0 is in force: the processor knows the size */
-        r[CPUID_EBX] = cpu_cpuid(0xd, entry->sub).ebx;
+        gpr[RBX] = cpu_cpuid(0xd, entry->sub).ebx;
         break;
     default:
         break;
     }
 }
 
+/* No entry: zeros; but an invalid topology level still says its number and whose it is. */
+static void cpuid_none(struct vcpu *v)
+{
+    u64 *gpr = v->hv->gpr;
+    bool topology = (u32)gpr[RAX] == 0xb;
+
+    gpr[RAX] = gpr[RBX] = 0;
+    gpr[RCX] = topology ? (u8)gpr[RCX] : 0;
+    gpr[RDX] = topology ? v->id : 0;
+}
+
 static void exit_cpuid(struct vcpu *v, struct hvm_exit *e)
 {
     u64 *gpr = v->hv->gpr;
     const struct cpuid_entry *entry = cpuid_find(&v->vm->cpuid, (u32)gpr[RAX], (u32)gpr[RCX]);
-    u32 r[4] = {0};
 
     if (likely(entry != NULL)) {
-        r[CPUID_EAX] = entry->reg[CPUID_EAX];
-        r[CPUID_EBX] = entry->reg[CPUID_EBX];
-        r[CPUID_ECX] = entry->reg[CPUID_ECX];
-        r[CPUID_EDX] = entry->reg[CPUID_EDX];
-        if (entry->dynamic)
-            cpuid_dynamic(v, entry, r);
-    } else if ((u32)gpr[RAX] == 0xb) {
-        r[CPUID_ECX] = gpr[RCX] & 0xff; /* an invalid level still says its number */
-        r[CPUID_EDX] = v->id;
+        gpr[RAX] = entry->reg[CPUID_EAX];
+        gpr[RBX] = entry->reg[CPUID_EBX];
+        gpr[RCX] = entry->reg[CPUID_ECX];
+        gpr[RDX] = entry->reg[CPUID_EDX];
+        if (unlikely(entry->dynamic))
+            cpuid_dynamic(v, entry);
+    } else {
+        cpuid_none(v);
     }
-    gpr[RAX] = r[CPUID_EAX];
-    gpr[RBX] = r[CPUID_EBX];
-    gpr[RCX] = r[CPUID_ECX];
-    gpr[RDX] = r[CPUID_EDX];
     exit_skip(v, e, OP_CPUID);
 }
 
@@ -154,27 +155,26 @@ static void exit_ud(struct vcpu *v, struct hvm_exit *e)
 
 /* ---- ports and memory ---- */
 
+/* Mask of a port access's bytes. */
+static inline u64 port_mask(u8 size)
+{
+    return size == 1 ? 0xff : size == 2 ? 0xffff : 0xffffffff;
+}
+
 static void exit_io(struct vcpu *v, struct hvm_exit *e)
 {
-    u64 *rax = &v->hv->gpr[RAX];
+    u64 *rax = &v->hv->gpr[RAX], mask = port_mask(e->io.size);
 
     if (unlikely(e->io.string)) {
         emulate_port(v, e);
         return;
     }
-    struct bus_access acc = {
-        .addr = e->io.port, .size = e->io.size, .write = !e->io.in, .value = *rax};
+    struct bus_access acc = {.addr = e->io.port, .size = e->io.size, .write = !e->io.in};
     if (acc.write)
-        acc.value &= bus_open(acc.size);
+        acc.value = *rax & mask;
     board_port(&v->vm->board, &acc);
-    if (e->io.in) {
-        if (acc.size == 1)
-            *rax = (*rax & ~0xffull) | (u8)acc.value;
-        else if (acc.size == 2)
-            *rax = (*rax & ~0xffffull) | (u16)acc.value;
-        else
-            *rax = (u32)acc.value;
-    }
+    if (!acc.write) /* 8- and 16-bit results leave the rest of RAX, 32-bit ones clear it */
+        *rax = (acc.value & mask) | (acc.size == 4 ? 0 : *rax & ~mask);
     exit_skip(v, e, e->io.in ? OP_IN : OP_OUT);
 }
 

@@ -5,8 +5,7 @@
 
 #include "arch/x86_64/hvm.h"
 #include "vmm/emul/insn.h"
-
-struct vcpu;
+#include "vmm/vcpu.h"
 
 /*
  * By enum hvm_exit_reason: handles one exit of v, which is loaded here, interrupts off. What a
@@ -20,7 +19,15 @@ extern const exit_fn exit_handlers[HVM_EXIT_COUNT];
  * Completes the intercepted instruction: RIP moves by its length, which is found in the guest's
  * memory where the hardware did not give it. op says what instruction it must be.
  */
-void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn_op op);
+void exit_skip_decoding(struct vcpu *v, const struct hvm_exit *e, enum insn_op op);
+
+static inline void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)
+{
+    if (likely(e->insn_len))
+        hvm->advance(v->hv, e->insn_len);
+    else
+        exit_skip_decoding(v, e, op);
+}
 
 /* Control-register, debug-register and XSETBV exits (exits_cr.c). */
 void exit_cr(struct vcpu *v, struct hvm_exit *e);

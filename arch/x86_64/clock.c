@@ -161,19 +161,9 @@ void clock_init(u16 pm_port, const char **how)
     set_scale(hz);
 }
 
-u64 clock_tsc_to_ns(u64 ticks)
-{
-    return mul_shift32(ticks, clock_scale.ns_mult);
-}
-
 u64 clock_ns_to_tsc(u64 ns)
 {
     return mul_shift32(ns, clock_scale.tick_mult);
-}
-
-u64 clock_ns(void)
-{
-    return clock_tsc_to_ns(cpu_rdtsc() - clock_scale.tsc_base);
 }
 
 u64 clock_tsc_at(u64 ns)

@@ -6,6 +6,7 @@
 #ifndef ARCH_X86_64_CLOCK_H
 #define ARCH_X86_64_CLOCK_H
 
+#include "arch/x86_64/cpu.h"
 #include "lib/types.h"
 
 /* Fixed-point factors, for who converts often. Constant after clock_init(). */
@@ -23,12 +24,22 @@ extern struct clock_scale clock_scale;
  */
 void clock_init(u16 pm_port, const char **how);
 
-u64 clock_ns(void); /* nanoseconds since clock_init() */
 u32 clock_tsc_khz(void);
-u64 clock_lapic_hz(void);       /* of the local APIC timer, divider 1 */
-u64 clock_ns_to_tsc(u64 ns);    /* a duration: nanoseconds to TSC ticks */
-u64 clock_tsc_to_ns(u64 ticks); /* a duration: TSC ticks to nanoseconds */
-u64 clock_tsc_at(u64 ns);       /* the TSC's value when clock_ns() is ns */
+u64 clock_lapic_hz(void);    /* of the local APIC timer, divider 1 */
+u64 clock_ns_to_tsc(u64 ns); /* a duration: nanoseconds to TSC ticks */
+u64 clock_tsc_at(u64 ns);    /* the TSC's value when clock_ns() is ns */
+
+/* A duration: TSC ticks to nanoseconds. */
+static inline u64 clock_tsc_to_ns(u64 ticks)
+{
+    return (u64)((unsigned __int128)ticks * clock_scale.ns_mult >> 32);
+}
+
+/* Nanoseconds since clock_init(). */
+static inline u64 clock_ns(void)
+{
+    return clock_tsc_to_ns(cpu_rdtsc() - clock_scale.tsc_base);
+}
 
 /* Spins; for start-up code only. */
 void clock_delay_us(u32 us);

@@ -101,19 +101,21 @@ static inline void copy_code(u8 *dst, const u8 *src, unsigned room, bool wide)
  */
 static ALWAYS_INLINE bool fetch_quick(struct emul_cpu *c)
 {
+    const struct emul_mem *mem = &c->ops->mem;
     gla_t rip = emul_get(c, EMUL_RIP);
     const void *p;
     gpa_t gpa;
 
-    if (c->mode != INSN_64 || (rip & PAGE_MASK) > PAGE_SIZE - 16 || !c->ops->mem.look ||
-        !walk_canonical(rip, 48))
+    if (c->mode != INSN_64 || (rip & PAGE_MASK) > PAGE_SIZE - 16 || !walk_canonical(rip, 48))
         return false;
     if (!emul_translate_quick(c, rip, WALK_FETCH, &gpa))
         return false;
-    p = c->ops->mem.look(c->ctx, gpa);
+    p = mem->look ? mem->look(c->ctx, gpa) : mem->hold(c->ctx, gpa, 16, false);
     if (!p)
         return false;
     __builtin_memcpy(c->bytes, p, 16);
+    if (!mem->look && mem->release)
+        mem->release(c->ctx, (void *)(uintptr_t)p, gpa, false);
     c->fetched = INSN_MAX;
     return true;
 }
@@ -256,11 +258,40 @@ static void flush(struct emul_cpu *c)
     c->dirty = 0;
 }
 
+/* MOV between a register or an immediate and a device register; device_hit has said so. */
+static ALWAYS_INLINE enum emul_result mov_device(struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    enum err e;
+    u64 v;
+
+    if (in->access == INSN_READ) {
+        e = c->ops->mmio_read(c->ctx, c->exit.gpa, in->msize, &v);
+        if (likely(!e))
+            reg_write(c, in->form == F_R_RM ? in->reg : RAX, in->msize, v & size_mask(in->msize));
+    } else {
+        v = in->form == F_RM_IMM ? in->imm
+                                 : reg_read(c, in->form == F_RM_R ? in->reg : RAX, in->msize);
+        e = c->ops->mmio_write(c->ctx, c->exit.gpa, in->msize, v & size_mask(in->msize));
+    }
+    if (unlikely(e)) {
+        c->error = e;
+        c->why = "a device access failed";
+        return EMUL_STOP;
+    }
+    if (unlikely(c->dirty))
+        flush(c);
+    c->ops->retire(c->ctx, in->len);
+    return EMUL_DONE;
+}
+
 enum emul_result emul_execute(struct emul_cpu *c)
 {
-    emul_handler fn = c->insn.op < OP_COUNT ? handlers[c->insn.op] : NULL;
+    emul_handler fn = handlers[c->insn.op];
     enum emul_result r;
 
+    if (likely(c->insn.op == OP_MOV && device_hit(c, c->insn.access)))
+        return mov_device(c);
     if (!fn)
         return emul_unsupported(c, "not executed here");
     if ((c->insn.flags & INSN_VEX) && !c->protected_mode)

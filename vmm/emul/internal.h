@@ -5,6 +5,7 @@
 
 #include "vmm/emul/emul.h"
 #include "vmm/emul/table.h"
+#include "vmm/emul/walk_quick.h"
 
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
@@ -47,9 +48,10 @@ static inline void gpr_set(struct emul_cpu *c, unsigned r, u64 value)
         c->gpr[r] = value;
 }
 
+/* size: 1 to 8 */
 static inline u64 size_mask(unsigned size)
 {
-    return ~0ull >> (64 - 8 * size);
+    return ~0ull >> (-(8 * size) & 63);
 }
 
 static inline s64 sign_extend(u64 v, unsigned size)
@@ -135,6 +137,20 @@ struct span {
     gpa_t gpa[2];
 };
 
+static ALWAYS_INLINE u64 effective_address(struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    u64 ea = in->disp;
+
+    if (in->base != INSN_NO_REG)
+        ea += gpr_get(c, in->base);
+    else if (in->flags & INSN_RIP_REL)
+        ea += emul_get(c, EMUL_RIP) + in->len;
+    if (in->index != INSN_NO_REG)
+        ea += gpr_get(c, in->index) << in->scale;
+    return ea & size_mask(in->asize);
+}
+
 /* Effective address of the memory operand, truncated to the address size. */
 u64 emul_ea(struct emul_cpu *c);
 /* Linear address of size bytes at seg:ea, with every segment check (SDM 3, 5.3 and 5.4). */
@@ -142,8 +158,6 @@ enum emul_result emul_linear(struct emul_cpu *c, unsigned seg, u64 ea, unsigned 
                              gla_t *gla);
 /* For instruction fetches and system tables too. */
 enum emul_result emul_translate(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa);
-/* For CPL-dependent accesses; false if it is not plain sailing: emul_translate tells why. */
-bool emul_translate_quick(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa);
 enum emul_result emul_align(struct emul_cpu *c, gla_t gla, unsigned size);
 /* Looks up both pages of an access. access: WALK_SYSTEM, or 0 for the guest's own rights. */
 enum emul_result span_open(struct emul_cpu *c, struct span *s, gla_t gla, unsigned len, unsigned rw,
@@ -170,6 +184,67 @@ enum emul_result rm_read(struct emul_cpu *c, u64 *value);
 enum emul_result rm_write(struct emul_cpu *c, u64 value);
 /* Loads a segment register: real mode, or from its descriptor with every check. */
 enum emul_result emul_load_seg(struct emul_cpu *c, unsigned s, u16 sel);
+
+/* ---- quick lanes ---- */
+
+void emul_renew_walk(struct emul_cpu *c);
+
+static ALWAYS_INLINE void emul_find_walk(struct emul_cpu *c)
+{
+    const u32 needed = 1u << EMUL_CR0 | 1u << EMUL_CR3 | 1u << EMUL_CR4 | 1u << EMUL_EFER;
+    struct walk *w = &c->walk;
+
+    if (c->have_walk)
+        return;
+    if (unlikely((c->have & needed) != needed || w->ctx != c->ctx ||
+                 w->cr3 != c->reg[EMUL_CR3] || w->cr4 != c->reg[EMUL_CR4] ||
+                 w->cr0 != c->reg[EMUL_CR0] || w->efer != c->reg[EMUL_EFER]))
+        emul_renew_walk(c);
+    if (unlikely(w->cr4 & (CR4_SMAP | CR4_PKE))) {
+        w->rflags = emul_get(c, EMUL_RFLAGS);
+        w->pkru = w->cr4 & CR4_PKE ? (u32)emul_get(c, EMUL_PKRU) : 0;
+    }
+    if (unlikely(w->mode == WALK_PAE) && w->pdpte_regs) {
+        for (unsigned i = 0; i < 4; i++)
+            w->pdpte[i] = emul_get(c, (enum emul_reg)(EMUL_PDPTE0 + i));
+    }
+    c->have_walk = true;
+}
+
+/* For CPL-dependent accesses; false if it is not plain sailing: emul_translate tells why. */
+static ALWAYS_INLINE bool emul_translate_quick(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa)
+{
+    struct walk_out out;
+
+    emul_find_walk(c);
+    if (c->cpl == 3)
+        access |= WALK_USER;
+    if (unlikely(!walk_quick(&c->walk, gla, access, &out)))
+        return false;
+    *gpa = out.gpa;
+    return true;
+}
+
+/*
+ * The case that MMIO exits are made of: 64-bit code reads or writes one device register, the exit
+ * says where that is, and the operand is exactly there.
+ */
+static ALWAYS_INLINE bool device_hit(struct emul_cpu *c, unsigned rw)
+{
+    const struct emul_exit *e = &c->exit;
+    const struct insn *in = &c->insn;
+    gla_t gla;
+
+    if (!e->device || c->mode != INSN_64 || c->cpl == 3 || in->seg >= SEG_FS ||
+        !(in->flags & INSN_HAS_MEM))
+        return false;
+    if (rw == INSN_WRITE ? !e->write : e->write)
+        return false;
+    gla = effective_address(c);
+    if (e->gla_valid ? gla != e->gla : ((gla ^ e->gpa) & PAGE_MASK) || !walk_canonical(gla, 48))
+        return false;
+    return (gla & PAGE_MASK) + in->msize <= PAGE_SIZE;
+}
 
 /* ---- handlers: one an operation ---- */
 

@@ -6,20 +6,6 @@
 #include "lib/string.h"
 #include "vmm/emul/internal.h"
 
-static ALWAYS_INLINE u64 effective_address(struct emul_cpu *c)
-{
-    const struct insn *in = &c->insn;
-    u64 ea = in->disp;
-
-    if (in->base != INSN_NO_REG)
-        ea += gpr_get(c, in->base);
-    else if (in->flags & INSN_RIP_REL)
-        ea += emul_get(c, EMUL_RIP) + in->len;
-    if (in->index != INSN_NO_REG)
-        ea += gpr_get(c, in->index) << in->scale;
-    return ea & size_mask(in->asize);
-}
-
 u64 emul_ea(struct emul_cpu *c)
 {
     return effective_address(c);
@@ -94,7 +80,7 @@ enum emul_result emul_align(struct emul_cpu *c, gla_t gla, unsigned size)
 /* ---- translation ---- */
 
 /* Registers changed since the last emulation, or this is the first. */
-static void renew_walk(struct emul_cpu *c)
+void emul_renew_walk(struct emul_cpu *c)
 {
     struct walk *w = &c->walk;
 
@@ -108,28 +94,6 @@ static void renew_walk(struct emul_cpu *c)
     w->pages_1g = c->ops->pages_1g;
     w->pdpte_regs = c->ops->pdpte_regs;
     walk_init(w);
-}
-
-static ALWAYS_INLINE void find_walk(struct emul_cpu *c)
-{
-    const u32 needed = 1u << EMUL_CR0 | 1u << EMUL_CR3 | 1u << EMUL_CR4 | 1u << EMUL_EFER;
-    struct walk *w = &c->walk;
-
-    if (c->have_walk)
-        return;
-    if (unlikely((c->have & needed) != needed || w->ctx != c->ctx ||
-                 w->cr3 != c->reg[EMUL_CR3] || w->cr4 != c->reg[EMUL_CR4] ||
-                 w->cr0 != c->reg[EMUL_CR0] || w->efer != c->reg[EMUL_EFER]))
-        renew_walk(c);
-    if (unlikely(w->cr4 & (CR4_SMAP | CR4_PKE))) {
-        w->rflags = emul_get(c, EMUL_RFLAGS);
-        w->pkru = w->cr4 & CR4_PKE ? (u32)emul_get(c, EMUL_PKRU) : 0;
-    }
-    if (unlikely(w->mode == WALK_PAE) && w->pdpte_regs) {
-        for (unsigned i = 0; i < 4; i++)
-            w->pdpte[i] = emul_get(c, (enum emul_reg)(EMUL_PDPTE0 + i));
-    }
-    c->have_walk = true;
 }
 
 static enum emul_result walk_failed(struct emul_cpu *c, enum walk_result r, gla_t gla,
@@ -147,25 +111,12 @@ static enum emul_result walk_failed(struct emul_cpu *c, enum walk_result r, gla_
     }
 }
 
-bool emul_translate_quick(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa)
-{
-    struct walk_out out;
-
-    find_walk(c);
-    if (c->cpl == 3)
-        access |= WALK_USER;
-    if (unlikely(walk_gla(&c->walk, gla, access, &out) != WALK_OK))
-        return false;
-    *gpa = out.gpa;
-    return true;
-}
-
 enum emul_result emul_translate(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa)
 {
     struct walk_out out;
     enum walk_result r;
 
-    find_walk(c);
+    emul_find_walk(c);
     if (!(access & WALK_SYSTEM) && c->cpl == 3)
         access |= WALK_USER;
     r = walk_gla(&c->walk, gla, access, &out);
@@ -518,26 +469,6 @@ enum emul_result mem_open(struct emul_cpu *c, struct span *s)
 }
 
 /* ---- a register-or-memory operand read or written ---- */
-
-/*
- * The case that MMIO exits are made of: 64-bit code reads or writes one device register, the exit
- * says where that is, and the operand is exactly there.
- */
-static ALWAYS_INLINE bool device_hit(struct emul_cpu *c, unsigned rw)
-{
-    const struct emul_exit *e = &c->exit;
-    const struct insn *in = &c->insn;
-    gla_t gla;
-
-    if (!e->device || c->mode != INSN_64 || c->cpl == 3 || in->seg >= SEG_FS)
-        return false;
-    if (rw == INSN_WRITE ? !e->write : e->write)
-        return false;
-    gla = effective_address(c);
-    if (e->gla_valid ? gla != e->gla : ((gla ^ e->gpa) & PAGE_MASK) || !walk_canonical(gla, 48))
-        return false;
-    return (gla & PAGE_MASK) + in->msize <= PAGE_SIZE;
-}
 
 enum emul_result rm_read(struct emul_cpu *c, u64 *value)
 {

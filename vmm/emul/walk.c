@@ -6,17 +6,7 @@
  * clear. Rights are collected on the way down as the conjunction of the entries, and accessed and
  * dirty bits are set only once the access is known to be allowed.
  */
-#include "vmm/emul/walk.h"
-
-#define PTE_P  BIT(0)
-#define PTE_W  BIT(1)
-#define PTE_U  BIT(2)
-#define PTE_A  BIT(5)
-#define PTE_D  BIT(6)
-#define PTE_PS BIT(7)
-#define PTE_NX BIT(63)
-
-#define ADDR_MASK 0x000ffffffffff000ull /* bits 12 to 51 */
+#include "vmm/emul/walk_quick.h"
 
 #define RESTARTS 64
 
@@ -73,12 +63,6 @@ void walk_init(struct walk *w)
     w->stop = w->reserved | PTE_P | PTE_PS;
 }
 
-static inline void let_go(const struct walk *w, void *p, gpa_t gpa, bool write)
-{
-    if (w->mem->release)
-        w->mem->release(w->ctx, p, gpa, write);
-}
-
 static inline bool read_entry(const struct walk *w, struct step *s, unsigned size)
 {
     void *p = w->mem->hold(w->ctx, s->gpa, size, false);
@@ -87,7 +71,7 @@ static inline bool read_entry(const struct walk *w, struct step *s, unsigned siz
         return false;
     s->entry = size == 4 ? __atomic_load_n((u32 *)p, __ATOMIC_RELAXED)
                          : __atomic_load_n((u64 *)p, __ATOMIC_RELAXED);
-    let_go(w, p, s->gpa, false);
+    walk_release(w, p, s->gpa, false);
     return true;
 }
 
@@ -113,7 +97,7 @@ static enum walk_result set_bits(const struct walk *w, struct step *s, u64 bits,
         same = __atomic_compare_exchange_n((u64 *)p, &old, old | bits, false, __ATOMIC_SEQ_CST,
                                            __ATOMIC_RELAXED);
     }
-    let_go(w, p, s->gpa, true);
+    walk_release(w, p, s->gpa, true);
     return same ? WALK_OK : WALK_RETRY;
 }
 
@@ -277,50 +261,6 @@ static enum walk_result walk_64(const struct walk *w, gpa_t table, unsigned leve
 }
 
 /*
- * The walk that nearly every access takes: 4 or 5 levels, everything present, allowed, and accessed
- * or dirty already, and memory has a quick way to be looked at. False: walk_64 finds out what is the matter, from the root.
- */
-static bool walk_quick(const struct walk *w, gla_t gla, u32 access, struct walk_out *out)
-{
-    u64 e, acc = ~0ull, stop, need; /* acc: conjunction of the entries, with NX inverted */
-    unsigned shift = 9 * w->levels; /* of the index, times 8 */
-    const void *(*look)(void *, gpa_t) = w->mem->look;
-    gpa_t table = w->root;
-
-    for (;;) {
-        const u64 *p = look(w->ctx, table + (gla >> shift & 0xff8));
-
-        if (unlikely(!p))
-            return false;
-        e = __atomic_load_n(p, __ATOMIC_RELAXED);
-        acc &= e ^ PTE_NX;
-        if (shift == 9 || unlikely((e & w->stop) != PTE_P))
-            break;
-        table = e & ADDR_MASK;
-        shift -= 9;
-    }
-    stop = w->stop & ~PTE_PS;
-    if (shift != 9) {
-        if (shift > 27 || (shift == 27 && !w->pages_1g))
-            return false;
-        stop |= (8ull << shift) - 0x2000; /* address bits below the page, but PAT's */
-    }
-    if (unlikely((e & stop) != PTE_P))
-        return false;
-
-    need = PTE_A | (access & (WALK_WRITE | WALK_USER));
-    if (access & WALK_FETCH)
-        need |= PTE_NX;
-    if ((acc & need) != need || ((access & WALK_WRITE) && !(e & PTE_D)))
-        return false;
-    if (access & WALK_USER ? w->cr4 & CR4_PKE : acc & PTE_U)
-        return false;
-    out->page_size = 8ull << shift;
-    out->gpa = (e & ADDR_MASK & ~(out->page_size - 1)) | (gla & (out->page_size - 1));
-    return true;
-}
-
-/*
  * PAE: the page-directory-pointer entry has no rights, no accessed bit and its own reserved bits.
  * It comes from the registers that MOV to CR3 loaded, or from memory where there are none.
  */
@@ -342,12 +282,12 @@ static enum walk_result walk_pae(const struct walk *w, u32 gla, u32 access, stru
     return walk_64(w, s.entry & ADDR_MASK, 2, gla, access, out);
 }
 
-enum walk_result walk_gla(const struct walk *w, gla_t gla, u32 access, struct walk_out *out)
+/* Everything else, from the root, until no entry changes underneath. */
+static __attribute__((noinline)) enum walk_result walk_fully(const struct walk *w, gla_t gla,
+                                                             u32 access, struct walk_out *out)
 {
     enum walk_result r = WALK_RETRY;
 
-    if (likely(w->mode >= WALK_4LEVEL && w->mem->look) && likely(walk_quick(w, gla, access, out)))
-        return WALK_OK;
     for (unsigned i = 0; i < RESTARTS && r == WALK_RETRY; i++) {
         switch (w->mode) {
         case WALK_FLAT:
@@ -366,4 +306,9 @@ enum walk_result walk_gla(const struct walk *w, gla_t gla, u32 access, struct wa
         }
     }
     return r;
+}
+
+enum walk_result walk_gla(const struct walk *w, gla_t gla, u32 access, struct walk_out *out)
+{
+    return likely(walk_quick(w, gla, access, out)) ? WALK_OK : walk_fully(w, gla, access, out);
 }

@@ -23,8 +23,9 @@ struct emul_mem {
     void *(*hold)(void *ctx, gpa_t gpa, unsigned len, bool write);
     void (*release)(void *ctx, void *p, gpa_t gpa, bool write);
     /*
-     * Optional, a quicker hold for reading: up to the page's end, valid until the emulator returns,
-     * never released. NULL: try hold.
+     * Optional: a quicker hold for reading, where the caller keeps all of the guest's memory from
+     * moving while the emulator runs. Valid up to the page's end, until the emulator returns, and
+     * never released. NULL: no memory there, or not so quickly; hold decides.
      */
     const void *(*look)(void *ctx, gpa_t gpa);
 };

@@ -166,7 +166,8 @@ static unsigned fill_level(const struct space *s, const struct space_region *r, 
                            unsigned empty, unsigned max, bool demand)
 {
     const struct frame_source *src = s->tables.src;
-    unsigned level = MIN(MIN(empty, s->tables.max_leaf), max);
+    bool log = __atomic_load_n(&r->log, __ATOMIC_RELAXED);
+    unsigned level = log ? 1 : MIN(MIN(empty, s->tables.max_leaf), max);
 
     for (; level > 1; level--) {
         gpa_t base = ALIGN_DOWN(gpa, NESTED_SIZE(level));
@@ -212,7 +213,9 @@ static enum space_result fill_leaf(struct space *s, const struct space_region *r
     __atomic_fetch_add(&s->filling, 1, __ATOMIC_RELAXED);
     hpa = fill_frames(s, &level);
     spin_lock(&s->lock);
-    if (hpa != 0)
+    if (hpa != 0 && level > 1 && r->log)
+        err = ERR_EXISTS; /* the log has been started meanwhile: small pages only */
+    else if (hpa != 0)
         err = nested_map(&s->tables, ALIGN_DOWN(gpa, NESTED_SIZE(level)), hpa, level, attr, r->type,
                          false);
     if (err == OK) {

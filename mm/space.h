@@ -200,6 +200,23 @@ enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms);
  */
 u64 space_promote(struct space *s, gpa_t gpa, u64 size, bool move);
 
+/*
+ * The dirty log of the RAM region at gpa: which of its 4 KiB pages have been written since the log
+ * was started or last harvested, by the guest or through space_hold and the copies. One user at a
+ * time a region; vCPUs may run.
+ *
+ * start: large leaves are split for as long as the log runs. OK; ERR_NOENT if there is no RAM;
+ *   ERR_BUSY if it runs already; ERR_NOMEM for the tables.
+ * harvest: sets a bit for each page written (bit i of the words is page i of the region; other
+ *   bits stay), and arms the log again. Returns how many; 0 if no log runs. What a vCPU wrote
+ *   before the return to a page that is reported is in memory. A page that is held while it is
+ *   harvested is reported again by the next one.
+ * stop: ends the log, and makes large leaves again.
+ */
+enum err space_log_start(struct space *s, gpa_t gpa);
+u64 space_log_harvest(struct space *s, gpa_t gpa, u64 *bitmap);
+void space_log_stop(struct space *s, gpa_t gpa);
+
 /* The region that contains gpa, or NULL. */
 const struct space_region *space_region_at(const struct space *s, gpa_t gpa);
 

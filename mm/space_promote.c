@@ -113,10 +113,9 @@ static bool may_promote(const struct space *s, gpa_t gpa, unsigned level)
 
 void space_filled_small(struct space *s, gpa_t gpa)
 {
-    if (!may_promote(s, gpa, 2))
-        return;
     spin_lock(&s->lock);
-    space_promote_locked(s, gpa, 2, true); /* quickly refused unless the table is full */
+    if (may_promote(s, gpa, 2))
+        space_promote_locked(s, gpa, 2, true); /* quickly refused unless the table is full */
     spin_unlock(&s->lock);
 }
 
@@ -131,10 +130,9 @@ u64 space_promote(struct space *s, gpa_t gpa, u64 size, bool move)
         gpa_t at = ALIGN_DOWN(gpa, NESTED_SIZE(level)), end = gpa + size;
 
         for (; at < end; at += NESTED_SIZE(level)) {
-            if (!may_promote(s, at, level))
-                continue;
             spin_lock(&s->lock);
-            made += space_promote_locked(s, at, level, move) == OK;
+            if (may_promote(s, at, level))
+                made += space_promote_locked(s, at, level, move) == OK;
             spin_unlock(&s->lock);
         }
     }

@@ -16,6 +16,7 @@
 struct world_page {
     u8 perms;
     bool touched, accessed, dirty;
+    bool logged; /* written since the last harvest */
 };
 
 struct world_region {
@@ -43,6 +44,7 @@ struct world {
     struct space_view view;
     hpa_t pass; /* frames behind the pass-through region */
     bool may_run_out;
+    bool log[ARRAY_SIZE(world_regions)]; /* a log runs */
     struct world_page pages[WORLD_PAGES];
     u8 *bytes;              /* WORLD_PAGES pages */
     u64 (*draw)(void *arg); /* the stream */
@@ -159,6 +161,7 @@ static void world_touch(struct world *w, gpa_t gpa, unsigned access)
     if (p->perms || w->s.tables.fmt->hw_ad)
         p->accessed |= access != 0;
     p->dirty |= (access & SPACE_WRITE) != 0;
+    p->logged |= (access & SPACE_WRITE) != 0;
 }
 
 static bool world_out_of_memory(struct world *w)
@@ -455,6 +458,55 @@ static void world_op_protect(struct world *w)
     }
 }
 
+/* Starts, harvests or stops the log of a region. */
+static void world_op_log(struct world *w)
+{
+    unsigned which = (unsigned)world_draw(w, ARRAY_SIZE(world_regions));
+    const struct world_region *r = &world_regions[which];
+    u64 bitmap[(2048 + 63) / 64] = {0}, count = 0;
+    gpa_t gpa = r->base + world_draw(w, r->pages) * PAGE_SIZE;
+    bool was = w->log[which], stop = world_draw(w, 4) == 0;
+
+    if (r->kind != SPACE_RAM) {
+        ASSERT(space_log_start(&w->s, gpa) == ERR_NOENT);
+        ASSERT(space_log_harvest(&w->s, gpa, bitmap) == 0);
+        return;
+    }
+    if (was && stop) {
+        space_log_stop(&w->s, gpa);
+        w->log[which] = false;
+        return;
+    }
+    if (!was) {
+        enum err err;
+
+        ASSERT(space_log_harvest(&w->s, gpa, bitmap) == 0);
+        /* Large pages are split, each part as the whole was. */
+        for (gpa_t at = ALIGN_UP(r->base, 2 * MIB); at < r->base + r->pages * PAGE_SIZE;
+             at += 2 * MIB)
+            if (world_is_large(w, at))
+                world_spread(w, at);
+        err = space_log_start(&w->s, gpa);
+        ASSERT(err == OK || (err == ERR_NOMEM && world_out_of_memory(w)));
+        if (err != OK)
+            return;
+        ASSERT(space_log_start(&w->s, gpa) == ERR_BUSY);
+        w->log[which] = true;
+    } else {
+        count = space_log_harvest(&w->s, gpa, bitmap);
+    }
+    for (u64 i = 0; i < r->pages; i++) {
+        struct world_page *p = &w->pages[r->first + i];
+
+        if (was) {
+            ASSERT(!!(bitmap[i / 64] & BIT(i % 64)) == p->logged);
+            count -= p->logged;
+        }
+        p->dirty = p->logged = false;
+    }
+    ASSERT(count == 0);
+}
+
 /* Large pages come and go; what is in memory does not change. */
 static void world_op_promote(struct world *w)
 {
@@ -469,8 +521,8 @@ static void world_op_promote(struct world *w)
 static void world_step(struct world *w)
 {
     static void (*const ops[])(struct world *) = {
-        world_op_fault, world_op_guest,   world_op_guest, world_op_hold,   world_op_hold,
-        world_op_copy,  world_op_protect, world_op_guest, world_op_promote};
+        world_op_fault, world_op_guest,   world_op_guest, world_op_hold,    world_op_hold,
+        world_op_copy,  world_op_protect, world_op_guest, world_op_promote, world_op_log};
 
     ops[world_draw(w, ARRAY_SIZE(ops))](w);
 }

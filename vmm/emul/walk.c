@@ -274,6 +274,8 @@ static enum walk_result walk_pae(const struct walk *w, u32 gla, u32 access, stru
     } else if (!read_entry(w, &s, 8)) {
         out->gpa = s.gpa;
         return WALK_NOT_RAM;
+    } else {
+        s.entry &= ~PTE_A; /* reserved, but QEMU's TCG sets it here as in any other entry */
     }
     if (!(s.entry & PTE_P))
         return fault(w, access, 0, out);

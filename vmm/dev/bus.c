@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The bus: regions in a sorted table, found by bisection; see bus.h. */
+#include "lib/string.h"
 #include "vmm/dev/bus.h"
+
+const u64 bus_ones[9] = {0,
+                         0xff,
+                         0xffff,
+                         0xffffff,
+                         0xffffffff,
+                         0xffffffffff,
+                         0xffffffffffff,
+                         0xffffffffffffff,
+                         0xffffffffffffffff};
+
+/* Any region will do as a hint: it is checked before use, an empty one never matches. */
+static void forget_hints(struct bus *bus)
+{
+    for (unsigned i = 0; i < BUS_HINTS; i++)
+        bus->hint[i] = bus->r;
+}
 
 void bus_init(struct bus *bus)
 {
-    *bus = (struct bus){0};
+    memset(bus, 0, sizeof(*bus));
+    forget_hints(bus);
 }
 
 /* Index of the first region that ends above addr. */
@@ -52,7 +71,7 @@ enum err bus_remove(struct bus *bus, u64 base)
     for (u32 i = at; i < bus->count; i++)
         bus->r[i] = bus->r[i + 1];
     bus->r[bus->count] = (struct bus_region){0};
-    bus->last = 0;
+    forget_hints(bus);
     return OK;
 }
 
@@ -129,7 +148,7 @@ bool bus_access_slow(struct bus *bus, struct bus_access *acc)
     r = bus_find(bus, acc->addr);
     if (!r || !fits(r, acc))
         return access_in_pieces(bus, acc);
-    __atomic_store_n(&bus->last, (u32)(r - bus->r), __ATOMIC_RELAXED);
+    __atomic_store_n(&bus->hint[bus_hint(acc->addr)], r, __ATOMIC_RELAXED);
     region_access(r, acc);
     return true;
 }

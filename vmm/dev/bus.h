@@ -12,6 +12,7 @@
 #include "lib/types.h"
 
 #define BUS_REGIONS 64
+#define BUS_HINTS   16     /* a power of two */
 #define BUS_SIZES   0x116u /* bit n: accesses of n bytes exist */
 
 /* One access. Little-endian, as the processor sees it. */
@@ -40,11 +41,12 @@ struct bus_region {
 };
 
 struct bus {
+    const struct bus_region *hint[BUS_HINTS]; /* regions hit before, by bus_hint(); into r[] */
     u32 count;
-    u32 last; /* index of the region hit last: a hint, any value below count */
     struct bus_region r[BUS_REGIONS]; /* by ascending base, no overlaps */
 };
 
+/* The bus must not be moved or copied afterwards. */
 void bus_init(struct bus *bus);
 
 /*
@@ -64,10 +66,19 @@ enum err bus_remove(struct bus *bus, u64 base);
 /* The region that contains addr, or NULL. */
 const struct bus_region *bus_find(const struct bus *bus, u64 addr);
 
-/* All ones in the low `size` bytes (1..8): what an open bus reads as. */
+/* bus_ones[n]: all ones in the low n bytes. */
+extern const u64 bus_ones[9];
+
+/* What an open bus reads as; size 0..8. */
 static inline u64 bus_open(u8 size)
 {
-    return UINT64_MAX >> (64 - 8 * size);
+    return bus_ones[size];
+}
+
+/* Where an address has its hint: devices on a PC lie 16 ports or a megabyte apart. */
+static inline unsigned bus_hint(u64 addr)
+{
+    return (unsigned)((addr >> 4) ^ (addr >> 20)) & (BUS_HINTS - 1);
 }
 
 /* The parts of bus_access that are not the common case. */
@@ -80,7 +91,7 @@ bool bus_access_slow(struct bus *bus, struct bus_access *acc);
  */
 static inline bool bus_access(struct bus *bus, struct bus_access *acc)
 {
-    const struct bus_region *r = &bus->r[__atomic_load_n(&bus->last, __ATOMIC_RELAXED)];
+    const struct bus_region *r = __atomic_load_n(&bus->hint[bus_hint(acc->addr)], __ATOMIC_RELAXED);
     u64 offset = acc->addr - r->base;
 
     if (unlikely(offset >= r->len || acc->size > r->len - offset || acc->size > r->width ||

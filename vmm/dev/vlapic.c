@@ -9,17 +9,6 @@
 /* ---- requests and priorities ------------------------------------------------------------------
  */
 
-s16 vlapic_top(const struct vlapic *l, unsigned reg)
-{
-    for (int i = 7; i >= 0; i--) {
-        u32 word = *vlapic_reg(l, reg + (unsigned)i);
-
-        if (word)
-            return (s16)(32 * i + 31 - __builtin_clz(word));
-    }
-    return -1;
-}
-
 /* 10.8.3.1; where both classes are equal, as virtualised by hardware (SDM 3, 29.1.3). */
 void vlapic_update_ppr(struct vlapic *l)
 {
@@ -36,6 +25,7 @@ void vlapic_request(struct vlapic *l, u8 vector, bool level)
     unsigned word = vector >> 5;
 
     *vlapic_reg(l, APIC_IRR + word) |= bit;
+    l->irr_words |= (u8)(1u << word);
     if (level)
         *vlapic_reg(l, APIC_TMR + word) |= bit;
     else
@@ -57,7 +47,10 @@ static void sync_quarter(struct vlapic *l, unsigned i)
         u32 bits = (u32)(new >> (32 * half)), lv = (u32)(level >> (32 * half));
         u32 *tmr = vlapic_reg(l, APIC_TMR + 2 * i + half);
 
+        if (!bits)
+            continue;
         *vlapic_reg(l, APIC_IRR + 2 * i + half) |= bits;
+        l->irr_words |= (u8)(1u << (2 * i + half));
         *tmr = (*tmr & ~bits) | (lv & bits);
     }
 }
@@ -70,7 +63,7 @@ void vlapic_sync(struct vlapic *l)
     __atomic_fetch_and(&l->post.control, ~1ull, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < 4; i++)
         sync_quarter(l, i);
-    l->irr_top = vlapic_top(l, APIC_IRR);
+    l->irr_top = vlapic_top(l, APIC_IRR, l->irr_words);
     edges = __atomic_exchange_n(&l->lint_edges, 0, __ATOMIC_ACQ_REL);
     for (unsigned pin = 0; pin < 2; pin++)
         if ((edges & (1u << pin)) && !(*vlapic_reg(l, APIC_LVT_LINT0 + pin) & LVT_LEVEL))
@@ -82,18 +75,22 @@ void vlapic_sync(struct vlapic *l)
 
 void vlapic_ack(struct vlapic *l, u8 vector)
 {
+    unsigned word = vector >> 5;
     u32 bit = 1u << (vector & 31);
-    u32 *irr = vlapic_reg(l, APIC_IRR + (vector >> 5));
+    u32 *irr = vlapic_reg(l, APIC_IRR + word);
 
     *irr &= ~bit;
-    *vlapic_reg(l, APIC_ISR + (vector >> 5)) |= bit;
-    l->irr_top = vlapic_top(l, APIC_IRR);
+    if (!*irr)
+        l->irr_words &= (u8) ~(1u << word);
+    l->irr_top = vlapic_top(l, APIC_IRR, l->irr_words);
+    *vlapic_reg(l, APIC_ISR + word) |= bit;
+    l->isr_words |= (u8)(1u << word);
     l->isr_top = vector > l->isr_top ? vector : l->isr_top;
     vlapic_update_ppr(l);
 }
 
 /* A level-triggered interrupt has ended: local pins first, then the broadcast (10.8.5). */
-static void end_level(struct vlapic *l, u8 vector)
+static __attribute__((noinline)) void end_level(struct vlapic *l, u8 vector)
 {
     for (unsigned pin = 0; pin < 2; pin++) {
         u32 *lvt = vlapic_reg(l, APIC_LVT_LINT0 + pin);
@@ -109,15 +106,18 @@ static void end_level(struct vlapic *l, u8 vector)
 void vlapic_eoi(struct vlapic *l)
 {
     int vector = l->isr_top;
-    u32 bit;
+    unsigned word = (unsigned)vector >> 5;
+    u32 bit = 1u << (vector & 31), *isr;
 
     if (vector < 0)
         return;
-    bit = 1u << (vector & 31);
-    *vlapic_reg(l, APIC_ISR + ((unsigned)vector >> 5)) &= ~bit;
-    l->isr_top = vlapic_top(l, APIC_ISR);
+    isr = vlapic_reg(l, APIC_ISR + word);
+    *isr &= ~bit;
+    if (!*isr)
+        l->isr_words &= (u8) ~(1u << word);
+    l->isr_top = vlapic_top(l, APIC_ISR, l->isr_words);
     vlapic_update_ppr(l);
-    if (*vlapic_reg(l, APIC_TMR + ((unsigned)vector >> 5)) & bit)
+    if (unlikely(*vlapic_reg(l, APIC_TMR + word) & bit))
         end_level(l, (u8)vector);
 }
 
@@ -279,6 +279,7 @@ static void clear_registers(struct vlapic *l)
         *vlapic_reg(l, reg) = LVT_MASKED;
     set_identity(l);
     l->irr_top = l->isr_top = -1;
+    l->irr_words = l->isr_words = 0;
     vlapic_update_ppr(l);
     l->s.esr_armed = true;
     __atomic_store_n(&l->errors, 0, __ATOMIC_RELAXED);

@@ -126,11 +126,12 @@ struct vlapic {
     s16 irr_top; /* highest vector in IRR, or -1 */
     s16 isr_top; /* highest vector in ISR, or -1 */
     u8 ppr;
-    u8 mode;       /* enum vlapic_mode */
-    u8 lint;       /* [any] LINT pins as driven: bit 0, bit 1 */
-    u8 lint_edges; /* [any] rising edges not yet seen by the owner */
-    u32 events;    /* [any] VLAPIC_EV_* not yet taken */
-    u32 errors;    /* [any] ESR bits found and not yet latched */
+    u8 irr_words, isr_words; /* which of the eight words of IRR, ISR have a bit set */
+    u8 mode;                 /* enum vlapic_mode */
+    u8 lint;                 /* [any] LINT pins as driven: bit 0, bit 1 */
+    u8 lint_edges;           /* [any] rising edges not yet seen by the owner */
+    u32 events;              /* [any] VLAPIC_EV_* not yet taken */
+    u32 errors;              /* [any] ESR bits found and not yet latched */
     u32 *page;
     u64 deadline_ns;
     struct vlapic_state s;

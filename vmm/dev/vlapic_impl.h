@@ -31,10 +31,19 @@ static inline bool vlapic_enabled(const struct vlapic *l)
     return __atomic_load_n(vlapic_reg(l, APIC_SVR), __ATOMIC_RELAXED) & SVR_ENABLE;
 }
 
+/* The highest bit of the 256 that begin at register `reg`; words: which are not zero. -1: none. */
+static inline s16 vlapic_top(const struct vlapic *l, unsigned reg, u8 words)
+{
+    unsigned w;
+
+    if (!words)
+        return -1;
+    w = 31u - (unsigned)__builtin_clz(words);
+    return (s16)(32 * w + 31 - (unsigned)__builtin_clz(*vlapic_reg(l, reg + w)));
+}
+
 /* Sets a request of the owner's own: timer, self-IPI, error. vector 16..255. */
 void vlapic_request(struct vlapic *l, u8 vector, bool level);
-/* Highest bit of the 256 that begin at register `reg`, or -1. */
-s16 vlapic_top(const struct vlapic *l, unsigned reg);
 void vlapic_update_ppr(struct vlapic *l);
 /* An error was found: ESR bits, and the error interrupt if that is armed. */
 void vlapic_error(struct vlapic *l, u32 bits);

@@ -189,20 +189,31 @@ static void mmio_write(struct vlapic *l, struct bus_access *acc, unsigned reg)
     }
 }
 
-void vlapic_mmio(struct vlapic *l, struct bus_access *acc)
+static __attribute__((noinline)) void mmio_any(struct vlapic *l, struct bus_access *acc)
 {
     unsigned reg = (acc->addr >> 4) & 0xff;
 
-    if (l->mode != VLAPIC_XAPIC) {
-        if (!acc->write)
-            acc->value = 0;
-    } else if (!acc->write) {
-        mmio_read(l, acc, reg);
-    } else if (reg == APIC_EOI && acc->size == 4) {
-        vlapic_eoi(l);
-    } else {
+    if (l->mode == VLAPIC_XAPIC && acc->write)
         mmio_write(l, acc, reg);
-    }
+    else if (l->mode == VLAPIC_XAPIC)
+        mmio_read(l, acc, reg);
+    else if (!acc->write)
+        acc->value = 0;
+}
+
+/* The two writes that guests make most go by nothing else. */
+void vlapic_mmio(struct vlapic *l, struct bus_access *acc)
+{
+    unsigned offset = acc->addr & PAGE_MASK;
+
+    if (!acc->write || acc->size != 4 || l->mode != VLAPIC_XAPIC)
+        mmio_any(l, acc);
+    else if (offset == 16 * APIC_EOI)
+        vlapic_eoi(l);
+    else if (offset == 16 * APIC_TPR)
+        vlapic_set_tpr(l, (u8)acc->value);
+    else
+        mmio_any(l, acc);
 }
 
 /* ---- as MSRs ----------------------------------------------------------------------------------

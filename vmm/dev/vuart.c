@@ -231,16 +231,23 @@ static void write_register(struct vuart *u, unsigned reg, u8 value, u64 now_ns)
     }
 }
 
+static __attribute__((noinline)) void access_any(struct vuart *u, struct bus_access *acc)
+{
+    if (acc->write)
+        write_register(u, acc->offset & 7, (u8)acc->value, acc->now_ns);
+    else
+        acc->value = read_register(u, acc->offset & 7, acc->now_ns);
+}
+
+/* What a polling guest reads most, LSR without errors, goes by nothing else. */
 void vuart_access(void *arg, struct bus_access *acc)
 {
     struct vuart *u = arg;
 
-    if (!acc->write && acc->offset == R_LSR) /* what a polling guest reads most */
-        acc->value = read_lsr(u);
-    else if (acc->write)
-        write_register(u, acc->offset & 7, (u8)acc->value, acc->now_ns);
+    if (likely(!acc->write && acc->offset == R_LSR && !(u->s.lsr & LSR_ERRORS)))
+        acc->value = u->s.lsr;
     else
-        acc->value = read_register(u, acc->offset & 7, acc->now_ns);
+        access_any(u, acc);
 }
 
 /* ---- the outside ------------------------------------------------------------------------------

@@ -833,7 +833,9 @@ static void check_case(ucontext_t *uc)
     emulate(&t, &e);
     what = differs(&t, &n, &e);
     count(&t, &n);
-    if (what) {
+    if (what && !e.fault && e.st.rip - t.in.rip < t.len)
+        skipped++; /* a branch into its own bytes: the processor went on executing them */
+    else if (what) {
         failures++;
         if (failures <= 10)
             report(&t, what, &n, &e);

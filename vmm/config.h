@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The configuration: skep's own command line and one string a boot module in, a description of
- * what to run out. Pure. The syntax is that of docs/configuration.md:
+ * what to run out. Pure. The syntax is that of docs/grub-cfg.md:
  *
  *   multiboot2 /boot/skep.elf console=com1,115200 log=info
  *   module2 /boot/vmlinuz vm=web kernel mem=512M vcpus=2 -- console=ttyS0 root=/dev/vda1

@@ -12,12 +12,16 @@
 #include "lib/print.h"
 #include "lib/string.h"
 
-#define MAX_FRAMES 32
-#define NOBODY     UINT32_MAX
+#define MAX_FRAMES  32
+#define NOBODY      UINT32_MAX
+#define SHORT_WORDS 224u /* word numbers below take one byte */
 
 extern const char text_start[], text_end[], data_start[], data_end[];
-/* A count, that many offsets from text_start in rising order, then as many names: symbols.awk. */
-extern const u32 symbol_table[];
+/* Function names, packed by boot/symbols.awk, which describes them. */
+extern const struct {
+    u16 symbols, words;
+    u8 data[];
+} symbol_table;
 
 static void (*panic_sink)(const char *text, size_t len);
 static u32 panic_cpu = NOBODY;
@@ -51,20 +55,76 @@ static void say(const char *fmt, ...)
     va_end(ap);
 }
 
+static u64 read_uleb128(const u8 **p)
+{
+    u64 value = 0;
+    unsigned shift = 0;
+
+    do
+        value |= (u64)(**p & 0x7f) << shift;
+    while (shift += 7, *(*p)++ & 0x80);
+    return value;
+}
+
+/* The number of the next word of a name; 0 at its end. */
+static u32 read_word_number(const u8 **p)
+{
+    u32 number = *(*p)++;
+
+    return number < SHORT_WORDS ? number : SHORT_WORDS + (number - SHORT_WORDS) * 256 + *(*p)++;
+}
+
+/* The word after *p's; bit 7 ends each. */
+static const u8 *next_word(const u8 *p)
+{
+    while (!(*p++ & 0x80))
+        ;
+    return p;
+}
+
+/* Appends word `number` to the text at buf, of which `at` bytes are used. */
+static size_t add_word(char *buf, size_t size, size_t at, u32 number)
+{
+    const u8 *p = symbol_table.data;
+
+    while (--number)
+        p = next_word(p);
+    do {
+        if (at + 1 < size)
+            buf[at++] = (char)(*p & 0x7f);
+    } while (!(*p++ & 0x80));
+    return at;
+}
+
 void symbol_format(u64 addr, char *buf, size_t size)
 {
-    const u32 count = symbol_table[0], *offsets = symbol_table + 1;
-    const char *name = (const char *)(offsets + count);
-    u64 offset = addr - (u64)text_start;
-    u32 i = 0;
+    const u8 *p = symbol_table.data;
+    u64 offset = addr - (u64)text_start, sum = 0, start = 0;
+    u32 found = 0, number;
+    size_t at = 0;
 
-    if (addr < (u64)text_start || addr >= (u64)text_end || !count || offset < offsets[0]) {
+    for (u32 i = 0; i < symbol_table.words; i++)
+        p = next_word(p);
+    for (u32 i = 0; i < symbol_table.symbols; i++) {
+        sum += read_uleb128(&p);
+        if (sum <= offset) {
+            found = i + 1;
+            start = sum;
+        }
+    }
+    if (addr < (u64)text_start || addr >= (u64)text_end || !found) {
         str_copy(buf, size, "?");
         return;
     }
-    for (; i + 1 < count && offsets[i + 1] <= offset; i++)
-        name += strlen(name) + 1;
-    fmt_print(buf, size, "%s+%#lx", name, offset - offsets[i]);
+    while (--found)
+        while (read_word_number(&p))
+            ;
+    while ((number = read_word_number(&p)) != 0) {
+        if (at && at + 1 < size)
+            buf[at++] = '_';
+        at = add_word(buf, size, at, number);
+    }
+    fmt_print(buf + at, size - at, "+%#lx", offset - start);
 }
 
 static void say_address(u64 addr)

@@ -46,13 +46,17 @@ static u64 cr4_allowed(const struct cpuid_table *t)
     return bits;
 }
 
-/* Reads the four PDPTEs that a PAE guest's CR3 points to. False: one is not valid, or unreadable.
+/*
+ * Reads the four PDPTEs that a PAE guest's CR3 points to. False: one is not valid, or unreadable.
+ * Where they are no registers the processor looks at each when it needs it (APM 2, 15.25.10).
  */
 static bool load_pdptes(struct vcpu *v, u64 cr3)
 {
     u64 pdpte[4];
     u64 reserved = ~(BIT(v->vm->cpuid.phys_bits) - 1) | 0x1e6;
 
+    if (!hvm_caps.pdpte_regs)
+        return true;
     if (space_read(v->vm->space, cr3 & 0xffffffe0, pdpte, sizeof(pdpte)))
         return false;
     for (unsigned i = 0; i < 4; i++)

@@ -37,33 +37,34 @@ struct machine {
     unsigned accesses, holds, writes_held;
     int held; /* holds minus releases */
     u64 next_table;
+    u64 dev_base; /* MACHINE_DEV */
     unsigned retired, seg_loads;
     u64 ram_size;
     u8 ram[MACHINE_RAM] ALIGNED(4096);
 };
 
-static u64 machine_get(void *ctx, enum emul_reg r)
+static inline u64 machine_get(void *ctx, enum emul_reg r)
 {
     struct machine *m = ctx;
 
     return m->reg[r];
 }
 
-static void machine_set(void *ctx, enum emul_reg r, u64 v)
+static inline void machine_set(void *ctx, enum emul_reg r, u64 v)
 {
     struct machine *m = ctx;
 
     m->reg[r] = v;
 }
 
-static void machine_get_seg(void *ctx, enum seg s, struct x86_seg *out)
+static inline void machine_get_seg(void *ctx, enum seg s, struct x86_seg *out)
 {
     struct machine *m = ctx;
 
     *out = m->seg[s];
 }
 
-static void machine_set_seg(void *ctx, enum seg s, const struct x86_seg *in)
+static inline void machine_set_seg(void *ctx, enum seg s, const struct x86_seg *in)
 {
     struct machine *m = ctx;
 
@@ -71,28 +72,28 @@ static void machine_set_seg(void *ctx, enum seg s, const struct x86_seg *in)
     m->seg_loads++;
 }
 
-static void machine_get_gdt(void *ctx, struct x86_table *out)
+static inline void machine_get_gdt(void *ctx, struct x86_table *out)
 {
     struct machine *m = ctx;
 
     *out = m->gdt;
 }
 
-static void machine_get_vec(void *ctx, unsigned r, void *buf, unsigned size)
+static inline void machine_get_vec(void *ctx, unsigned r, void *buf, unsigned size)
 {
     struct machine *m = ctx;
 
     memcpy(buf, m->vec[r], size);
 }
 
-static void machine_set_vec(void *ctx, unsigned r, const void *buf, unsigned size)
+static inline void machine_set_vec(void *ctx, unsigned r, const void *buf, unsigned size)
 {
     struct machine *m = ctx;
 
     memcpy(m->vec[r], buf, size);
 }
 
-static void *machine_hold(void *ctx, gpa_t gpa, unsigned len, bool write)
+static inline void *machine_hold(void *ctx, gpa_t gpa, unsigned len, bool write)
 {
     struct machine *m = ctx;
 
@@ -106,14 +107,14 @@ static void *machine_hold(void *ctx, gpa_t gpa, unsigned len, bool write)
     return m->ram + gpa;
 }
 
-static const void *machine_look(void *ctx, gpa_t gpa)
+static inline const void *machine_look(void *ctx, gpa_t gpa)
 {
     struct machine *m = ctx;
 
     return gpa < m->ram_size ? m->ram + gpa : NULL;
 }
 
-static void machine_release(void *ctx, void *p, gpa_t gpa, bool write)
+static inline void machine_release(void *ctx, void *p, gpa_t gpa, bool write)
 {
     struct machine *m = ctx;
 
@@ -123,7 +124,7 @@ static void machine_release(void *ctx, void *p, gpa_t gpa, bool write)
     m->held--;
 }
 
-static void machine_record(struct machine *m, u64 addr, unsigned size, bool write, u64 value,
+static inline void machine_record(struct machine *m, u64 addr, unsigned size, bool write, u64 value,
                            bool port)
 {
     if (m->accesses < MACHINE_LOG)
@@ -131,14 +132,14 @@ static void machine_record(struct machine *m, u64 addr, unsigned size, bool writ
     m->accesses++;
 }
 
-static u8 *machine_dev(struct machine *m, gpa_t gpa, unsigned size)
+static inline u8 *machine_dev(struct machine *m, gpa_t gpa, unsigned size)
 {
-    u64 off = gpa - MACHINE_DEV;
+    u64 off = gpa - m->dev_base;
 
     return off < sizeof(m->dev) && size <= sizeof(m->dev) - off ? m->dev + off : NULL;
 }
 
-static enum err machine_mmio_read(void *ctx, gpa_t gpa, unsigned size, u64 *value)
+static inline enum err machine_mmio_read(void *ctx, gpa_t gpa, unsigned size, u64 *value)
 {
     struct machine *m = ctx;
     u8 *p = machine_dev(m, gpa, size);
@@ -152,7 +153,7 @@ static enum err machine_mmio_read(void *ctx, gpa_t gpa, unsigned size, u64 *valu
     return OK;
 }
 
-static enum err machine_mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
+static inline enum err machine_mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
 {
     struct machine *m = ctx;
     u8 *p = machine_dev(m, gpa, size);
@@ -163,7 +164,7 @@ static enum err machine_mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 valu
     return OK;
 }
 
-static enum err machine_port_in(void *ctx, u16 port, unsigned size, u32 *value)
+static inline enum err machine_port_in(void *ctx, u16 port, unsigned size, u32 *value)
 {
     struct machine *m = ctx;
 
@@ -172,7 +173,7 @@ static enum err machine_port_in(void *ctx, u16 port, unsigned size, u32 *value)
     return OK;
 }
 
-static enum err machine_port_out(void *ctx, u16 port, unsigned size, u32 value)
+static inline enum err machine_port_out(void *ctx, u16 port, unsigned size, u32 value)
 {
     struct machine *m = ctx;
 
@@ -180,7 +181,7 @@ static enum err machine_port_out(void *ctx, u16 port, unsigned size, u32 value)
     return OK;
 }
 
-static void machine_retire(void *ctx, unsigned len)
+static inline void machine_retire(void *ctx, unsigned len)
 {
     struct machine *m = ctx;
 
@@ -191,7 +192,7 @@ static void machine_retire(void *ctx, unsigned len)
 }
 
 /* Flat segments and control registers for 64-, 32- or 16-bit protected mode, paging off. */
-static void machine_init(struct machine *m, enum insn_mode mode, unsigned cpl)
+static inline void machine_init(struct machine *m, enum insn_mode mode, unsigned cpl)
 {
     u32 code = mode == INSN_64 ? SEG_L : mode == INSN_32 ? SEG_DB : 0;
 
@@ -214,6 +215,7 @@ static void machine_init(struct machine *m, enum insn_mode mode, unsigned cpl)
         .pages_1g = true,
     };
     m->ram_size = MACHINE_RAM;
+    m->dev_base = MACHINE_DEV;
     m->next_table = MACHINE_TABLES;
     m->reg[EMUL_RFLAGS] = FLAG_FIXED;
     m->reg[EMUL_CR0] = CR0_PE | CR0_NE | CR0_ET | CR0_MP | CR0_WP | CR0_AM;
@@ -231,7 +233,7 @@ static void machine_init(struct machine *m, enum insn_mode mode, unsigned cpl)
     m->seg[SEG_LDTR] = (struct x86_seg){.attr = SEG_UNUSABLE};
 }
 
-static u64 machine_table(struct machine *m)
+static inline u64 machine_table(struct machine *m)
 {
     u64 t = m->next_table;
 
@@ -240,14 +242,14 @@ static u64 machine_table(struct machine *m)
 }
 
 /* Turns 4-level paging (or PAE, outside long mode) on with an empty root. */
-static void machine_paging(struct machine *m)
+static inline void machine_paging(struct machine *m)
 {
     m->reg[EMUL_CR0] |= CR0_PG;
     m->reg[EMUL_CR3] = machine_table(m);
 }
 
 /* Maps one page; bits are those of a page-table entry (P, W, U, NX...). */
-static void machine_map(struct machine *m, gla_t gla, gpa_t gpa, u64 bits)
+static inline void machine_map(struct machine *m, gla_t gla, gpa_t gpa, u64 bits)
 {
     bool lma = m->reg[EMUL_EFER] & EFER_LMA;
     u64 table = m->reg[EMUL_CR3];
@@ -263,12 +265,12 @@ static void machine_map(struct machine *m, gla_t gla, gpa_t gpa, u64 bits)
     ((u64 *)(m->ram + table))[gla >> 12 & 0x1ff] = gpa | bits;
 }
 
-static void machine_code(struct machine *m, gpa_t gpa, const void *bytes, unsigned n)
+static inline void machine_code(struct machine *m, gpa_t gpa, const void *bytes, unsigned n)
 {
     memcpy(m->ram + gpa, bytes, n);
 }
 
-static enum emul_result machine_run(struct machine *m, const struct emul_exit *e)
+static inline enum emul_result machine_run(struct machine *m, const struct emul_exit *e)
 {
     emul_begin(&m->cpu, &m->ops, m, m->gpr);
     if (e)

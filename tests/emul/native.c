@@ -1031,12 +1031,6 @@ static void parse(int argc, char **argv)
     }
 }
 
-NORETURN void assert_fail(const char *expr, const char *file, int line)
-{
-    fprintf(stderr, "%s:%d: %s\n", file, line, expr);
-    abort();
-}
-
 int main(int argc, char **argv)
 {
     parse(argc, argv);

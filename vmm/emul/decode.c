@@ -323,8 +323,9 @@ static enum insn_status apply_prefixes(struct insn *in, u32 p, u8 seg, bool vex)
         return INSN_UNDEFINED;
     if (three && in->mode != INSN_64)
         in->vvvv &= 7;
-    /* Moves of an element between registers merge with a third one. */
-    if (!three && in->vvvv && (in->op != OP_VMOV_LOW || (in->flags & INSN_HAS_MEM)))
+    /* MOVSS and MOVSD between registers merge with a third one. */
+    if (!three && in->vvvv &&
+        (in->op != OP_VMOV_LOW || in->size_rule != S_X || (in->flags & INSN_HAS_MEM)))
         return INSN_UNDEFINED;
     if (in->size_rule == S_VL && in->vexl) {
         in->opsize = 32;

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The emulator against the processor, against Zydis, and the clock.
+#
+#   make check-emul    500,000 native cases, 1,000,000 inputs against Zydis, a capsule replayed
+#   make check-long    10 million and 50 million, and the emulator's fuzz targets for 10 minutes each
+#   make bench-emul    instructions decoded a second beside Zydis; instructions an emulation costs
+#   make coverage      branch coverage of vmm/emul by all of the above, short
+#   build/host/capsule 'LINE'   replays what skep printed for an instruction it could not emulate
+
+CHECK_TARGETS += check-emul
+EM := $(B)/emul
+EM_FLAGS := $(HOST_BASE) -O2
+EM_PURE := $(PURE_emul) lib/print.c
+NATIVE_CASES ?= 500000
+NATIVE_LONG ?= 10000000
+ZYDIS_CASES ?= 1000000
+ZYDIS_LONG ?= 50000000
+LONG_FUZZ_SECONDS ?= 600
+
+$(EM)/obj/%.o: %.c $(T)/flags
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(EM_FLAGS) -c $< -o $@
+
+EM_OBJS := $(EM_PURE:%.c=$(EM)/obj/%.o) $(EM)/obj/tests/unit/host.o
+
+$(EM)/native $(EM)/zydis $(EM)/bench: $(EM)/%: $(EM)/obj/tests/emul/%.o $(EM_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(HOSTCC) -o $@ $^ $(if $(filter %native,$@),,-lZydis)
+
+$(T)/capsule: $(EM)/obj/tests/emul/capsule.o $(EM_OBJS)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -o $@ $^
+
+check-emul: $(EM)/native $(EM)/zydis $(T)/capsule ## the emulator against the processor and Zydis
+	@tests/emul/check $(EM) $(T) $(NATIVE_CASES) $(ZYDIS_CASES) $(B)/check-emul.result
+
+check-long: $(EM)/native $(EM)/zydis $(T)/capsule $(filter $(FZ)/fuzz_emul_%,$(FUZZ_BINS)) ## the same for an hour
+	@tests/emul/check $(EM) $(T) $(NATIVE_LONG) $(ZYDIS_LONG) $(B)/check-long.result
+	@tests/fuzz/run $(FZ) $(LONG_FUZZ_SECONDS) $(filter $(FZ)/fuzz_emul_%,$(FUZZ_BINS))
+
+bench-emul: $(EM)/bench ## speed of decoding beside Zydis, cost of an emulation
+	@$(EM)/bench
+
+coverage: ## branch coverage of vmm/emul
+	@tests/emul/coverage $(B)/coverage
+
+.PHONY: check-emul check-long bench-emul coverage
+-include $(shell find $(EM)/obj -name '*.d' 2>/dev/null)

@@ -131,7 +131,7 @@ static bool explain_undefined(const struct input *in, const struct zydis *z)
     default:
         break;
     }
-    if (z->in.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && z->in.raw.vex.mmmmm <= 1 &&
+    if (z->in.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && z->in.raw.vex.m_mmmm <= 1 &&
         memchr("\x18\x84\x85\xae\xb8\xbc\xbd", z->in.opcode, 7))
         return because("VEX instructions of Knights Corner");
     if (z->in.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW)

@@ -240,6 +240,7 @@ void emulate_memory(struct vcpu *v, const struct hvm_exit *e)
         .gla_valid = e->nested.gla_valid,
         .read = e->nested.read,
         .write = e->nested.write,
+        .device = true, /* space_fault has said so */
         .gpa = e->nested.gpa,
         .gla = e->nested.gla,
     };

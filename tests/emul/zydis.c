@@ -79,7 +79,8 @@ static bool explain_unsupported(const struct zydis *z)
 {
     switch (z->in.encoding) {
     case ZYDIS_INSTRUCTION_ENCODING_EVEX:
-        return because("EVEX is not decoded");
+    case ZYDIS_INSTRUCTION_ENCODING_MVEX:
+        return because("EVEX and MVEX are not decoded");
     case ZYDIS_INSTRUCTION_ENCODING_XOP:
         return because("XOP is not decoded");
     default:

@@ -118,7 +118,7 @@ enum insn_status insn_decode(const u8 *bytes, unsigned n, enum insn_mode mode, s
 /*
  * The length of an intercepted instruction that has no memory operand, prefixes included: op is
  * what the exit says it was (OP_CPUID, OP_RDMSR, OP_WRMSR, OP_HLT, OP_RDTSC, OP_RDTSCP, OP_RDPMC,
- * OP_INVD, OP_WBINVD, OP_XSETBV, OP_CLTS, OP_PAUSE, OP_MONITOR, OP_MWAIT, OP_VMCALL, OP_VMMCALL).
+ * OP_INVD, OP_WBINVD, OP_IN, OP_OUT, OP_XSETBV, OP_CLTS, OP_PAUSE, OP_MONITOR, OP_MWAIT, OP_VMCALL, OP_VMMCALL).
  * Returns 0 if the bytes do not hold that instruction: another processor rewrote them, so the
  * guest is entered again. For MOV CR, MOV DR, LMSW, SMSW and INVLPG use insn_decode: .reg is the
  * control or debug register, .rm the general one (or a memory operand).

@@ -36,16 +36,27 @@ static bool is_prefix(u8 b, enum insn_mode mode)
     return mode == INSN_64 && (b & 0xf0) == 0x40;
 }
 
+/* IN and OUT: an immediate port or DX, a byte or more. */
+static unsigned port_length(const u8 *bytes, unsigned pos, unsigned limit, enum insn_op op)
+{
+    u8 b = pos < limit ? bytes[pos] & 0xfe : 0;
+    unsigned len = b == (op == OP_IN ? 0xe4 : 0xe6) ? 2 : b == (op == OP_IN ? 0xec : 0xee) ? 1 : 0;
+
+    return len && pos + len <= limit ? pos + len : 0;
+}
+
 unsigned insn_length(const u8 *bytes, unsigned n, enum insn_mode mode, enum insn_op op)
 {
     unsigned limit = n < INSN_MAX ? n : INSN_MAX, pos = 0, len;
     struct pattern p;
 
-    if ((unsigned)op >= OP_COUNT || !patterns[op].n)
+    if ((unsigned)op >= OP_COUNT)
         return 0;
     p = patterns[op];
     while (pos < limit && is_prefix(bytes[pos], mode))
         pos++;
+    if (!p.n)
+        return op == OP_IN || op == OP_OUT ? port_length(bytes, pos, limit, op) : 0;
     len = pos + p.n;
     if (len > limit)
         return 0;

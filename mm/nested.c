@@ -146,35 +146,45 @@ bool nested_perms_ok(const struct nested *n, unsigned perms)
     return perms == NESTED_X && n->exec_only;
 }
 
-/* The empty slot for gpa at `level`, tables above it made as needed. */
-static enum err slot_make(struct nested *n, gpa_t gpa, unsigned level, u64 **slot)
+/*
+ * The empty slot for gpa at `level` (1 to 3), tables above it made as needed, and the link of the
+ * table that it is in.
+ */
+static enum err slot_make(struct nested *n, gpa_t gpa, unsigned level, u64 **slot, u64 **link)
 {
-    unsigned at;
-    u64 value, *entry = nested_lookup(n, gpa, &at, &value);
+    u64 *table = level == 1 && gpa < NESTED_NEAR * GIB ? n->near[gpa / GIB] : NULL;
+    unsigned at = 2;
     hpa_t hpa;
 
-    /* A valid entry is a leaf; an empty slot below means that a table hangs where ours would. */
-    if (nested_valid(value) || at < level)
-        return ERR_EXISTS;
-    while (at > level) {
-        u64 *table = table_new(n, &hpa);
-
-        if (!table)
-            return ERR_NOMEM;
-        __atomic_store_n(entry, hpa | n->fmt->table | n->fmt->link_used, __ATOMIC_RELEASE);
-        near_set(n, gpa, at, table);
-        count_entry(n, gpa, at, true);
-        at--;
-        entry = &table[nested_index(gpa, at)];
+    if (!table) {
+        table = n->root_table;
+        at = NESTED_LEVELS;
     }
-    *slot = entry;
-    return OK;
+    for (; at > level; at--) {
+        u64 *entry = &table[nested_index(gpa, at)], e = nested_load(entry);
+
+        if (e & NESTED_LARGE)
+            return ERR_EXISTS;
+        if (nested_valid(e)) {
+            table = nested_table(n, e);
+        } else {
+            table = table_new(n, &hpa);
+            if (!table)
+                return ERR_NOMEM;
+            __atomic_store_n(entry, hpa | n->fmt->table | n->fmt->link_used, __ATOMIC_RELEASE);
+            near_set(n, gpa, at, table);
+            count_entry(n, gpa, at, true);
+        }
+        *link = entry;
+    }
+    *slot = &table[nested_index(gpa, level)];
+    return nested_valid(**slot) ? ERR_EXISTS : OK;
 }
 
 enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsigned attr,
-                    enum nested_memtype type, bool foreign)
+                    enum nested_memtype type, bool foreign, struct nested_mapped *out)
 {
-    u64 *slot, size;
+    u64 *slot, *link = NULL, size, value, now;
     enum err err;
 
     if (level < 1 || level > n->max_leaf || attr & ~NESTED_ATTR ||
@@ -185,17 +195,19 @@ enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsi
         return ERR_INVAL;
     if (gpa >= n->limit || size > n->limit - gpa)
         return ERR_RANGE;
-    err = slot_make(n, gpa, level, &slot);
+    err = slot_make(n, gpa, level, &slot, &link);
     if (err != OK)
         return err;
-    __atomic_store_n(slot,
-                     hpa | n->fmt->type[type] | n->fmt->leaf[attr] |
-                         (level > 1 ? NESTED_LARGE : 0) | (foreign ? NESTED_SW_FOREIGN : 0),
-                     __ATOMIC_RELEASE);
-    count_entry(n, gpa, level, true);
-    if (attr & NESTED_D)
-        link_mark(n, gpa, level);
+    value = hpa | n->fmt->type[type] | n->fmt->leaf[attr] | (level > 1 ? NESTED_LARGE : 0) |
+            (foreign ? NESTED_SW_FOREIGN : 0);
+    __atomic_store_n(slot, value, __ATOMIC_RELEASE);
     n->leaves[level]++;
+    /* Atomically, for the processor may be marking the link accessed; after the leaf's own mark. */
+    now = __atomic_add_fetch(link, NESTED_COUNT_ONE, __ATOMIC_SEQ_CST);
+    if (attr & NESTED_D && !(now & n->fmt->link_used))
+        __atomic_fetch_or(link, n->fmt->link_used, __ATOMIC_SEQ_CST);
+    if (out)
+        *out = (struct nested_mapped){.value = value, .count = nested_count(now)};
     return OK;
 }
 

@@ -216,6 +216,12 @@ bool nested_mark(const struct nested *n, gpa_t gpa, u64 *entry, u64 *value, bool
 /* Whether these permissions can be expressed on this processor. */
 bool nested_perms_ok(const struct nested *n, unsigned perms);
 
+/* What nested_map made. */
+struct nested_mapped {
+    u64 value;      /* the leaf's entry */
+    unsigned count; /* entries in use in its table, this one included */
+};
+
 /*
  * Makes a leaf of the given level at gpa (both addresses aligned to its size) where nothing is
  * mapped, with attributes NESTED_*. foreign: see NESTED_SW_FOREIGN. OK; ERR_EXISTS if something is
@@ -224,7 +230,7 @@ bool nested_perms_ok(const struct nested *n, unsigned perms);
  * ERR_RANGE beyond the limit. Needs no invalidation.
  */
 enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsigned attr,
-                    enum nested_memtype type, bool foreign);
+                    enum nested_memtype type, bool foreign, struct nested_mapped *out);
 
 /*
  * Removes the leaf that starts at gpa, and returns what its entry was (0 if there is none), the

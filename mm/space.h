@@ -164,11 +164,15 @@ static inline void *space_hold(struct space *s, gpa_t gpa, size_t len, bool writ
     return space_hold_for(s, gpa, len, write ? SPACE_READ | SPACE_WRITE : SPACE_READ);
 }
 
+/* The counter of the page of gpa. */
+static inline u32 *space_hold_slot(struct space *s, gpa_t gpa)
+{
+    return &s->holds[gpa >> PAGE_SHIFT & (SPACE_HOLD_SLOTS - 1)];
+}
+
 static inline void space_release(struct space *s, gpa_t gpa)
 {
-    u32 *slot = &s->holds[gpa >> PAGE_SHIFT & (SPACE_HOLD_SLOTS - 1)];
-
-    __atomic_fetch_sub(slot, 1, __ATOMIC_RELEASE);
+    __atomic_fetch_sub(space_hold_slot(s, gpa), 1, __ATOMIC_RELEASE);
 }
 
 /*

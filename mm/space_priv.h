@@ -17,6 +17,9 @@ enum space_result space_touch(struct space *s, gpa_t gpa, unsigned *level);
 /* Whether gpa (below the limit) is mapped, and the level of the leaf or of the empty slot. */
 bool space_is_filled(struct space *s, gpa_t gpa, unsigned *level);
 
+/* Fills what is not filled yet of a region, with the largest pages. OK or ERR_NOMEM. */
+enum err space_fill_region(struct space *s, const struct space_region *r);
+
 /* space_invalidate and space_wait, with the lock held. */
 void space_invalidate_locked(struct space *s);
 void space_wait_locked(struct space *s);
@@ -31,8 +34,8 @@ bool space_is_held(const struct space *s, gpa_t gpa, u64 size);
  */
 enum err space_promote_locked(struct space *s, gpa_t gpa, unsigned level, bool move);
 
-/* Looks, after a small page has been filled at gpa, whether that completes a large one. */
-void space_filled_small(struct space *s, gpa_t gpa);
+/* Small pages have filled the table of gpa: makes a large one of them if it may be. */
+void space_table_full(struct space *s, gpa_t gpa);
 
 /*
  * Frees the tables on the way to gpa that have become empty, with the lock held and nobody in the

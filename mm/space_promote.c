@@ -111,11 +111,11 @@ static bool may_promote(const struct space *s, gpa_t gpa, unsigned level)
            size <= r->size && base - r->base <= r->size - size;
 }
 
-void space_filled_small(struct space *s, gpa_t gpa)
+void space_table_full(struct space *s, gpa_t gpa)
 {
     spin_lock(&s->lock);
     if (may_promote(s, gpa, 2))
-        space_promote_locked(s, gpa, 2, true); /* quickly refused unless the table is full */
+        space_promote_locked(s, gpa, 2, true);
     spin_unlock(&s->lock);
 }
 

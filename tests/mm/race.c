@@ -22,9 +22,16 @@ enum { VCPUS = 2, DEVICES = 1, TLB = 64, PAGES = 3 * 512 };
 #define RAM_BASE MIB
 
 /* Everybody meets on a few pages, spread over small and large leaves. */
+enum { MEETING = 12 };
+
+static gpa_t meeting_page(unsigned i)
+{
+    return RAM_BASE + i * 131 * PAGE_SIZE;
+}
+
 static gpa_t some_page(u64 *seed)
 {
-    return RAM_BASE + rnd(seed) % 12 * 131 * PAGE_SIZE;
+    return meeting_page(rnd(seed) % MEETING);
 }
 
 struct tlb_entry {
@@ -46,7 +53,7 @@ static struct arena arena;
 static struct space space;
 static struct vcpu vcpus[VCPUS];
 static bool stop;
-static u64 changes;
+static u64 changes, harvests;
 
 /* While a page is protected, the sum of vCPUs' writes to it may not change. */
 #define GUEST_WORD  0 /* in each page: vCPUs add to it */
@@ -184,6 +191,47 @@ static void *changer_thread(void *arg)
     return NULL;
 }
 
+/* What has been written to each page, by vCPUs and devices. */
+static void read_words(u64 *sum)
+{
+    for (unsigned i = 0; i < MEETING; i++) {
+        u32 *word = space_hold(&space, meeting_page(i), 8, false);
+
+        check(word != NULL, "a page that cannot be read");
+        sum[i] = (u64)__atomic_load_n(&word[GUEST_WORD], __ATOMIC_SEQ_CST) << 32 |
+                 __atomic_load_n(&word[DEVICE_WORD], __ATOMIC_SEQ_CST);
+        space_release(&space, meeting_page(i));
+    }
+}
+
+static void *logger_thread(void *arg)
+{
+    u64 before[MEETING], after[MEETING];
+
+    (void)arg;
+    while (running()) {
+        check(space_log_start(&space, RAM_BASE) == OK, "no log");
+        read_words(after);
+        for (unsigned k = 0; k < 20 && running(); k++) {
+            u64 bitmap[PAGES / 64 + 1] = {0};
+
+            sched_yield();
+            read_words(before);
+            space_log_harvest(&space, RAM_BASE, bitmap);
+            for (unsigned i = 0; i < MEETING; i++) {
+                u64 page = (meeting_page(i) - RAM_BASE) >> PAGE_SHIFT;
+
+                check(before[i] == after[i] || bitmap[page / 64] & BIT(page % 64),
+                      "a page was written and not logged");
+            }
+            read_words(after);
+            harvests++;
+        }
+        space_log_stop(&space, RAM_BASE);
+    }
+    return NULL;
+}
+
 static void race(enum nested_format_id format, unsigned demand_leaf, unsigned milliseconds)
 {
     struct space_config cfg = {
@@ -192,7 +240,7 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
         .kick = kick,
         .demand_leaf = (u8)demand_leaf,
     };
-    pthread_t thread[VCPUS + DEVICES + 1];
+    pthread_t thread[VCPUS + DEVICES + 2];
     struct timespec t = {milliseconds / 1000, milliseconds % 1000 * 1000000l};
     u64 entries = 0, flushes = 0, faults = 0;
     unsigned n = 0;
@@ -202,7 +250,7 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
     check(space_add_ram(&space, RAM_BASE, PAGES * PAGE_SIZE) == OK, "no memory");
     memset(vcpus, 0, sizeof(vcpus));
     stop = false;
-    changes = 0;
+    changes = harvests = 0;
     for (unsigned i = 0; i < VCPUS; i++) {
         vcpus[i].seed = 11 + i;
         vcpus[i].cpu = (struct cpu){.kind = format == NESTED_NPT      ? CPU_NPT
@@ -217,6 +265,7 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
     for (unsigned i = 0; i < DEVICES; i++)
         pthread_create(&thread[n++], NULL, device_thread, (void *)(uintptr_t)(101 + i));
     pthread_create(&thread[n++], NULL, changer_thread, (void *)(uintptr_t)1001);
+    pthread_create(&thread[n++], NULL, logger_thread, NULL);
     nanosleep(&t, NULL);
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     while (n-- > 0)
@@ -230,10 +279,11 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
     check(space_fini(&space) == 0, "holds left open");
     arena_fini(&arena);
     printf("race: format %u, leaves of level %u: %llu entries, %llu flushes, %llu faults, "
-           "%llu changes\n",
+           "%llu changes, %llu harvests\n",
            format, demand_leaf, (unsigned long long)entries, (unsigned long long)flushes,
-           (unsigned long long)faults, (unsigned long long)changes);
-    check(entries > 10 && flushes > 10 && changes > 2, "too little happened to prove anything");
+           (unsigned long long)faults, (unsigned long long)changes, (unsigned long long)harvests);
+    check(entries > 10 && flushes > 10 && changes > 2 && harvests > 2,
+          "too little happened to prove anything");
 }
 
 int main(int argc, char **argv)

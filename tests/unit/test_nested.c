@@ -98,7 +98,7 @@ static void entries_have_the_documented_bits(void **state)
         arena_init(&a, MIB);
         assert_int_equal(nested_init(&n, &caps, &a.source), OK);
         assert_int_equal(nested_map(&n, GIB, hpa, cases[i].level, cases[i].attr, cases[i].type,
-                                    cases[i].foreign),
+                                    cases[i].foreign, NULL),
                          OK);
         assert_int_equal(entry_at(&n, GIB, &level), hpa | cases[i].bits);
         assert_int_equal(level, cases[i].level);
@@ -157,7 +157,7 @@ static void processor_agrees_with_permissions(void **state)
             arena_init(&a, MIB);
             cpu = cpu_of(&caps, &a);
             assert_int_equal(nested_init(&n, &caps, &a.source), OK);
-            ok = nested_map(&n, 3 * GIB, hpa, level, attr, NESTED_WB, false) == OK;
+            ok = nested_map(&n, 3 * GIB, hpa, level, attr, NESTED_WB, false, NULL) == OK;
             assert_int_equal(ok, nested_perms_ok(&n, attr & NESTED_RWX));
             for (unsigned access = 1; ok && access < 8; access++) {
                 gpa_t gpa = 3 * GIB + NESTED_SIZE(level) - 5;
@@ -200,7 +200,7 @@ static void accessed_and_dirty_come_by_marking(void **state)
         arena_init(&a, MIB);
         cpu = cpu_of(&caps, &a);
         assert_int_equal(nested_init(&n, &caps, &a.source), OK);
-        assert_int_equal(nested_map(&n, 0, GIB, level, NESTED_RWX, NESTED_WB, false), OK);
+        assert_int_equal(nested_map(&n, 0, GIB, level, NESTED_RWX, NESTED_WB, false, NULL), OK);
         entry = nested_lookup(&n, 0, &at, &value);
         stale = value;
         assert_true(nested_mark(&n, 0, entry, &value, false));
@@ -235,7 +235,7 @@ static void map_refuses_what_cannot_be(void **state)
         arena_init(&a, MIB);
         assert_int_equal(nested_init(&n, &caps, &a.source), OK);
         assert_int_equal(n.limit, BIT(40));
-#define MAP(gpa, hpa, level, attr) nested_map(&n, gpa, hpa, level, attr, NESTED_WB, false)
+#define MAP(gpa, hpa, level, attr) nested_map(&n, gpa, hpa, level, attr, NESTED_WB, false, NULL)
         assert_int_equal(MAP(0, 0, 3, NESTED_RWX), ERR_INVAL);
         assert_int_equal(MAP(0, 0, 0, NESTED_RWX), ERR_INVAL);
         assert_int_equal(MAP(0, 0, 4, NESTED_RWX), ERR_INVAL);
@@ -247,7 +247,7 @@ static void map_refuses_what_cannot_be(void **state)
         assert_int_equal(MAP(0, 0, 1, NESTED_X), ERR_INVAL);
         assert_int_equal(MAP(0, 0, 1, NESTED_W | NESTED_X), ERR_INVAL);
         assert_int_equal(MAP(0, 0, 1, 32), ERR_INVAL);
-        assert_int_equal(nested_map(&n, 0, 0, 1, NESTED_R, (enum nested_memtype)2, false),
+        assert_int_equal(nested_map(&n, 0, 0, 1, NESTED_R, (enum nested_memtype)2, false, NULL),
                          ERR_INVAL);
         assert_int_equal(MAP(BIT(40), 0, 1, NESTED_RWX), ERR_RANGE);
         assert_int_equal(MAP(~PAGE_MASK, 0, 1, NESTED_RWX), ERR_RANGE);
@@ -307,7 +307,7 @@ static void split_keeps_everything(void **state)
 
         arena_init(&a, MIB);
         assert_int_equal(nested_init(&n, &caps, &a.source), OK);
-        if (nested_map(&n, 5 * GIB, 9 * GIB, 3, attr, NESTED_UC, true) == OK) {
+        if (nested_map(&n, 5 * GIB, 9 * GIB, 3, attr, NESTED_UC, true, NULL) == OK) {
             u64 old = entry_at(&n, 5 * GIB, &level);
 
             want = nested_attr(n.fmt, old);
@@ -348,10 +348,11 @@ static void near_and_far_walks_agree(void **state)
     assert_int_equal(nested_init(&n, &caps, &a.source), OK);
     for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
         assert_int_equal(
-            nested_map(&n, at[i] + 4 * MIB, (i + 1) * GIB, 2, NESTED_RWX, NESTED_WB, false), OK);
-        assert_int_equal(
-            nested_map(&n, at[i] + 8 * MIB, (i + 1) * GIB + 4096, 1, NESTED_RWX, NESTED_WB, false),
+            nested_map(&n, at[i] + 4 * MIB, (i + 1) * GIB, 2, NESTED_RWX, NESTED_WB, false, NULL),
             OK);
+        assert_int_equal(nested_map(&n, at[i] + 8 * MIB, (i + 1) * GIB + 4096, 1, NESTED_RWX,
+                                    NESTED_WB, false, NULL),
+                         OK);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
         assert_int_equal(nested_leaf_hpa(entry_at(&n, at[i] + 5 * MIB, &level), 2), (i + 1) * GIB);
@@ -388,7 +389,7 @@ static void fini_visits_all_leaves(void **state)
     arena_init(&a, MIB);
     assert_int_equal(nested_init(&n, &caps, &a.source), OK);
 #define MAP(gpa, level)                                                                            \
-    assert_int_equal(nested_map(&n, gpa, (gpa) ^ GIB, level, NESTED_R, NESTED_WB, false), OK)
+    assert_int_equal(nested_map(&n, gpa, (gpa) ^ GIB, level, NESTED_R, NESTED_WB, false, NULL), OK)
     MAP(0ull, 1);
     MAP(2 * MIB - PAGE_SIZE, 1);
     MAP(GIB - 2 * MIB, 2);
@@ -417,10 +418,10 @@ static void fini_visits_all_leaves(void **state)
 /* A fixed sequence that allocates in every way there is. Returns the first failure. */
 static enum err allocate_everywhere(struct nested *n)
 {
-    enum err err = nested_map(n, 0, GIB, 3, NESTED_RWX, NESTED_WB, false);
+    enum err err = nested_map(n, 0, GIB, 3, NESTED_RWX, NESTED_WB, false, NULL);
 
     if (err == OK)
-        err = nested_map(n, 600 * GIB, GIB, 1, NESTED_RWX, NESTED_WB, false);
+        err = nested_map(n, 600 * GIB, GIB, 1, NESTED_RWX, NESTED_WB, false, NULL);
     if (err == OK)
         err = nested_protect(n, 4 * MIB + PAGE_SIZE, 4 * MIB, NESTED_R);
     if (err == OK)
@@ -557,7 +558,8 @@ static void op_map(struct model *m)
         attr &= ~NESTED_A;
     for (u64 i = 0; i < count; i++)
         in_use |= m->pages[page + i].level != 0;
-    err = nested_map(&m->n, model_gpa(page), frame << PAGE_SHIFT, level, attr, NESTED_WB, foreign);
+    err = nested_map(&m->n, model_gpa(page), frame << PAGE_SHIFT, level, attr, NESTED_WB, foreign,
+                     NULL);
     if (in_use) {
         assert_int_equal(err, ERR_EXISTS);
         return;

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Kinds of kernel beside bzImage and Multiboot 1: PVH, Multiboot 2, ELF, flat, FreeBSD's way."""
+import io
+import lzma
+import os
+import re
+import struct
+import subprocess
+
+import pytest
+
+import image
+from machines import SKEP, guest_elf, machine, on, plain, skep_iso
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FREEBSD = os.path.join(HERE, "kinds", "freebsd.c")
+
+
+def run(*command):
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def unlz4(data):
+    """LZ4's legacy frame format: a magic number, then blocks behind their sizes."""
+    out, at = [], 4
+    while at + 4 <= len(data):
+        size, = struct.unpack_from("<I", data, at)
+        at += 4
+        end, block = at + size, bytearray()
+        while at < end:
+            token = data[at]
+            at += 1
+            count = token >> 4
+            if count == 15:
+                while True:
+                    count += data[at]
+                    at += 1
+                    if data[at - 1] != 255:
+                        break
+            block += data[at:at + count]
+            at += count
+            if at >= end:
+                break
+            back = data[at] | data[at + 1] << 8
+            at += 2
+            count = token & 15
+            if count == 15:
+                while True:
+                    count += data[at]
+                    at += 1
+                    if data[at - 1] != 255:
+                        break
+            count += 4
+            start = len(block) - back
+            while count > 0:
+                piece = block[start:start + count]
+                block += piece
+                count -= len(piece)
+        out.append(bytes(block))
+    return b"".join(out)
+
+
+def vmlinux(arch):
+    """The ELF file inside Debian's bzImage; unpacked once."""
+    kernel = image.debian(arch)[0]
+    path = image.path("build/guest", f"vmlinux-{arch}")
+    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(kernel):
+        with open(kernel, "rb") as f:
+            data = f.read()
+        offset, length = struct.unpack_from("<II", data, 0x248)
+        offset += (data[0x1f1] + 1) * 512
+        payload = data[offset:offset + length]
+        if payload.startswith(b"\xfd7zXZ"):
+            elf = lzma.LZMADecompressor().decompress(payload)
+        else:
+            elf = unlz4(payload[:-4])
+        with open(path + ".new", "wb") as f:
+            f.write(elf)
+        os.rename(path + ".new", path)
+    return path
+
+
+@pytest.mark.parametrize("host,arch", [("qemu", "amd64"), ("qemu", "i386"),
+                                       ("bochs-skylake_x", "i386")])
+def test_vmlinux_by_pvh(host, arch, workdir):
+    """Debian's vmlinux starts by its PVH note, finds its initrd, and powers off."""
+    guest = image.Guest("linux", vmlinux(arch), "mem=256M", "console=ttyS0",
+                        image.debian(arch)[1])
+    with machine(host, workdir, skep_iso(workdir, [guest]), mem=768) as m:
+        m.expect(r"vm linux: PVH kernel, ELF(32|64), 256 MiB", 120)
+        m.expect(r"ready\. A shell follows", 200)
+        m.send_line("cat /proc/cmdline; poweroff")
+        m.expect(r"skep: vm linux: powered off", 60)
+
+
+def cpio(name, content):
+    """A newc archive with one file, not padded to any block."""
+    out = io.BytesIO()
+    for path, mode, data in ((name, 0o100644, content), ("TRAILER!!!", 0, b"")):
+        fields = (1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(path) + 1, 0)
+        out.write(b"070701" + b"".join(b"%08X" % f for f in fields) + path.encode() + b"\0")
+        out.write(bytes(-out.tell() % 4))
+        out.write(data)
+        out.write(bytes(-out.tell() % 4))
+    return out.getvalue()
+
+
+def test_several_initrds(workdir):
+    """Three initrds, the first and the last of odd length: all their files are there."""
+    kernel, initrd = image.debian("amd64")
+    guest = image.Guest("linux", kernel, "mem=256M", "console=ttyS0 quiet", initrd)
+    lines = ["module2 /boot/two vm=linux initrd", "module2 /boot/three vm=linux initrd"]
+    files = {"two": cpio("two", b"this is two"), "three": cpio("three", b"and three\n" * 999)}
+    with machine("qemu", workdir, skep_iso(workdir, [guest], lines=lines, files=files)) as m:
+        m.expect(r"ready\. A shell follows", 100)
+        m.send_line("echo =$(cat /two)= $(wc -l < /three)=; poweroff")
+        m.expect(r"=this is two= 999=", 20)
+        m.expect(r"skep: vm linux: powered off", 60)
+
+
+@pytest.mark.parametrize("kind", ("multiboot2", "pvh"))
+def test_skep_in_skep(kind, workdir):
+    """skep is a Multiboot 2 kernel and a PVH one; as a guest it says that it cannot run guests."""
+    inner = image.Guest("inner", SKEP, f"mem=64M type={kind}", "console=com1 idle=poweroff")
+    with machine("qemu", workdir, skep_iso(workdir, [inner])) as m:
+        m.expect(r"skep: the processor offers neither VMX nor SVM", 60)
+        m.wait_end(60)
+
+
+def assemble(workdir, name, source, bits, *link):
+    """An ELF file of a few lines of assembly; the path."""
+    path = os.path.join(workdir, name)
+    with open(path + ".S", "w", encoding="ascii") as f:
+        f.write(source)
+    run("gcc", f"-m{bits}", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-N", *link,
+        "-o", path, path + ".S")
+    return path
+
+
+# Whether EBX leads to a PVH start information, and the stack can be used: status 33, or 99.
+CHECK_EBX = """
+    .globl _start
+_start:
+    cmp $0x336ec578, %eax
+    jne 1f
+    cmpl $0x336ec578, ({b})
+    jne 1f
+    push ${a}
+    pop {c}
+    cmp ${a}, {c}
+    jne 1f
+    mov $33, %al
+    jmp 2f
+1:  mov $99, %al
+2:  out %al, $0xf4
+3:  hlt
+    jmp 3b
+other:
+    mov $44, %al
+    jmp 2b
+    .globl other
+"""
+
+
+@pytest.mark.parametrize("host", on("qemu", "bochs-skylake_x", "bochs-zambezi"))
+def test_elf_and_flat(host, workdir):
+    """Plain ELF of both classes, with an entry of one's own too, and a flat binary."""
+    narrow = CHECK_EBX.format(a=77, b="%ebx", c="%ecx")
+    e32 = assemble(workdir, "e32", narrow, 32, "-Wl,-Ttext=0x200000")
+    e64 = assemble(workdir, "e64", CHECK_EBX.format(a=77, b="%rdi", c="%rcx"), 64,
+                   "-Wl,-Ttext=0x200000")
+    flat = os.path.join(workdir, "flat")
+    run("objcopy", "-O", "binary", e32, flat)
+    symbols = subprocess.run(["nm", e32], check=True, capture_output=True, text=True).stdout
+    other = int(re.search(r"^(\w+) . other$", symbols, re.M).group(1), 16)
+    at = other - 0x200000
+    guests = [image.Guest("e32", e32, "mem=8M testdev"),
+              image.Guest("e64", e64, "mem=8M testdev"),
+              image.Guest("own", e32, f"mem=8M testdev type=elf entry={other:#x}"),
+              image.Guest("flat", flat, "mem=8M testdev type=flat"),
+              image.Guest("low", flat, f"mem=8M testdev type=flat base=0x8000 "
+                                       f"entry={0x8000 + at:#x}"),
+              image.Guest("bad", flat, "mem=8M testdev type=flat entry=0x10"),
+              image.Guest("wrong", flat, "mem=8M testdev base=1M")]
+    with machine(host, workdir, skep_iso(workdir, guests)) as m:
+        m.wait_end(120)
+        said = plain(m.console)
+    for name, status in (("e32", 33), ("e64", 33), ("own", 44), ("flat", 33), ("low", 44)):
+        assert f"skep: vm {name}: exited, status {status}\n" in said, m.tail(60)
+    assert re.search(r"vm bad: .*entry=0x10 lies outside the file", said)
+    assert re.search(r"vm wrong: .*'base=' is for type=flat only", said)
+
+
+def freebsd_kernel(workdir, bits):
+    """tests/system/kinds/freebsd.c as a FreeBSD kernel: OS ABI 9, interpreter /red/herring."""
+    path = os.path.join(workdir, f"kernel{bits}")
+    where = "0xffffffff80200000" if bits == 64 else "0x400000"
+    model = ("-mcmodel=kernel", "-mno-red-zone") if bits == 64 else ()
+    run("gcc", f"-m{bits}", "-O1", "-ffreestanding", "-fno-pic", "-no-pie", "-fno-stack-protector",
+        "-mgeneral-regs-only", "-fcf-protection=none", "-Wall", "-Werror", *model, "-nostdlib",
+        "-static", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096", "-Wl,-e,btext",
+        f"-Wl,-Ttext-segment={where}", "-o", path, FREEBSD)
+    with open(path, "r+b") as f:
+        f.seek(7)
+        f.write(b"\x09")
+    return path
+
+
+def section(path, name):
+    """A section's bytes, by objcopy's reading."""
+    out = path + name
+    run("objcopy", "-O", "binary", "-j", name, path, out)
+    with open(out, "rb") as f:
+        return f.read()
+
+
+@pytest.mark.parametrize("host", on("qemu", "bochs-skylake_x", "bochs-ivy_bridge"))
+@pytest.mark.parametrize("bits", (32, 64))
+def test_freebsd(host, bits, workdir):
+    """Every word that a FreeBSD kernel looks at: stack, bootinfo, environment, modules."""
+    kernel = freebsd_kernel(workdir, bits)
+    module = os.path.join(workdir, "foo.c")
+    with open(module, "w", encoding="ascii") as f:
+        f.write("int foo_data[99] = {1, 2, 3}; int foo_bss[5000];\n"
+                "int foo(int x) { return foo_data[x] + foo_bss[x]; }\n")
+    ko = os.path.join(workdir, "foo.ko")
+    run("gcc", f"-m{bits}", "-O1", "-ffreestanding", "-nostdlib", "-fno-asynchronous-unwind-tables",
+        *(("-c", "-mcmodel=kernel", "-fno-pic") if bits == 64 else
+          ("-shared", "-fPIC", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096")),
+        "-o", ko, module)
+    disk = bytes(range(251)) * 77
+    guest = image.Guest("bsd", kernel, "mem=64M testdev", "-sv boot_test=YES")
+    lines = ["module2 /boot/foo.ko vm=bsd module -- /boot/kernel/foo.ko",
+             "module2 /boot/disk vm=bsd module -- -t md_image /root.img more"]
+    iso = skep_iso(workdir, [guest], lines=lines, files={"foo.ko": ko, "disk": disk})
+    with machine(host, workdir, iso) as m:
+        m.wait_end(120)
+        said = plain(m.console)
+    assert "skep: vm bsd: exited, status 0\n" in said, m.tail(60)
+    arch = "amd64" if bits == 64 else "i386"
+    assert f"FreeBSD {arch} kernel, 2 modules" in said
+    howto = 0x80000000 | 0x1000 | 0x800 | 0x2
+    base = 0x200000 if bits == 64 else 0x400000
+    assert re.search(rf"^file /boot/kernel/kernel type elf kernel args -sv boot_test=YES "
+                     rf"addr {base:x} size .* symbols .* howto {howto:x} ", said, re.M)
+    ram = (63 << 20) + 0x9fc00
+    assert re.search(rf" ram {ram:x}$", said, re.M)
+    assert re.search(rf"^file /root\.img type md_image args more addr [0-9a-f]+000 "
+                     rf"size {len(disk):x} sum {sum(disk):x}$", said, re.M)
+    assert "env boot_test=YES\n" in said and "env hint.acpi.0.rsdp=0xe0000\n" in said
+    if bits == 64:
+        text = sum(section(ko, ".text"))
+        assert re.search(rf"^file /boot/kernel/foo\.ko type elf obj module addr ([0-9a-f]+000) "
+                         rf"size \S+ sum \S+ lowest \1 text {text:x}\b", said, re.M)
+    else:
+        assert re.search(r"^kernelname /boot/kernel/kernel basemem 27f extmem fc00 ", said, re.M)
+        assert re.search(r"^file /boot/kernel/foo\.ko type elf module addr [0-9a-f]+000 size .* "
+                         r"dynamic [0-9a-f]+", said, re.M)

@@ -122,19 +122,19 @@ static void tell_modem(struct vuart *u)
         u->ops->modem(u->arg, u->s.mcr & 0x0f, u->s.lcr & LCR_BREAK);
 }
 
-static void write_lcr(struct vuart *u, u8 value)
+static void write_lcr(struct vuart *u, u8 value, u64 now_ns)
 {
     bool changed = (u->s.lcr ^ value) & LCR_BREAK;
 
     u->s.lcr = value;
     if (!changed)
         return;
-    if (u->s.mcr & MCR_LOOP) {
-        if (value & LCR_BREAK) /* the looped line goes to spacing: the receiver sees a break */
-            vuart_receive_byte(u, 0, LSR_BI | LSR_FE);
-        vuart_update_line(u);
-    } else {
+    if (!(u->s.mcr & MCR_LOOP)) {
         tell_modem(u);
+    } else if (value & LCR_BREAK) { /* the looped line goes to spacing: the receiver sees a break */
+        vuart_receive_byte(u, 0, LSR_BI | LSR_FE);
+        vuart_restart_timeout(u, now_ns);
+        vuart_update_line(u);
     }
 }
 
@@ -218,7 +218,7 @@ static void write_register(struct vuart *u, unsigned reg, u8 value, u64 now_ns)
         write_fcr(u, value, now_ns);
         break;
     case R_LCR:
-        write_lcr(u, value);
+        write_lcr(u, value, now_ns);
         break;
     case R_MCR:
         write_mcr(u, value, now_ns);

@@ -158,7 +158,7 @@ static void cmd_start(const char *arg)
     if (i < 0)
         return;
     if (config->vms[i].error[0])
-        console_print("%s cannot be started: %s\n", config->vms[i].name, config->vms[i].error);
+        console_print("%s\n", config->vms[i].error);
     else if (vms[i] && (vms[i]->state == VM_RUNNING || vms[i]->state == VM_ENDING))
         console_print("%s is running\n", config->vms[i].name);
     else

@@ -55,7 +55,7 @@ static void report_config(void)
         log_always("%s", config->errors[i]);
     for (unsigned i = 0; i < config->vm_count; i++)
         if (config->vms[i].error[0])
-            log_always("vm %s: not started: %s", config->vms[i].name, config->vms[i].error);
+            log_always("%s", config->vms[i].error); /* it names the VM */
     if (config->vm_count == 0)
         log_always("no virtual machine is configured (a module needs vm=NAME on its line)");
 }

@@ -38,8 +38,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 BASE := -std=gnu11 -I. -g $(WARN) -fno-common -fno-strict-aliasing -fwrapv
 
 # Small everywhere but on the way of an exit: the whole image is to stay below 256 KiB.
-KFLAGS := $(BASE) -Os -m64 -march=x86-64 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
-          -mno-red-zone -mgeneral-regs-only -fstack-protector-strong -fcf-protection=none \
+KFLAGS := $(BASE) -Os -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel \
+          -mno-red-zone -mgeneral-regs-only -fstack-protector -fcf-protection=none \
           -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -ffunction-sections \
           -fdata-sections -mstack-protector-guard=global -MMD -MP $(if $(CHECKED),-DCHECKED=1,-DCHECKED=0)
 KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage)
@@ -49,8 +49,10 @@ HOT := vmm/run vmm/exits vmm/board vmm/cpuid vmm/emulate vmm/msr \
        vmm/emul/emul vmm/emul/memory vmm/emul/decode vmm/emul/walk vmm/emul/length \
        arch/x86_64/vmx/run arch/x86_64/vmx/event arch/x86_64/vmx/regs \
        arch/x86_64/svm/run arch/x86_64/svm/event arch/x86_64/svm/regs \
-       arch/x86_64/clock mm/space mm/nested
-$(HOT:%=$(B)/obj/%.o): KFLAGS += -O2
+       mm/space_fault mm/nested vmm/emul/exec_mov
+$(HOT:%=$(B)/obj/%.o): KFLAGS += -O2 -fomit-frame-pointer -falign-functions=1 -falign-jumps=1 -falign-loops=1 -falign-labels=1
+# The functions that the compiler makes of the others' copies must not be made of themselves.
+$(B)/obj/lib/string.o: KFLAGS += -fno-builtin
 
 all: $(B)/skep.elf ## build the hypervisor (the default)
 

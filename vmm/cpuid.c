@@ -327,9 +327,14 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host
     add_basic(t, c, host);
     add_hypervisor(t, c);
     add_extended(t, c, host);
+    for (u32 leaf = 0; leaf <= t->max_basic; leaf++) {
+        u8 first = t->first[0][leaf];
+        if (first && !t->entry[first - 1].has_sub && !t->entry[first - 1].dynamic)
+            t->constant[leaf] = first;
+    }
 }
 
-const struct cpuid_entry *cpuid_find_any(const struct cpuid_table *t, u32 leaf, u32 sub)
+const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, u32 leaf, u32 sub)
 {
     unsigned class = cpuid_class(leaf);
 

@@ -39,6 +39,7 @@ struct cpuid_table {
     u8 phys_bits;
     /* Index of a leaf's first entry plus one, by class: basic, 0x4000_0000, 0x8000_0000. */
     u8 first[3][CPUID_CLASS_LEAVES];
+    u8 constant[CPUID_CLASS_LEAVES]; /* likewise, basic leaves with one answer for ever; else 0 */
     struct cpuid_entry entry[CPUID_MAX_ENTRIES];
 };
 
@@ -60,16 +61,14 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host
  * The entry that answers (leaf, sub), or NULL where the answer is all zeros. Leaves above the
  * highest basic one answer as the highest does on Intel processors, zeros on AMD's.
  */
-const struct cpuid_entry *cpuid_find_any(const struct cpuid_table *t, u32 leaf, u32 sub);
+const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, u32 leaf, u32 sub);
 
-static inline const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, u32 leaf, u32 sub)
+/* The entry of a basic leaf whose answer never changes; NULL for any other. */
+static inline const struct cpuid_entry *cpuid_constant(const struct cpuid_table *t, u32 leaf)
 {
-    if (likely(leaf <= t->max_basic && t->first[0][leaf])) {
-        const struct cpuid_entry *e = &t->entry[t->first[0][leaf] - 1];
-        if (!e->has_sub)
-            return e;
-    }
-    return cpuid_find_any(t, leaf, sub);
+    if (unlikely(leaf >= CPUID_CLASS_LEAVES || !t->constant[leaf]))
+        return NULL;
+    return &t->entry[t->constant[leaf] - 1];
 }
 
 /* Whether the guest is told of a feature bit. */

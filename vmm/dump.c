@@ -71,8 +71,8 @@ static void dump_exits(struct vcpu *v)
     log_error("  last exits, newest first:");
     for (u32 i = 1; i <= count; i++) {
         const struct vcpu_trace *t = &v->trace[(v->trace_head - i) & (VCPU_TRACE_LEN - 1)];
-        log_error("  %-13s rip %016llx info %llx", hvm_exit_name(t->reason), (ull)t->rip,
-                  (ull)t->info);
+        log_error("  %-13s rip %016llx info %llx", hvm_exit_name(t->info >> VCPU_TRACE_REASON),
+                  (ull)t->rip, (ull)(t->info & (BIT(VCPU_TRACE_REASON) - 1)));
     }
 }
 

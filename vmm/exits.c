@@ -72,21 +72,38 @@ static void cpuid_none(struct vcpu *v)
     gpr[RDX] = topology ? v->id : 0;
 }
 
-static void exit_cpuid(struct vcpu *v, struct hvm_exit *e)
+static void answer_cpuid(u64 *gpr, const struct cpuid_entry *entry)
+{
+    gpr[RAX] = entry->reg[CPUID_EAX];
+    gpr[RBX] = entry->reg[CPUID_EBX];
+    gpr[RCX] = entry->reg[CPUID_ECX];
+    gpr[RDX] = entry->reg[CPUID_EDX];
+}
+
+/* Any leaf. */
+static void exit_cpuid_any(struct vcpu *v, struct hvm_exit *e)
 {
     u64 *gpr = v->hv->gpr;
     const struct cpuid_entry *entry = cpuid_find(&v->vm->cpuid, (u32)gpr[RAX], (u32)gpr[RCX]);
 
-    if (likely(entry != NULL)) {
-        gpr[RAX] = entry->reg[CPUID_EAX];
-        gpr[RBX] = entry->reg[CPUID_EBX];
-        gpr[RCX] = entry->reg[CPUID_ECX];
-        gpr[RDX] = entry->reg[CPUID_EDX];
-        if (unlikely(entry->dynamic))
-            cpuid_dynamic(v, entry);
+    if (entry) {
+        answer_cpuid(gpr, entry);
+        cpuid_dynamic(v, entry);
     } else {
         cpuid_none(v);
     }
+    exit_skip(v, e, OP_CPUID);
+}
+
+static void exit_cpuid(struct vcpu *v, struct hvm_exit *e)
+{
+    const struct cpuid_entry *entry = cpuid_constant(&v->vm->cpuid, (u32)v->hv->gpr[RAX]);
+
+    if (unlikely(!entry)) {
+        exit_cpuid_any(v, e);
+        return;
+    }
+    answer_cpuid(v->hv->gpr, entry);
     exit_skip(v, e, OP_CPUID);
 }
 

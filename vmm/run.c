@@ -145,9 +145,8 @@ static void record(struct vcpu *v, const struct hvm_exit *e)
 {
     struct vcpu_trace *t = &v->trace[v->trace_head++ & (VCPU_TRACE_LEN - 1)];
 
-    t->reason = e->reason;
     t->rip = e->rip;
-    t->info = e->info;
+    t->info = e->info | (u64)e->reason << VCPU_TRACE_REASON;
     v->exits[e->reason]++;
 }
 
@@ -162,7 +161,7 @@ void vcpu_run(struct vcpu *v, const bool *resched)
 
     vcpu_look(v); /* whatever happened while it did not run */
     for (;;) {
-        if (unlikely(space_enter(v->vm->space, &v->view, v->cpu))) {
+        if (unlikely(space_enter(v->space, &v->view, v->cpu))) {
             hvm->flush(v->hv);
             space_flushed(&v->view);
         }

@@ -111,6 +111,7 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu)
         return ERR_NOMEM;
     vm->vcpu[id] = v;
     v->vm = vm;
+    v->space = vm->space;
     v->id = id;
     v->cpu = cpu;
     v->timer.fn = apic_timer_fired;

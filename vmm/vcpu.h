@@ -35,9 +35,9 @@ enum vcpu_state {
 /* One line of a vCPU's history. */
 struct vcpu_trace {
     u64 rip;
-    u64 info; /* port, MSR, guest-physical address…: by reason */
-    u8 reason;
+    u64 info; /* low 56 bits: port, guest-physical address…, by reason; the reason in the top 8 */
 };
+#define VCPU_TRACE_REASON 56
 #define VCPU_TRACE_LEN 64 /* a power of two */
 
 /* MSRs that hardware does not hold for the guest. */
@@ -49,6 +49,7 @@ struct vcpu_msrs {
 struct vcpu {
     struct hvm_vcpu *hv;
     struct vm *vm;
+    struct space *space; /* the VM's */
     u32 id;       /* index in the VM, and local APIC ID */
     u32 cpu;      /* home */
     u32 requests; /* VCPU_REQ_*; any CPU */

@@ -100,7 +100,6 @@ enum hvm_cr_op { HVM_CR_WRITE, HVM_CR_READ, HVM_CR_CLTS, HVM_CR_LMSW };
 struct hvm_exit {
     u8 reason;   /* enum hvm_exit_reason */
     u8 insn_len; /* 0: not given */
-    u16 hw_reason_low; /* the back end's own reason, for statistics and logs */
     struct hvm_event vectoring; /* an event whose delivery this exit interrupted; must be redone */
     u64 rip; /* the guest's RIP, always set */
     union {
@@ -172,7 +171,6 @@ struct hvm_vm {
 struct hvm_vcpu {
     u64 gpr[GPR_COUNT]; /* the guest's, while it is not running; [RSP] is HVM_RSP's instead */
     struct hvm_vm *vm;
-    u64 runs; /* entries so far */
 };
 
 struct hvm_ops {

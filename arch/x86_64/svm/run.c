@@ -312,12 +312,10 @@ void svm_run(struct hvm_vcpu *base, struct hvm_exit *exit)
 
     exit->reason = HVM_EXIT_OTHER;
     do {
-        base->runs++;
         event = switch_worlds(v, cpu);
         code = cb->exit_code;
     } while (unlikely(v->stepping || code == SVM_IRET) && settle_inside(v, exit));
 
-    exit->hw_reason_low = (u16)code;
     exit->insn_len = 0;
     exit->vectoring.kind = HVM_EVENT_NONE;
     exit->rip = cb->rip;

@@ -6,15 +6,35 @@
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/trap.h"
-
-/* What a row wants read besides. */
-enum { KNOWN = 1, LEN = 2, VECTORING = 4 };
+#include "lib/string.h"
 
 struct row {
-    u8 reason; /* enum hvm_exit_reason */
-    u8 flags;
+    /* Reads what else there is to know; NULL: the reason is not expected. */
     void (*fill)(struct vmx_vcpu *v, struct hvm_exit *exit);
+    u8 reason; /* enum hvm_exit_reason */
 };
+
+/* For exits that can come while an event is being delivered. */
+static inline void fill_vectoring(struct hvm_exit *exit)
+{
+    u32 info = (u32)vmread(VMCS_VECTORING_INFO);
+
+    if (unlikely(info & INTR_VALID))
+        vmx_read_vectoring(info, &exit->vectoring);
+}
+
+static void fill_nothing(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    (void)exit;
+}
+
+/* Most intercepted instructions: all there is to know is how long they are. */
+static void fill_len(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    exit->insn_len = (u8)vmread(VMCS_EXIT_INSN_LEN);
+}
 
 /*
  * An exit during IRET, after it had ended NMI blocking and before it was done: the instruction will
@@ -41,6 +61,7 @@ static void fill_exception(struct vmx_vcpu *v, struct hvm_exit *exit)
     u8 vector = info & INTR_VECTOR;
 
     (void)v;
+    fill_vectoring(exit);
     if (info & INTR_NMI_UNBLOCK && vector != EXC_DF)
         restore_nmi_blocking(exit);
     if (INTR_TYPE(info) == INTR_TYPE_NMI) {
@@ -67,6 +88,8 @@ static void fill_task_switch(struct vmx_vcpu *v, struct hvm_exit *exit)
     u64 q = vmread(VMCS_QUALIFICATION);
 
     (void)v;
+    fill_len(v, exit);
+    fill_vectoring(exit);
     exit->task.sel = (u16)q;
     exit->task.source = q >> 30 & 3;
 }
@@ -77,7 +100,7 @@ static void fill_cr(struct vmx_vcpu *v, struct hvm_exit *exit)
     u64 q = vmread(VMCS_QUALIFICATION);
     static const u8 ops[4] = {HVM_CR_WRITE, HVM_CR_READ, HVM_CR_CLTS, HVM_CR_LMSW};
 
-    (void)v;
+    fill_len(v, exit);
     exit->cr.decoded = true;
     exit->cr.cr = q & 15;
     exit->cr.op = ops[q >> 4 & 3];
@@ -90,7 +113,7 @@ static void fill_io(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
     u64 q = vmread(VMCS_QUALIFICATION);
 
-    (void)v;
+    fill_len(v, exit);
     exit->io.port = (u16)(q >> 16);
     exit->io.size = (q & 7) + 1;
     exit->io.in = q & BIT(3);
@@ -103,6 +126,7 @@ static void fill_ept(struct vmx_vcpu *v, struct hvm_exit *exit)
     u64 q = vmread(VMCS_QUALIFICATION);
 
     (void)v;
+    fill_vectoring(exit);
     if (unlikely(q & EPT_QUAL_NMI_UNBLOCK))
         restore_nmi_blocking(exit);
     exit->nested.gpa = vmread(VMCS_GUEST_PHYSICAL);
@@ -124,38 +148,37 @@ static void fill_init(struct vmx_vcpu *v, struct hvm_exit *exit)
 
 static void fill_misconfig(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
-    (void)v;
+    fill_vectoring(exit);
     exit->detail = "EPT misconfiguration: guest-physical address, EPT pointer";
     exit->detail_info[0] = vmread(VMCS_GUEST_PHYSICAL);
     exit->detail_info[1] = v->eptp;
 }
 
-COLD static void fill_other(struct vmx_vcpu *v, struct hvm_exit *exit)
+COLD static void fill_other(struct hvm_exit *exit, u32 reason)
 {
-    (void)v;
     exit->reason = HVM_EXIT_OTHER;
     exit->detail = "an exit that was not asked for: reason, qualification";
-    exit->detail_info[0] = exit->hw_reason_low;
+    exit->detail_info[0] = reason;
     exit->detail_info[1] = vmread(VMCS_QUALIFICATION);
 }
 
 #define ROW(name)                                                                                  \
     {                                                                                              \
-        HVM_EXIT_##name, KNOWN | LEN, NULL                                                         \
+        fill_len, HVM_EXIT_##name                                                                  \
     }
 #define ROW_BARE(name)                                                                             \
     {                                                                                              \
-        HVM_EXIT_##name, KNOWN, NULL                                                               \
+        fill_nothing, HVM_EXIT_##name                                                              \
     }
 
 static const struct row rows[VMX_REASON_COUNT] = {
-    [VMX_EXCEPTION] = {HVM_EXIT_EXCEPTION, KNOWN | VECTORING, fill_exception},
+    [VMX_EXCEPTION] = {fill_exception, HVM_EXIT_EXCEPTION},
     [VMX_INTR] = ROW_BARE(INTR),
     [VMX_TRIPLE_FAULT] = ROW_BARE(TRIPLE_FAULT),
-    [VMX_INIT] = {HVM_EXIT_SHUTDOWN, KNOWN, fill_init},
+    [VMX_INIT] = {fill_init, HVM_EXIT_SHUTDOWN},
     [VMX_INTR_WINDOW] = ROW_BARE(INTR_WINDOW),
     [VMX_NMI_WINDOW] = ROW_BARE(NMI_WINDOW),
-    [VMX_TASK_SWITCH] = {HVM_EXIT_TASK_SWITCH, KNOWN | LEN | VECTORING, fill_task_switch},
+    [VMX_TASK_SWITCH] = {fill_task_switch, HVM_EXIT_TASK_SWITCH},
     [VMX_CPUID] = ROW(CPUID),
     [VMX_GETSEC] = ROW(UNDEFINED),
     [VMX_HLT] = ROW(HLT),
@@ -164,9 +187,9 @@ static const struct row rows[VMX_REASON_COUNT] = {
     [VMX_RDPMC] = ROW(RDPMC),
     [VMX_RSM] = ROW(UNDEFINED),
     [VMX_VMCALL... VMX_VMXON] = ROW(UNDEFINED),
-    [VMX_CR] = {HVM_EXIT_CR, KNOWN | LEN, fill_cr},
+    [VMX_CR] = {fill_cr, HVM_EXIT_CR},
     [VMX_DR] = ROW(DR),
-    [VMX_IO] = {HVM_EXIT_IO, KNOWN | LEN, fill_io},
+    [VMX_IO] = {fill_io, HVM_EXIT_IO},
     [VMX_RDMSR] = ROW(RDMSR),
     [VMX_WRMSR] = ROW(WRMSR),
     [VMX_MWAIT] = ROW(MWAIT),
@@ -174,8 +197,8 @@ static const struct row rows[VMX_REASON_COUNT] = {
     [VMX_PAUSE] = ROW(PAUSE),
     [VMX_GDTR_IDTR] = ROW(DESC_TABLE),
     [VMX_LDTR_TR] = ROW(DESC_TABLE),
-    [VMX_EPT_VIOLATION] = {HVM_EXIT_NESTED_FAULT, KNOWN | VECTORING, fill_ept},
-    [VMX_EPT_MISCONFIG] = {HVM_EXIT_OTHER, KNOWN | VECTORING, fill_misconfig},
+    [VMX_EPT_VIOLATION] = {fill_ept, HVM_EXIT_NESTED_FAULT},
+    [VMX_EPT_MISCONFIG] = {fill_misconfig, HVM_EXIT_OTHER},
     [VMX_INVEPT] = ROW(UNDEFINED),
     [VMX_RDTSCP] = ROW(RDTSCP),
     [VMX_INVVPID] = ROW(UNDEFINED),
@@ -284,7 +307,6 @@ COLD static void fail_instruction(struct hvm_exit *exit)
 {
     u32 error = (u32)vmread(VMCS_INSN_ERROR);
 
-    exit->hw_reason_low = 0;
     fail(exit, vmx_insn_error(error), error, 0);
 }
 
@@ -293,13 +315,12 @@ COLD static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit, u64 reaso
 {
     const char *detail = "loading of MSRs failed";
 
-    exit->hw_reason_low = (u16)reason;
-    if (exit->hw_reason_low == VMX_MACHINE_CHECK) {
+    if ((u16)reason == VMX_MACHINE_CHECK) {
         exit->reason = HVM_EXIT_NMI;
         raise_machine_check();
         return;
     }
-    if (exit->hw_reason_low == VMX_BAD_STATE)
+    if ((u16)reason == VMX_BAD_STATE)
         detail = vmx_bad_state(v);
     fail(exit, detail, reason, vmread(VMCS_QUALIFICATION));
 }
@@ -321,17 +342,15 @@ void vmx_run(struct hvm_vcpu *base, struct hvm_exit *exit)
     struct vmx_vcpu *v = vmx_vcpu(base);
     const struct row *row;
     bool entered;
-    u32 reason, info;
+    u32 reason;
 
     if (unlikely(v->attention) && !attend(v, exit))
         return;
-    base->runs++;
     entered = enter(v);
     __asm__("" : "+r"(exit)); /* back into a register, now that there are some */
-    exit->rip = vmread(VMCS_GUEST_RIP);
+    memset(exit, 0, offsetof(struct hvm_exit, rip));
     exit->info = 0;
-    exit->insn_len = 0;
-    exit->vectoring.kind = HVM_EVENT_NONE;
+    exit->rip = vmread(VMCS_GUEST_RIP);
     if (unlikely(!entered)) {
         fail_instruction(exit);
         return;
@@ -342,21 +361,12 @@ void vmx_run(struct hvm_vcpu *base, struct hvm_exit *exit)
         return;
     }
     v->state = STATE_LAUNCHED;
-    exit->hw_reason_low = (u16)reason;
     row = &rows[reason];
     __asm__("" : "+r"(row));
-    if (unlikely(reason >= VMX_REASON_COUNT || !row->flags)) {
-        fill_other(v, exit);
+    if (unlikely(reason >= VMX_REASON_COUNT || !row->fill)) {
+        fill_other(exit, reason);
         return;
     }
     exit->reason = row->reason;
-    if (row->flags & LEN)
-        exit->insn_len = (u8)vmread(VMCS_EXIT_INSN_LEN);
-    if (row->flags & VECTORING) {
-        info = (u32)vmread(VMCS_VECTORING_INFO);
-        if (unlikely(info & INTR_VALID))
-            vmx_read_vectoring(info, &exit->vectoring);
-    }
-    if (row->fill)
-        row->fill(v, exit);
+    row->fill(v, exit);
 }

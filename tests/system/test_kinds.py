@@ -80,8 +80,8 @@ def vmlinux(arch):
     return path
 
 
-@pytest.mark.parametrize("host,arch", [("qemu", "amd64"), ("qemu", "i386"),
-                                       ("bochs-skylake_x", "i386")])
+@pytest.mark.parametrize("arch", ("amd64", "i386"))
+@pytest.mark.parametrize("host", on("qemu"))
 def test_vmlinux_by_pvh(host, arch, workdir):
     """Debian's vmlinux starts by its PVH note, finds its initrd, and powers off."""
     guest = image.Guest("linux", vmlinux(arch), "mem=256M", "console=ttyS0",
@@ -123,7 +123,7 @@ def test_skep_in_skep(kind, workdir):
     """skep is a Multiboot 2 kernel and a PVH one; as a guest it says that it cannot run guests."""
     inner = image.Guest("inner", SKEP, f"mem=64M type={kind}", "console=com1 idle=poweroff")
     with machine("qemu", workdir, skep_iso(workdir, [inner])) as m:
-        m.expect(r"skep: the processor offers neither VMX nor SVM", 60)
+        m.expect(r"skep: no virtual machine can run: the processor offers neither VMX nor SVM", 60)
         m.wait_end(60)
 
 
@@ -214,7 +214,7 @@ def section(path, name):
         return f.read()
 
 
-@pytest.mark.parametrize("host", on("qemu", "bochs-skylake_x", "bochs-ivy_bridge"))
+@pytest.mark.parametrize("host", on("qemu", "bochs-skylake_x"))
 @pytest.mark.parametrize("bits", (32, 64))
 def test_freebsd(host, bits, workdir):
     """Every word that a FreeBSD kernel looks at: stack, bootinfo, environment, modules."""

@@ -107,11 +107,14 @@ static inline void *machine_hold(void *ctx, gpa_t gpa, unsigned len, bool write)
     return m->ram + gpa;
 }
 
-static inline const void *machine_look(void *ctx, gpa_t gpa)
+static inline bool machine_peek(void *ctx, gpa_t gpa, void *buf, unsigned len)
 {
     struct machine *m = ctx;
 
-    return gpa < m->ram_size ? m->ram + gpa : NULL;
+    if (gpa >= m->ram_size || len > m->ram_size - gpa)
+        return false;
+    memcpy(buf, m->ram + gpa, len);
+    return true;
 }
 
 static inline void machine_release(void *ctx, void *p, gpa_t gpa, bool write)
@@ -205,7 +208,7 @@ static inline void machine_init(struct machine *m, enum insn_mode mode, unsigned
         .get_gdt = machine_get_gdt,
         .get_vec = machine_get_vec,
         .set_vec = machine_set_vec,
-        .mem = {machine_hold, machine_release, machine_look},
+        .mem = {machine_hold, machine_release, machine_peek},
         .mmio_read = machine_mmio_read,
         .mmio_write = machine_mmio_write,
         .port_in = machine_port_in,

@@ -61,14 +61,17 @@ static void release(void *ctx, void *p, gpa_t gpa, bool write)
     m->held--;
 }
 
-static const void *look(void *ctx, gpa_t gpa)
+static bool peek(void *ctx, gpa_t gpa, void *buf, unsigned len)
 {
     struct memory *m = ctx;
 
-    return gpa < RAM ? m->ram + gpa : NULL;
+    if (gpa >= RAM || len > RAM - gpa)
+        return false;
+    memcpy(buf, m->ram + gpa, len);
+    return true;
 }
 
-static const struct emul_mem mem = {hold, release, NULL}, quick_mem = {hold, release, look};
+static const struct emul_mem mem = {hold, release, NULL}, quick_mem = {hold, release, peek};
 
 /* ---- the model ---- */
 

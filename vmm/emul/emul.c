@@ -29,11 +29,12 @@ void emul_find_mode_slow(struct emul_cpu *c)
 
     cs = emul_seg(c, SEG_CS);
     c->cpl = (u8)emul_get(c, EMUL_CPL);
-    c->protected_mode = emul_get(c, EMUL_CR0) & CR0_PE;
     c->vm86 = false;
-    if (emul_get(c, EMUL_EFER) & EFER_LMA) {
+    if (likely(emul_get(c, EMUL_EFER) & EFER_LMA)) {
+        c->protected_mode = true;
         c->mode = cs->attr & SEG_L ? INSN_64 : cs->attr & SEG_DB ? INSN_32 : INSN_16;
     } else {
+        c->protected_mode = emul_get(c, EMUL_CR0) & CR0_PE;
         if (c->protected_mode && (emul_get(c, EMUL_RFLAGS) & FLAG_VM)) {
             c->vm86 = true;
             c->protected_mode = false;
@@ -103,19 +104,24 @@ static ALWAYS_INLINE bool fetch_quick(struct emul_cpu *c)
 {
     const struct emul_mem *mem = &c->ops->mem;
     gla_t rip = emul_get(c, EMUL_RIP);
-    const void *p;
     gpa_t gpa;
+    void *p;
 
     if (c->mode != INSN_64 || (rip & PAGE_MASK) > PAGE_SIZE - 16 || !walk_canonical(rip, 48))
         return false;
     if (!emul_translate_quick(c, rip, WALK_FETCH, &gpa))
         return false;
-    p = mem->look ? mem->look(c->ctx, gpa) : mem->hold(c->ctx, gpa, 16, false);
-    if (!p)
-        return false;
-    __builtin_memcpy(c->bytes, p, 16);
-    if (!mem->look && mem->release)
-        mem->release(c->ctx, (void *)(uintptr_t)p, gpa, false);
+    if (mem->peek) {
+        if (!mem->peek(c->ctx, gpa, c->bytes, 16))
+            return false;
+    } else {
+        p = mem->hold(c->ctx, gpa, 16, false);
+        if (!p)
+            return false;
+        __builtin_memcpy(c->bytes, p, 16);
+        if (mem->release)
+            mem->release(c->ctx, p, gpa, false);
+    }
     c->fetched = INSN_MAX;
     return true;
 }

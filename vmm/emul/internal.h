@@ -189,16 +189,16 @@ enum emul_result emul_load_seg(struct emul_cpu *c, unsigned s, u16 sel);
 
 void emul_renew_walk(struct emul_cpu *c);
 
+/* What walks depend on, read afresh; the rest is worked out again only if that has changed. */
 static ALWAYS_INLINE void emul_find_walk(struct emul_cpu *c)
 {
-    const u32 needed = 1u << EMUL_CR0 | 1u << EMUL_CR3 | 1u << EMUL_CR4 | 1u << EMUL_EFER;
     struct walk *w = &c->walk;
 
     if (c->have_walk)
         return;
-    if (unlikely((c->have & needed) != needed || w->ctx != c->ctx ||
-                 w->cr3 != c->reg[EMUL_CR3] || w->cr4 != c->reg[EMUL_CR4] ||
-                 w->cr0 != c->reg[EMUL_CR0] || w->efer != c->reg[EMUL_EFER]))
+    if (unlikely(w->cr3 != emul_get(c, EMUL_CR3) || w->cr4 != emul_get(c, EMUL_CR4) ||
+                 w->cr0 != emul_get(c, EMUL_CR0) || w->efer != emul_get(c, EMUL_EFER) ||
+                 w->ctx != c->ctx))
         emul_renew_walk(c);
     if (unlikely(w->cr4 & (CR4_SMAP | CR4_PKE))) {
         w->rflags = emul_get(c, EMUL_RFLAGS);

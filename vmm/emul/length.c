@@ -45,24 +45,35 @@ static unsigned port_length(const u8 *bytes, unsigned pos, unsigned limit, enum 
     return len && pos + len <= limit ? pos + len : 0;
 }
 
+/* Whether the opcode stands at bytes[0]. */
+static inline bool matches(const u8 *bytes, unsigned n, struct pattern p)
+{
+    u32 v;
+
+    if (likely(n >= 4)) {
+        __builtin_memcpy(&v, bytes, 4);
+        return !((v ^ p.bytes) << (32 - 8 * p.n));
+    }
+    for (unsigned i = 0; i < p.n; i++, p.bytes >>= 8) {
+        if (i >= n || bytes[i] != (p.bytes & 0xff))
+            return false;
+    }
+    return true;
+}
+
 unsigned insn_length(const u8 *bytes, unsigned n, enum insn_mode mode, enum insn_op op)
 {
-    unsigned limit = n < INSN_MAX ? n : INSN_MAX, pos = 0, len;
+    unsigned limit = n < INSN_MAX ? n : INSN_MAX, pos = 0;
     struct pattern p;
 
     if ((unsigned)op >= OP_COUNT)
         return 0;
     p = patterns[op];
+    if (likely(p.n && matches(bytes, limit, p)))
+        return p.n;
     while (pos < limit && is_prefix(bytes[pos], mode))
         pos++;
     if (!p.n)
         return op == OP_IN || op == OP_OUT ? port_length(bytes, pos, limit, op) : 0;
-    len = pos + p.n;
-    if (len > limit)
-        return 0;
-    for (; pos < len; pos++, p.bytes >>= 8) {
-        if (bytes[pos] != (p.bytes & 0xff))
-            return 0;
-    }
-    return len;
+    return matches(bytes + pos, limit - pos, p) ? pos + p.n : 0;
 }

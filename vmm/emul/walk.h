@@ -23,11 +23,11 @@ struct emul_mem {
     void *(*hold)(void *ctx, gpa_t gpa, unsigned len, bool write);
     void (*release)(void *ctx, void *p, gpa_t gpa, bool write);
     /*
-     * Optional: a quicker hold for reading, where the caller keeps all of the guest's memory from
-     * moving while the emulator runs. Valid up to the page's end, until the emulator returns, and
-     * never released. NULL: no memory there, or not so quickly; hold decides.
+     * Optional, for speed: copies len bytes at gpa, 8 (an aligned entry) or 16, within one page; a
+     * hold for reading, a copy and a release in one. False: not memory, or not so quickly; hold
+     * decides.
      */
-    const void *(*look)(void *ctx, gpa_t gpa);
+    bool (*peek)(void *ctx, gpa_t gpa, void *buf, unsigned len);
 };
 
 enum walk_mode { WALK_FLAT, WALK_32BIT, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };

@@ -25,16 +25,18 @@ static inline void walk_release(const struct walk *w, void *p, gpa_t gpa, bool w
 }
 
 /* The entry at gpa; 0, which is not present, if there is no memory. */
-static ALWAYS_INLINE u64 walk_entry(const struct walk *w, gpa_t gpa, bool look)
+static ALWAYS_INLINE u64 walk_entry(const struct walk *w, gpa_t gpa, bool peek)
 {
-    const u64 *p = look ? w->mem->look(w->ctx, gpa) : w->mem->hold(w->ctx, gpa, 8, false);
+    const u64 *p;
     u64 e;
 
+    if (peek)
+        return likely(w->mem->peek(w->ctx, gpa, &e, 8)) ? e : 0;
+    p = w->mem->hold(w->ctx, gpa, 8, false);
     if (unlikely(!p))
         return 0;
     e = __atomic_load_n(p, __ATOMIC_RELAXED);
-    if (!look)
-        walk_release(w, (void *)(uintptr_t)p, gpa, false);
+    walk_release(w, (void *)(uintptr_t)p, gpa, false);
     return e;
 }
 
@@ -43,14 +45,14 @@ static ALWAYS_INLINE u64 walk_entry(const struct walk *w, gpa_t gpa, bool look)
  * or dirty already. False: walk_64 finds out what is the matter, from the root.
  */
 static ALWAYS_INLINE bool walk_quick_by(const struct walk *w, gla_t gla, u32 access,
-                                        struct walk_out *out, bool look)
+                                        struct walk_out *out, bool peek)
 {
     u64 e, acc = ~0ull, stop, need; /* acc: conjunction of the entries, with NX inverted */
     unsigned shift = 9 * w->levels; /* of the index, times 8 */
     gpa_t table = w->root;
 
     for (;;) {
-        e = walk_entry(w, table + (gla >> shift & 0xff8), look);
+        e = walk_entry(w, table + (gla >> shift & 0xff8), peek);
         acc &= e ^ PTE_NX;
         if (shift == 9 || unlikely((e & w->stop) != PTE_P))
             break;
@@ -71,7 +73,8 @@ static ALWAYS_INLINE bool walk_quick_by(const struct walk *w, gla_t gla, u32 acc
         need |= PTE_NX;
     if ((acc & need) != need || ((access & WALK_WRITE) && !(e & PTE_D)))
         return false;
-    if (access & WALK_USER ? w->cr4 & CR4_PKE : acc & PTE_U)
+    if (unlikely(w->cr4 & (CR4_SMEP | CR4_SMAP | CR4_PKE)) &&
+        (access & WALK_USER ? w->cr4 & CR4_PKE : acc & PTE_U))
         return false;
     out->page_size = 8ull << shift;
     out->gpa = (e & ADDR_MASK & ~(out->page_size - 1)) | (gla & (out->page_size - 1));
@@ -83,7 +86,7 @@ static ALWAYS_INLINE bool walk_quick(const struct walk *w, gla_t gla, u32 access
 {
     if (unlikely(w->mode < WALK_4LEVEL))
         return false;
-    return w->mem->look ? walk_quick_by(w, gla, access, out, true)
+    return w->mem->peek ? walk_quick_by(w, gla, access, out, true)
                         : walk_quick_by(w, gla, access, out, false);
 }
 

@@ -291,6 +291,54 @@ enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms)
     return OK;
 }
 
+/* ---- one leaf ---------------------------------------------------------------------------------
+ */
+
+bool nested_forget_access(const struct nested *n, u64 *entry)
+{
+    u64 value = nested_load(entry), want;
+
+    do {
+        if (!nested_valid(value) || !(value & n->fmt->accessed))
+            return false;
+        want = nested_with_attr(n->fmt, value, nested_attr(n->fmt, value) & ~NESTED_A);
+    } while (!__atomic_compare_exchange_n(entry, &value, want, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_ACQUIRE));
+    return true;
+}
+
+/*
+ * An isolated entry is the leaf without its valid bit and the hardware's permissions, so not
+ * present to any processor; permissions and dirty stay in bits that no processor looks at then.
+ */
+bool nested_isolate(struct nested *n, u64 *entry)
+{
+    u64 value = nested_load(entry);
+
+    if (value & n->fmt->accessed)
+        return false;
+    return __atomic_compare_exchange_n(entry, &value, value & ~(NESTED_SW_VALID | n->fmt->present),
+                                       false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+void nested_restore(struct nested *n, u64 *entry)
+{
+    u64 value = *entry;
+
+    __atomic_store_n(entry, nested_with_attr(n->fmt, value, nested_attr(n->fmt, value)),
+                     __ATOMIC_RELEASE);
+}
+
+hpa_t nested_release(struct nested *n, gpa_t gpa, u64 *entry, unsigned level)
+{
+    hpa_t hpa = nested_leaf_hpa(*entry, level);
+
+    __atomic_store_n(entry, 0, __ATOMIC_RELEASE);
+    count_entry(n, gpa, level, false);
+    n->leaves[level]--;
+    return hpa;
+}
+
 /* ---- whole tables -----------------------------------------------------------------------------
  */
 

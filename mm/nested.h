@@ -85,6 +85,7 @@ struct nested_format {
     bool exec_only; /* can express X without R (where the processor supports it) */
     u64 accessed;   /* any of these bits set: accessed */
     u64 dirty;      /* any of these bits set: dirty */
+    u64 present;    /* with none of these a processor sees no entry */
     u64 table;      /* a link to a lower table, besides its address and count */
     u64 link_used;  /* in a link: something below has been accessed, or marked by skep */
     u64 keep;       /* NESTED_KEEP and the memory type */
@@ -282,6 +283,22 @@ u64 nested_detach(struct nested *n, gpa_t gpa, unsigned level);
 void nested_attach(struct nested *n, gpa_t gpa, unsigned level, u64 link);
 void nested_replace(struct nested *n, gpa_t gpa, unsigned level, u64 link, u64 leaf);
 void nested_drop(struct nested *n, gpa_t gpa, unsigned level, u64 link);
+
+/*
+ * Takes one leaf out of reach while its entry keeps all that is needed to put it back, the address
+ * included; for a leaf that is not accessed. Returns false, with nothing changed, if it has been
+ * accessed meanwhile. Takes rights away. Then, when nobody can be using it any more, either
+ * nested_restore puts it back or nested_release forgets it and returns where its frames are.
+ */
+bool nested_isolate(struct nested *n, u64 *entry);
+void nested_restore(struct nested *n, u64 *entry);
+hpa_t nested_release(struct nested *n, gpa_t gpa, u64 *entry, unsigned level);
+
+/*
+ * Clears the accessed bit. Returns whether it was set: rights have been taken away, or processors
+ * may not set it again until they are flushed.
+ */
+bool nested_forget_access(const struct nested *n, u64 *entry);
 
 /* What the 512 leaves of a table have in common. */
 struct nested_uniform {

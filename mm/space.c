@@ -40,6 +40,8 @@ u64 space_fini(struct space *s)
 
     for (unsigned i = 0; i < SPACE_MAX_VIEWS; i++)
         ASSERT(s->views[i] == NULL);
+    for (unsigned i = 0; i < s->region_count; i++)
+        space_ages_free(s, &s->regions[i]);
     if (s->tables.root)
         nested_fini(&s->tables, leaf_give_back, s);
     s->region_count = 0;

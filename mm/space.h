@@ -50,6 +50,7 @@ struct space_region {
     u8 perms;  /* what a new page is allowed: NESTED_* */
     u8 type;   /* enum nested_memtype */
     bool log;  /* writes are being logged; under lock */
+    u8 *ages;  /* scans since a page's last access, a byte a page; NULL before the first scan */
 };
 
 /*
@@ -78,6 +79,7 @@ struct space_stats {
     u64 promotions;      /* large leaves made of small ones, in place */
     u64 moves;           /* ... whose contents had to be moved together */
     u64 promotions_held; /* not made, because a page was held */
+    u64 reclaimed;       /* 4 KiB pages taken back from the guest */
     u64 generation;
     u64 kicks; /* CPUs interrupted by invalidations */
     u64 held;  /* holds open now */
@@ -101,6 +103,7 @@ struct space {
     bool fill_boot;
     u8 demand_leaf;
     u8 promote_leaf; /* largest leaf that small ones are made into */
+    gpa_t clock;     /* where reclaim goes on */
     u64 reserve;
     void (*kick)(void *arg, unsigned cpu);
     void *kick_arg;
@@ -220,6 +223,37 @@ u64 space_promote(struct space *s, gpa_t gpa, u64 size, bool move);
 enum err space_log_start(struct space *s, gpa_t gpa);
 u64 space_log_harvest(struct space *s, gpa_t gpa, u64 *bitmap);
 void space_log_stop(struct space *s, gpa_t gpa);
+
+/* Ages: scans since the last access, up to SPACE_AGE_MAX; or that the page is not there. */
+#define SPACE_AGE_MAX  254
+#define SPACE_AGE_NONE 255
+/* Up to this age a page is warm, beyond it cold; at age 0 it is hot. */
+#define SPACE_AGE_WARM 3
+
+struct space_heat {
+    u64 hot, warm, cold; /* 4 KiB pages that are there */
+    u64 empty;           /* pages of RAM and ROM that are not */
+};
+
+/*
+ * One scan for the working set: each page that has been accessed since the last scan becomes hot,
+ * the others grow older by one. A large leaf counts whole. Scan at regular intervals. OK, with
+ * *out filled in; ERR_NOMEM for the ages (a byte a page, at the first scan). One user at a time.
+ */
+enum err space_scan(struct space *s, struct space_heat *out);
+
+/* The age of the page of gpa as of the last scan; SPACE_AGE_NONE if it is not filled. */
+u8 space_age(struct space *s, gpa_t gpa);
+
+/*
+ * Takes back RAM that is not in use: pages that have not been accessed since they were last looked
+ * at (by space_scan or by this function, which then gives them a second chance), that are zero
+ * from end to end, not held, not dirty in a running log, and with no permissions of their own.
+ * The guest finds them zero when it touches them again. Large leaves that hold enough such pages
+ * are split. Goes on where it last ended, once around at most. Returns how many 4 KiB pages came
+ * free, about max_pages at most.
+ */
+u64 space_reclaim(struct space *s, u64 max_pages);
 
 /* The region that contains gpa, or NULL. */
 const struct space_region *space_region_at(const struct space *s, gpa_t gpa);

@@ -43,6 +43,9 @@ void space_table_full(struct space *s, gpa_t gpa);
  */
 void space_prune_locked(struct space *s, gpa_t gpa);
 
+/* Gives back what a scan allocated for the region. */
+void space_ages_free(struct space *s, struct space_region *r);
+
 /* Holds open now. */
 u64 space_held(const struct space *s);
 

@@ -141,7 +141,7 @@ u64 space_promote(struct space *s, gpa_t gpa, u64 size, bool move)
 
 void space_prune_locked(struct space *s, gpa_t gpa)
 {
-    for (unsigned level = 2; level < NESTED_LEVELS; level++) {
+    for (unsigned level = 2; level <= NESTED_LEVELS; level++) {
         u64 *entry = nested_link(&s->tables, gpa, level), link;
         gpa_t base = ALIGN_DOWN(gpa, NESTED_SIZE(level));
 

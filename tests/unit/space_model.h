@@ -9,7 +9,7 @@
 #define TESTS_UNIT_SPACE_MODEL_H
 
 #include <string.h>
-#include "mm/space.h"
+#include "mm/space_priv.h"
 #include "tests/unit/mm_arena.h"
 #include "tests/unit/mm_cpu.h"
 
@@ -43,7 +43,7 @@ struct world {
     struct cpu cpu;
     struct space_view view;
     hpa_t pass; /* frames behind the pass-through region */
-    bool may_run_out;
+    bool may_run_out, scanned;
     bool log[ARRAY_SIZE(world_regions)]; /* a log runs */
     struct world_page pages[WORLD_PAGES];
     u8 *bytes;              /* WORLD_PAGES pages */
@@ -239,8 +239,9 @@ static void world_check(struct world *w)
     space_get_stats(&w->s, &st);
     ASSERT(st.leaves[1] + (st.leaves[2] << 9) + (st.leaves[3] << 18) == st.resident_pages + pages);
     ASSERT(st.held == 0);
+    /* Once scanned, each of five regions has a frame of ages. */
     ASSERT(w->a.free_at_start - frames_free_count(&w->a.frames) ==
-           st.resident_pages + st.tables + (1 << WORLD_PASS_ORDER));
+           st.resident_pages + st.tables + (1 << WORLD_PASS_ORDER) + (w->scanned ? 5 : 0));
 }
 
 /* ---- operations -------------------------------------------------------------------------------
@@ -518,13 +519,95 @@ static void world_op_promote(struct world *w)
         space_promote(&w->s, gpa, world_draw(w, 6 * MIB), world_draw(w, 2));
 }
 
+/* Each large page's parts get what the whole has, where it may be about to be split. */
+static void world_spread_all(struct world *w)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(world_regions); i++) {
+        const struct world_region *r = &world_regions[i];
+        gpa_t end = r->base + r->pages * PAGE_SIZE;
+
+        for (gpa_t at = ALIGN_UP(r->base, 2 * MIB); at < end; at += 2 * MIB)
+            if (r->kind != SPACE_DEVICE && world_is_large(w, at))
+                world_spread(w, at);
+    }
+}
+
+/* Scans for the working set: all accessed bits are clear afterwards. */
+static void world_op_scan(struct world *w)
+{
+    struct space_heat heat;
+    u64 hot = 0, there = 0;
+    enum err err;
+
+    world_spread_all(w);
+    err = space_scan(&w->s, &heat);
+    ASSERT(err == OK || (err == ERR_NOMEM && w->may_run_out));
+    if (err != OK)
+        return;
+    w->scanned = true;
+    for (unsigned i = 0; i < ARRAY_SIZE(world_regions); i++) {
+        const struct world_region *r = &world_regions[i];
+
+        for (u64 k = 0; k < r->pages; k++) {
+            struct world_page *p = &w->pages[r->first + k];
+            u8 age = space_age(&w->s, r->base + k * PAGE_SIZE);
+
+            ASSERT(!p->accessed || age == 0);
+            ASSERT(p->accessed || age != 0);
+            hot += p->accessed;
+            there += age != SPACE_AGE_NONE;
+            p->accessed = false;
+        }
+    }
+    ASSERT(heat.hot == hot && heat.hot + heat.warm + heat.cold == there);
+    ASSERT(there + heat.empty == WORLD_PAGES - 64); /* all but the device's */
+}
+
+/* Takes cold zero pages back, all there are. */
+static void world_op_reclaim(struct world *w)
+{
+    u64 freed = 0, got;
+
+    world_spread_all(w);
+    got = space_reclaim(&w->s, ~0ull);
+    for (unsigned i = 0; i < ARRAY_SIZE(world_regions); i++) {
+        const struct world_region *r = &world_regions[i];
+
+        for (u64 k = 0; r->kind == SPACE_RAM && k < r->pages; k++) {
+            struct world_page *p = &w->pages[r->first + k];
+            const u8 *bytes = w->bytes + (r->first + k) * PAGE_SIZE;
+            bool was_accessed = p->accessed;
+            unsigned level;
+
+            if (p->perms == NESTED_RWX)
+                p->accessed = false; /* looked at: a second chance */
+            if (space_is_filled(&w->s, r->base + k * PAGE_SIZE, &level))
+                continue;
+            p->dirty &= p->touched; /* else it had it from a large page that it was part of */
+            if (!p->touched)
+                continue;
+            ASSERT(p->perms == NESTED_RWX && !was_accessed && !(w->log[i] && p->dirty));
+            ASSERT(bytes[0] == 0 && memcmp(bytes, bytes + 1, PAGE_SIZE - 1) == 0);
+            p->touched = p->dirty = false;
+            freed++;
+        }
+    }
+    ASSERT(got >= freed); /* pages beside those touched come free as well */
+}
+
 static void world_step(struct world *w)
 {
     static void (*const ops[])(struct world *) = {
-        world_op_fault, world_op_guest,   world_op_guest, world_op_hold,    world_op_hold,
-        world_op_copy,  world_op_protect, world_op_guest, world_op_promote, world_op_log};
+        world_op_fault, world_op_guest, world_op_guest,   world_op_guest,  world_op_hold,
+        world_op_hold,  world_op_copy,  world_op_protect, world_op_promote};
+    /* These look at every page, in the space and in the model. */
+    static void (*const rare[])(struct world *) = {world_op_log, world_op_log, world_op_scan,
+                                                   world_op_reclaim};
 
-    ops[world_draw(w, ARRAY_SIZE(ops))](w);
+    if (world_draw(w, 64) == 0)
+        rare[world_draw(w, ARRAY_SIZE(rare))](w);
+    else
+        ops[world_draw(w, ARRAY_SIZE(ops))](w);
 }
 
 #endif

@@ -42,7 +42,7 @@ static void every_kind_of_space_matches_the_model(void **state)
     (void)state;
     for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
         for (unsigned how = 0; how < 32; how++)
-            run(formats[f], 32 * MIB, how, false, 30);
+            run(formats[f], 32 * MIB, how, false, 12);
 }
 
 static void short_memory_matches_the_model(void **state)
@@ -50,7 +50,7 @@ static void short_memory_matches_the_model(void **state)
     (void)state;
     for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
         for (unsigned how = 0; how < 16; how++)
-            run(formats[f], 12 * MIB, how, true, 30);
+            run(formats[f], 12 * MIB, how, true, 12);
 }
 
 int main(void)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The working set: scans of the accessed bits, and how long ago each page was used. See space.h. */
+#include "mm/space_priv.h"
+#include "lib/string.h"
+
+/* Frames of a region's ages. */
+static u64 age_frames(const struct space_region *r)
+{
+    return ((r->size >> PAGE_SHIFT) + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
+static enum err ages_alloc(struct space *s, struct space_region *r)
+{
+    const struct frame_source *src = s->tables.src;
+    u64 frames = age_frames(r);
+    unsigned order = 0;
+    hpa_t hpa;
+
+    if (r->ages)
+        return OK;
+    while (order < FRAME_ORDER_MAX && 1ull << order < frames)
+        order++;
+    hpa = 1ull << order < frames ? 0 : src->alloc(src->arg, order);
+    if (hpa == 0)
+        return ERR_NOMEM;
+    for (u64 i = frames; i < 1ull << order; i++)
+        src->free(src->arg, hpa + (i << PAGE_SHIFT), FRAME_ORDER_4K);
+    r->ages = frame_hva(src, hpa);
+    memset(r->ages, 0, frames << PAGE_SHIFT);
+    return OK;
+}
+
+void space_ages_free(struct space *s, struct space_region *r)
+{
+    const struct frame_source *src = s->tables.src;
+
+    for (u64 i = 0; r->ages && i < age_frames(r); i++)
+        src->free(src->arg, (hpa_t)((uintptr_t)r->ages - src->hva_base) + (i << PAGE_SHIFT),
+                  FRAME_ORDER_4K);
+    r->ages = NULL;
+}
+
+struct scan {
+    struct space *s;
+    struct space_region *r;
+    struct space_heat heat;
+    bool changed;
+};
+
+/* One leaf, or the part of it that lies in the region: pages [first, first + count) of it. */
+static void scan_leaf(struct scan *sc, u64 *entry, u64 first, u64 count)
+{
+    u8 *ages = &sc->r->ages[first], age = *ages;
+
+    if (nested_forget_access(&sc->s->tables, entry)) {
+        age = 0;
+        sc->changed = true;
+    } else if (age < SPACE_AGE_MAX) {
+        age++;
+    }
+    if (count == 1)
+        *ages = age;
+    else
+        memset(ages, age, count);
+    if (age == 0)
+        sc->heat.hot += count;
+    else if (age <= SPACE_AGE_WARM)
+        sc->heat.warm += count;
+    else
+        sc->heat.cold += count;
+}
+
+/* The part of the region between gpa and end, all within 2 MiB. Returns where to go on. */
+static gpa_t scan_part(struct scan *sc, gpa_t gpa, gpa_t end)
+{
+    const struct nested *n = &sc->s->tables;
+
+    while (gpa < end) {
+        u64 value, first = (gpa - sc->r->base) >> PAGE_SHIFT;
+        unsigned level;
+        u64 *entry = nested_lookup(n, gpa, &level, &value);
+        gpa_t next = ALIGN_DOWN(gpa, NESTED_SIZE(level)) + NESTED_SIZE(level);
+
+        next = MIN(next, sc->r->base + sc->r->size);
+        if (nested_valid(value))
+            scan_leaf(sc, entry, first, (next - gpa) >> PAGE_SHIFT);
+        else if (sc->r->kind != SPACE_PASS)
+            sc->heat.empty += (next - gpa) >> PAGE_SHIFT;
+        gpa = next;
+    }
+    return gpa;
+}
+
+/* Takes the lock for one 2 MiB at a time. */
+static void scan_region(struct scan *sc)
+{
+    gpa_t gpa = sc->r->base, end = gpa + sc->r->size;
+
+    while (gpa < end) {
+        gpa_t chunk = MIN(ALIGN_DOWN(gpa, NESTED_SIZE(2)) + NESTED_SIZE(2), end);
+
+        spin_lock(&sc->s->lock);
+        gpa = scan_part(sc, gpa, chunk);
+        spin_unlock(&sc->s->lock);
+    }
+}
+
+enum err space_scan(struct space *s, struct space_heat *out)
+{
+    struct scan sc = {.s = s};
+    enum err err = OK;
+
+    for (unsigned i = 0; i < s->region_count && err == OK; i++)
+        if (s->regions[i].kind != SPACE_DEVICE)
+            err = ages_alloc(s, &s->regions[i]);
+    for (unsigned i = 0; i < s->region_count && err == OK; i++) {
+        sc.r = &s->regions[i];
+        if (sc.r->kind != SPACE_DEVICE)
+            scan_region(&sc);
+    }
+    /* Processors that still hold a page accessed would not mark it again. No need to wait. */
+    if (sc.changed)
+        space_invalidate(s);
+    *out = sc.heat;
+    return err;
+}
+
+u8 space_age(struct space *s, gpa_t gpa)
+{
+    const struct space_region *r = space_region_at(s, gpa);
+    unsigned level;
+
+    if (!r || !r->ages || !space_is_filled(s, gpa, &level))
+        return SPACE_AGE_NONE;
+    return r->ages[(gpa - r->base) >> PAGE_SHIFT];
+}

@@ -53,7 +53,7 @@ static struct arena arena;
 static struct space space;
 static struct vcpu vcpus[VCPUS];
 static bool stop;
-static u64 changes, harvests;
+static u64 changes, harvests, reaped;
 
 /* While a page is protected, the sum of vCPUs' writes to it may not change. */
 #define GUEST_WORD  0 /* in each page: vCPUs add to it */
@@ -232,6 +232,28 @@ static void *logger_thread(void *arg)
     return NULL;
 }
 
+/* The words only ever grow: a page that was lost with its contents would begin at zero again. */
+static void *reaper_thread(void *arg)
+{
+    u64 old[MEETING] = {0}, now[MEETING];
+
+    (void)arg;
+    while (running()) {
+        struct space_heat heat;
+
+        check(space_scan(&space, &heat) == OK, "no scan");
+        sched_yield();
+        reaped += space_reclaim(&space, 600);
+        space_promote(&space, RAM_BASE, PAGES * PAGE_SIZE, true);
+        read_words(now);
+        for (unsigned i = 0; i < MEETING; i++)
+            check(now[i] >> 32 >= old[i] >> 32 && (u32)now[i] >= (u32)old[i],
+                  "what was written is lost");
+        memcpy(old, now, sizeof(old));
+    }
+    return NULL;
+}
+
 static void race(enum nested_format_id format, unsigned demand_leaf, unsigned milliseconds)
 {
     struct space_config cfg = {
@@ -240,7 +262,7 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
         .kick = kick,
         .demand_leaf = (u8)demand_leaf,
     };
-    pthread_t thread[VCPUS + DEVICES + 2];
+    pthread_t thread[VCPUS + DEVICES + 3];
     struct timespec t = {milliseconds / 1000, milliseconds % 1000 * 1000000l};
     u64 entries = 0, flushes = 0, faults = 0;
     unsigned n = 0;
@@ -250,7 +272,7 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
     check(space_add_ram(&space, RAM_BASE, PAGES * PAGE_SIZE) == OK, "no memory");
     memset(vcpus, 0, sizeof(vcpus));
     stop = false;
-    changes = harvests = 0;
+    changes = harvests = reaped = 0;
     for (unsigned i = 0; i < VCPUS; i++) {
         vcpus[i].seed = 11 + i;
         vcpus[i].cpu = (struct cpu){.kind = format == NESTED_NPT      ? CPU_NPT
@@ -266,6 +288,7 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
         pthread_create(&thread[n++], NULL, device_thread, (void *)(uintptr_t)(101 + i));
     pthread_create(&thread[n++], NULL, changer_thread, (void *)(uintptr_t)1001);
     pthread_create(&thread[n++], NULL, logger_thread, NULL);
+    pthread_create(&thread[n++], NULL, reaper_thread, NULL);
     nanosleep(&t, NULL);
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     while (n-- > 0)
@@ -279,9 +302,10 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
     check(space_fini(&space) == 0, "holds left open");
     arena_fini(&arena);
     printf("race: format %u, leaves of level %u: %llu entries, %llu flushes, %llu faults, "
-           "%llu changes, %llu harvests\n",
+           "%llu changes, %llu harvests, %llu pages reclaimed\n",
            format, demand_leaf, (unsigned long long)entries, (unsigned long long)flushes,
-           (unsigned long long)faults, (unsigned long long)changes, (unsigned long long)harvests);
+           (unsigned long long)faults, (unsigned long long)changes, (unsigned long long)harvests,
+           (unsigned long long)reaped);
     check(entries > 10 && flushes > 10 && changes > 2 && harvests > 2,
           "too little happened to prove anything");
 }

@@ -55,16 +55,15 @@ static hpa_t fill_frames(const struct space *s, unsigned *level)
 {
     const struct frame_source *src = s->tables.src;
 
-    for (;; --*level) {
+    for (; *level > 0; --*level) {
         hpa_t hpa = src->alloc(src->arg, NESTED_ORDER(*level));
 
         if (hpa != 0) {
             memset(frame_hva(src, hpa), 0, NESTED_SIZE(*level));
             return hpa;
         }
-        if (*level == 1)
-            return 0;
     }
+    return 0;
 }
 
 /*

@@ -57,6 +57,8 @@ enum err {
 
 #define PACKED         __attribute__((packed))
 #define ALIGNED(n)     __attribute__((aligned(n)))
+/* Off the way of an exit: kept out of its callers, so that they save no registers for it. */
+#define COLD           __attribute__((noinline, cold))
 #define NORETURN       __attribute__((noreturn))
 #define PRINTF(f, a)   __attribute__((format(printf, f, a)))
 #define FALLTHROUGH    __attribute__((fallthrough))

@@ -66,13 +66,13 @@ static void dump_code(struct vcpu *v)
 
 static void dump_exits(struct vcpu *v)
 {
-    u32 count = MIN(v->trace_head, (u32)LAST_EXITS);
+    u32 count = MIN(v->last_head, (u32)LAST_EXITS);
 
     log_error("  last exits, newest first:");
-    for (u32 i = 1; i <= count; i++) {
-        const struct vcpu_trace *t = &v->trace[(v->trace_head - i) & (VCPU_TRACE_LEN - 1)];
-        log_error("  %-13s rip %016llx info %llx", hvm_exit_name(t->info >> VCPU_TRACE_REASON),
-                  (ull)t->rip, (ull)(t->info & (BIT(VCPU_TRACE_REASON) - 1)));
+    for (u32 i = 0; i < count; i++) {
+        const struct hvm_exit *e = &v->last[(v->last_head - i) & (VCPU_LAST_EXITS - 1)];
+        log_error("  %-13s rip %016llx info %llx", hvm_exit_name(e->reason), (ull)e->rip,
+                  (ull)e->info);
     }
 }
 

@@ -10,7 +10,7 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
-void exit_skip_decoding(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)
+COLD void exit_skip_decoding(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)
 {
     struct emul_cpu *c = emulate_begin(v, e);
     unsigned len;
@@ -81,7 +81,7 @@ static void answer_cpuid(u64 *gpr, const struct cpuid_entry *entry)
 }
 
 /* Any leaf. */
-static void exit_cpuid_any(struct vcpu *v, struct hvm_exit *e)
+COLD static void exit_cpuid_any(struct vcpu *v, struct hvm_exit *e)
 {
     u64 *gpr = v->hv->gpr;
     const struct cpuid_entry *entry = cpuid_find(&v->vm->cpuid, (u32)gpr[RAX], (u32)gpr[RCX]);

@@ -121,7 +121,7 @@ static bool settle(struct vcpu *v, bool armed)
  * What has to be done before an entry when something may have changed: requests of other CPUs,
  * timers, events. Returns false if v is not to be entered now.
  */
-static bool prepare(struct vcpu *v, bool *armed, const bool *resched)
+COLD static bool prepare(struct vcpu *v)
 {
     u32 bits = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
 
@@ -135,53 +135,77 @@ static bool prepare(struct vcpu *v, bool *armed, const bool *resched)
         vcpu_arm_timer(v);
     if (v->state == VCPU_HALTED && vcpu_has_work(v))
         v->state = VCPU_RUNNABLE;
-    if (v->state != VCPU_RUNNABLE || (*resched && !*armed))
+    if (v->state != VCPU_RUNNABLE || (*v->resched && !v->armed))
         return false;
-    *armed = settle(v, *armed);
+    v->armed = settle(v, v->armed);
     return true;
 }
 
-static void record(struct vcpu *v, const struct hvm_exit *e)
+COLD static void flush(struct vcpu *v)
 {
-    struct vcpu_trace *t = &v->trace[v->trace_head++ & (VCPU_TRACE_LEN - 1)];
+    hvm->flush(v->hv);
+    space_flushed(&v->view);
+}
 
-    t->rip = e->rip;
-    t->info = e->info | (u64)e->reason << VCPU_TRACE_REASON;
-    v->exits[e->reason]++;
+/* Into the guest, as far as other CPUs are concerned. False: a request came first. */
+static inline bool go_in(struct vcpu *v)
+{
+    if (unlikely(space_enter(v->space, &v->view, v->cpu)))
+        flush(v);
+    /* After view.on is visible: whoever set a request before could not know to interrupt us. */
+    return likely(!__atomic_load_n(&v->requests, __ATOMIC_RELAXED));
+}
+
+/* Goes round until no request is left; false if v is not to be entered now. */
+COLD static bool go_in_slowly(struct vcpu *v)
+{
+    do {
+        space_leave(&v->view);
+        if (!prepare(v))
+            return false;
+    } while (!go_in(v));
+    return true;
 }
 
 /*
- * The way of an exit without events: enter, run, leave, record, handle. Everything else is behind
+ * Brings v to where nothing is left but to enter the guest, and returns the record for the exit;
+ * NULL if it is not to be entered now.
+ */
+static inline struct hvm_exit *prepare_entry(struct vcpu *v)
+{
+    if (unlikely(!go_in(v)) && !go_in_slowly(v))
+        return NULL;
+    if (CHECKED)
+        ASSERT(space_current(&v->view));
+    return &v->last[++v->last_head & (VCPU_LAST_EXITS - 1)];
+}
+
+/*
+ * The way of an exit without events: handle it and enter again. Everything else is behind
  * v->requests, which whoever changes anything that matters to an entry sets (vcpu_look, vcpu_kick).
  */
+struct hvm_exit *vcpu_next(void *arg)
+{
+    struct vcpu *v = arg;
+    struct hvm_exit *e = v->hv->exit;
+
+    space_leave(&v->view);
+    v->armed = false;
+    if (unlikely(e->vectoring.kind)) {
+        v->event = e->vectoring;
+        vcpu_look(v);
+    }
+    v->exits[e->reason]++;
+    exit_handlers[e->reason](v, e);
+    return prepare_entry(v);
+}
+
 void vcpu_run(struct vcpu *v, const bool *resched)
 {
-    struct hvm_exit e;
-    bool armed = false; /* an event is in place for the next entry */
-
+    v->resched = resched;
+    v->armed = false;
     vcpu_look(v); /* whatever happened while it did not run */
-    for (;;) {
-        if (unlikely(space_enter(v->space, &v->view, v->cpu))) {
-            hvm->flush(v->hv);
-            space_flushed(&v->view);
-        }
-        /* After view.on is visible: whoever set a request before could not know to interrupt us. */
-        if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_RELAXED))) {
-            space_leave(&v->view);
-            if (!prepare(v, &armed, resched))
-                return;
-            continue;
-        }
-        if (CHECKED)
-            ASSERT(space_current(&v->view));
-        hvm->run(v->hv, &e);
-        space_leave(&v->view);
-        armed = false;
-        if (unlikely(e.vectoring.kind)) {
-            v->event = e.vectoring;
-            vcpu_look(v);
-        }
-        record(v, &e);
-        exit_handlers[e.reason](v, &e);
-    }
+    v->hv->exit = prepare_entry(v);
+    if (v->hv->exit)
+        hvm->run(v->hv);
 }

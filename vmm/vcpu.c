@@ -120,6 +120,8 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu)
     v->hv = hvm->create(&vm->hvm);
     if (!v->apic_page || !v->fpu || !v->hv)
         return ERR_NOMEM;
+    v->hv->next = vcpu_next;
+    v->hv->arg = v;
     fpu_reset_area(v->fpu);
     v->xcr0 = XCR0_X87;
     msr_reset(v);

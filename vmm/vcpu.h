@@ -32,13 +32,7 @@ enum vcpu_state {
 #define VCPU_REQ_TIMER BIT(1) /* the board's next deadline changed: arm the timer again */
 #define VCPU_REQ_LOOK  BIT(2) /* an event may have come */
 
-/* One line of a vCPU's history. */
-struct vcpu_trace {
-    u64 rip;
-    u64 info; /* low 56 bits: port, guest-physical address…, by reason; the reason in the top 8 */
-};
-#define VCPU_TRACE_REASON 56
-#define VCPU_TRACE_LEN 64 /* a power of two */
+#define VCPU_LAST_EXITS 64 /* a power of two */
 
 /* MSRs that hardware does not hold for the guest. */
 struct vcpu_msrs {
@@ -50,15 +44,17 @@ struct vcpu {
     struct hvm_vcpu *hv;
     struct vm *vm;
     struct space *space; /* the VM's */
-    u32 id;       /* index in the VM, and local APIC ID */
-    u32 cpu;      /* home */
-    u32 requests; /* VCPU_REQ_*; any CPU */
-    u8 state;     /* enum vcpu_state */
+    u32 id;              /* index in the VM, and local APIC ID */
+    u32 cpu;             /* home */
+    u32 requests;        /* VCPU_REQ_*; any CPU */
+    u8 state;            /* enum vcpu_state */
     bool loaded;
     bool halted_if; /* VCPU_HALTED: interrupts were on */
     bool nmi_pending;
     bool window_intr, window_nmi; /* as last asked of the hardware */
+    bool armed;                   /* an event is in place for the next entry */
     bool timer_moved;             /* the local APIC's deadline changed since `timer` was armed */
+    const bool *resched;          /* while it runs: somebody wants the CPU */
     struct hvm_event event;       /* to be injected at the next entry */
     struct hvm_event deferred;    /* an interrupt that an exception in its delivery went before */
     struct vlapic apic;
@@ -72,8 +68,8 @@ struct vcpu {
     struct vcpu *next; /* in its home's list (sched.c) */
 
     u64 exits[HVM_EXIT_COUNT];
-    u32 trace_head; /* counts exits; the newest line is at (trace_head - 1) % VCPU_TRACE_LEN */
-    struct vcpu_trace trace[VCPU_TRACE_LEN];
+    u32 last_head; /* the newest exit is at last_head % VCPU_LAST_EXITS */
+    struct hvm_exit last[VCPU_LAST_EXITS];
 };
 
 /* Makes a vCPU in the state after INIT, VCPU_OFF, at home on `cpu`. ERR_NOMEM. */
@@ -95,6 +91,8 @@ void vcpu_unload(struct vcpu *v);
  * v->state says which. Interrupts off.
  */
 void vcpu_run(struct vcpu *v, const bool *resched);
+/* What hvm->run calls after each exit: struct hvm_vcpu's next. */
+struct hvm_exit *vcpu_next(void *arg);
 
 /* Sets request bits and sees to it that they are noticed. Any CPU. */
 void vcpu_request(struct vcpu *v, u32 bits);

@@ -43,7 +43,7 @@ struct hvm_caps {
 /* An event on its way into the guest, or whose delivery an exit interrupted. */
 enum hvm_event_kind {
     HVM_EVENT_NONE,
-    HVM_EVENT_INTR,           /* external interrupt */
+    HVM_EVENT_INTR, /* external interrupt */
     HVM_EVENT_NMI,
     HVM_EVENT_EXCEPTION,      /* hardware exception */
     HVM_EVENT_SOFT_INTR,      /* INT n: insn_len says how far RIP moves */
@@ -61,20 +61,20 @@ struct hvm_event {
 
 /* Why the guest stopped running. */
 enum hvm_exit_reason {
-    HVM_EXIT_INTR,         /* a physical interrupt waits; it is taken once interrupts are on */
-    HVM_EXIT_NMI,          /* a physical NMI came; it has been delivered to the host's handler */
-    HVM_EXIT_INTR_WINDOW,  /* the guest can take an interrupt now */
-    HVM_EXIT_NMI_WINDOW,   /* the guest can take an NMI now */
-    HVM_EXIT_EXCEPTION,    /* an intercepted exception: .exception */
+    HVM_EXIT_INTR,        /* a physical interrupt waits; it is taken once interrupts are on */
+    HVM_EXIT_NMI,         /* a physical NMI came; it has been delivered to the host's handler */
+    HVM_EXIT_INTR_WINDOW, /* the guest can take an interrupt now */
+    HVM_EXIT_NMI_WINDOW,  /* the guest can take an NMI now */
+    HVM_EXIT_EXCEPTION,   /* an intercepted exception: .exception */
     HVM_EXIT_CPUID,
     HVM_EXIT_HLT,
-    HVM_EXIT_PAUSE,        /* PAUSE, or a loop of them */
+    HVM_EXIT_PAUSE, /* PAUSE, or a loop of them */
     HVM_EXIT_INVD,
     HVM_EXIT_WBINVD,
-    HVM_EXIT_RDMSR,        /* index in the guest's ECX */
+    HVM_EXIT_RDMSR, /* index in the guest's ECX */
     HVM_EXIT_WRMSR,
     HVM_EXIT_RDPMC,
-    HVM_EXIT_RDTSCP,       /* only where it must be emulated */
+    HVM_EXIT_RDTSCP, /* only where it must be emulated */
     HVM_EXIT_XSETBV,
     HVM_EXIT_MONITOR,
     HVM_EXIT_MWAIT,
@@ -98,43 +98,43 @@ enum hvm_exit_reason {
 enum hvm_cr_op { HVM_CR_WRITE, HVM_CR_READ, HVM_CR_CLTS, HVM_CR_LMSW };
 
 struct hvm_exit {
-    u8 reason;   /* enum hvm_exit_reason */
-    u8 insn_len; /* 0: not given */
+    u8 reason;                  /* enum hvm_exit_reason */
+    u8 insn_len;                /* 0: not given */
     struct hvm_event vectoring; /* an event whose delivery this exit interrupted; must be redone */
-    u64 rip; /* the guest's RIP, always set */
+    u64 rip;                    /* the guest's RIP, always set */
     union {
         u64 info; /* the first words of what follows, for logs; 0 where nothing does */
         struct {
             u16 port;
-            u8 size;      /* 1, 2 or 4 */
+            u8 size; /* 1, 2 or 4 */
             bool in;
-            bool string;  /* INS, OUTS: the instruction must be fetched and executed */
+            bool string; /* INS, OUTS: the instruction must be fetched and executed */
             bool rep;
         } io;
         struct {
             gpa_t gpa;
-            gla_t gla;       /* if gla_valid */
+            gla_t gla; /* if gla_valid */
             bool gla_valid;
             bool read, write, exec; /* what the access was */
-            bool present;    /* the nested entry was present: a permission is missing */
-            bool table_walk; /* the access was the guest's own page walk */
+            bool present;           /* the nested entry was present: a permission is missing */
+            bool table_walk;        /* the access was the guest's own page walk */
         } nested;
         struct {
-            bool decoded;    /* false: op and gpr are unknown, decode the instruction */
+            bool decoded; /* false: op and gpr are unknown, decode the instruction */
             u8 cr;
-            u8 op;           /* enum hvm_cr_op */
-            u8 gpr;          /* source or destination of the MOVs */
-            u16 msw;         /* LMSW's operand */
+            u8 op;   /* enum hvm_cr_op */
+            u8 gpr;  /* source or destination of the MOVs */
+            u16 msw; /* LMSW's operand */
         } cr;
         struct {
             u8 vector;
             bool has_error;
             u32 error;
-            u64 address;     /* #PF: the linear address; #DB: bits that DR6 is to gain */
+            u64 address; /* #PF: the linear address; #DB: bits that DR6 is to gain */
         } exception;
         struct {
             u16 sel;
-            u8 source;       /* 0 CALL, 1 IRET, 2 JMP, 3 task gate */
+            u8 source; /* 0 CALL, 1 IRET, 2 JMP, 3 task gate */
         } task;
         struct {
             u16 offset;
@@ -148,12 +148,34 @@ struct hvm_exit {
 
 /* Registers that are not general ones. Values are what the guest sees. */
 enum hvm_reg {
-    HVM_RIP, HVM_RSP, HVM_RFLAGS,
-    HVM_CR0, HVM_CR2, HVM_CR3, HVM_CR4, HVM_EFER, HVM_PAT,
-    HVM_DR0, HVM_DR1, HVM_DR2, HVM_DR3, HVM_DR6, HVM_DR7,
-    HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP,
-    HVM_STAR, HVM_LSTAR, HVM_CSTAR, HVM_SFMASK, HVM_KERNEL_GS_BASE, HVM_TSC_AUX,
-    HVM_PDPTE0, HVM_PDPTE1, HVM_PDPTE2, HVM_PDPTE3,
+    HVM_RIP,
+    HVM_RSP,
+    HVM_RFLAGS,
+    HVM_CR0,
+    HVM_CR2,
+    HVM_CR3,
+    HVM_CR4,
+    HVM_EFER,
+    HVM_PAT,
+    HVM_DR0,
+    HVM_DR1,
+    HVM_DR2,
+    HVM_DR3,
+    HVM_DR6,
+    HVM_DR7,
+    HVM_SYSENTER_CS,
+    HVM_SYSENTER_ESP,
+    HVM_SYSENTER_EIP,
+    HVM_STAR,
+    HVM_LSTAR,
+    HVM_CSTAR,
+    HVM_SFMASK,
+    HVM_KERNEL_GS_BASE,
+    HVM_TSC_AUX,
+    HVM_PDPTE0,
+    HVM_PDPTE1,
+    HVM_PDPTE2,
+    HVM_PDPTE3,
     HVM_DEBUGCTL,
     HVM_INTR_SHADOW, /* bit 0: in the shadow of STI, bit 1: of MOV SS */
     HVM_NMI_BLOCKED, /* 1 between NMI delivery and IRET */
@@ -167,10 +189,17 @@ struct hvm_vm {
     void *io_map;
 };
 
-/* The common head of a back end's vCPU. */
+/* The common head of a back end's vCPU. What next and arg are, the caller of create() sets. */
 struct hvm_vcpu {
     u64 gpr[GPR_COUNT]; /* the guest's, while it is not running; [RSP] is HVM_RSP's instead */
     struct hvm_vm *vm;
+    struct hvm_exit *exit; /* the record for the next exit */
+    /*
+     * Called by run() after each exit, with the exit in *exit: handles it and gets the next entry
+     * ready. Returns the record for the exit after that, or NULL to have run() return.
+     */
+    struct hvm_exit *(*next)(void *arg);
+    void *arg;
 };
 
 struct hvm_ops {
@@ -197,8 +226,8 @@ struct hvm_ops {
     void (*load)(struct hvm_vcpu *v);
     void (*unload)(struct hvm_vcpu *v);
 
-    /* Enters the guest; returns at its next exit, with all of *exit set. */
-    void (*run)(struct hvm_vcpu *v, struct hvm_exit *exit);
+    /* Enters the guest, with v->exit set, and again after each exit until v->next returns NULL. */
+    void (*run)(struct hvm_vcpu *v);
 
     u64 (*get)(struct hvm_vcpu *v, enum hvm_reg reg);
     void (*set)(struct hvm_vcpu *v, enum hvm_reg reg, u64 value);

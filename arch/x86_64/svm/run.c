@@ -5,6 +5,7 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu.h"
+#include "lib/string.h"
 
 /* What a row wants besides. */
 enum { KNOWN = 1, LEN = 2 };
@@ -33,6 +34,26 @@ static void fill_cr0_bits(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->cr.decoded = false;
 }
 
+/*
+ * What DR6 is to gain by an intercepted #DB. The processor has written it (APM 2, 15.12.2); Bochs
+ * has not, so there what can be told from the rest is told: single step, instruction breakpoints.
+ */
+static u64 debug_cause(const struct vmcb *cb)
+{
+    const u64 dr[4] = {cpu_read_dr0(), cpu_read_dr1(), cpu_read_dr2(), cpu_read_dr3()};
+    u64 bits = cb->dr6 & (DR6_BP | DR6_BD | DR6_BS | DR6_BT);
+
+    if (bits)
+        return bits;
+    for (unsigned i = 0; i < ARRAY_SIZE(dr); i++) {
+        bool on = cb->dr7 >> (2 * i) & 3, on_fetch = !(cb->dr7 >> (16 + 4 * i) & 3);
+
+        if (on && on_fetch && dr[i] == cb->cs.base + cb->rip)
+            bits |= BIT(i);
+    }
+    return bits ? bits : cb->rflags & FLAG_TF ? DR6_BS : 0;
+}
+
 static void fill_exception(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     const struct vmcb *cb = v->vmcb;
@@ -48,7 +69,7 @@ static void fill_exception(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->exception.vector = vector;
     exit->exception.has_error = with_error >> vector & 1;
     exit->exception.error = exit->exception.has_error ? (u32)cb->exit_info1 : 0;
-    exit->exception.address = vector == EXC_DB ? cb->dr6 & 0xe00f : cb->exit_info2;
+    exit->exception.address = vector == EXC_DB ? debug_cause(cb) : cb->exit_info2;
 }
 
 /* The length of port instructions is there on every processor (15.10.2). */
@@ -196,18 +217,115 @@ static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
     svm_touch(v, CLEAN_ASID);
 }
 
+/* Exits that concern the back end alone. True: enter again. */
+static bool settle_inside(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    if (v->stepping && svm_end_step(v)) {
+        exit->reason = HVM_EXIT_NMI_WINDOW;
+        return false;
+    }
+    if (v->vmcb->exit_code != SVM_IRET)
+        return false;
+    svm_on_iret(v);
+    return true;
+}
+
+static u8 insn_len(const struct vmcb *cb)
+{
+    u64 len = cb->next_rip - cb->rip;
+
+    return svm.nrip && len <= 15 ? (u8)len : 0;
+}
+
+static inline void before_entry(struct svm_vcpu *v)
+{
+    struct svm_cpu *cpu = svm_cpu();
+    struct vmcb *cb = v->vmcb;
+
+    if (unlikely(v->attention))
+        svm_attend(v);
+    if (unlikely(v->generation != cpu->generation))
+        renew_asid(v, cpu);
+    v->entry_event = cb->event;
+    v->entry_rip = cb->rip;
+    v->entry_rflags = cb->rflags;
+    cb->rax = v->base.gpr[RAX];
+}
+
+/* Says in *exit what the exit code means. */
+static inline void fill(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    struct vmcb *cb = v->vmcb;
+    u64 code = cb->exit_code;
+    const struct row *row = &rows[code < SVM_CODE_COUNT ? code : 0];
+
+    if (unlikely((u32)code == SVM_INVALID)) {
+        fill_invalid(v, exit, v->entry_event);
+        return;
+    }
+    exit->reason = row->reason;
+    if (unlikely(cb->exit_event & EVENT_VALID)) {
+        svm_read_vectoring(v, exit);
+        exit->rip = cb->rip;
+    }
+    v->soft = false;
+    if (code == SVM_NESTED_FAULT) {
+        fill_nested(v, exit);
+        return;
+    }
+    if (unlikely(code >= SVM_CODE_COUNT || !row->flags)) {
+        fill_other(v, exit);
+        return;
+    }
+    if (row->flags & LEN)
+        exit->insn_len = insn_len(cb);
+    if (row->fill)
+        row->fill(v, exit);
+}
+
+/* What happened, and what is next: called by svm_run's assembly. */
+struct hvm_exit *svm_after_exit(struct svm_vcpu *v)
+{
+    struct hvm_exit *exit = v->base.exit;
+    struct vmcb *cb = v->vmcb;
+
+    v->base.gpr[RAX] = cb->rax;
+    cb->clean = svm.clean;
+    cb->tlb_control = TLB_KEEP;
+    cb->event = 0;
+    v->queued = false;
+    memset(exit, 0, offsetof(struct hvm_exit, rip));
+    exit->rip = cb->rip;
+    if (unlikely(v->stepping || cb->exit_code == SVM_IRET) && settle_inside(v, exit)) {
+        before_entry(v);
+        return exit;
+    }
+    if (likely(exit->reason != HVM_EXIT_NMI_WINDOW))
+        fill(v, exit);
+    exit = v->base.next(v->base.arg);
+    if (likely(exit != NULL)) {
+        v->base.exit = exit;
+        before_entry(v);
+    }
+    return exit;
+}
+
 #define GPR(name, reg) [name] "i"(offsetof(struct svm_vcpu, base.gpr[reg]))
 
 /*
- * The world switch. In: v in RDI. The guest's general registers but RAX and RSP, which VMRUN moves,
- * come from v->base.gpr and go back there; no host register but RSP, RBP and RDI survives. The
- * global interrupt flag is clear from before the guest's state is loaded until the host's is whole
- * again; an NMI that ended the guest's run is taken at the STGI.
+ * The world switch, round and round. In: v in RDI. The guest's general registers but RAX and RSP,
+ * which VMRUN moves, come from v->base.gpr and go back there; of the host's registers only RSP, RBP
+ * and RDI survive. The global interrupt flag is clear from before the guest's state is loaded until
+ * the host's is whole again; an NMI that ended the guest's run is taken at the STGI.
  */
-static ALWAYS_INLINE void enter(struct svm_vcpu *v)
+void svm_run(struct hvm_vcpu *base)
 {
+    struct svm_vcpu *v = svm_vcpu(base);
+
+    before_entry(v);
     __asm__ volatile("push %%rbp\n\t"
-                     "push %%rdi\n\t"
+                     "push %%rdi\n"
+                     "1:\n\t"
                      "clgi\n\t"
                      "sti\n\t" /* physical interrupts shall end the guest's run (15.13.1) */
                      "mov %c[vmcb](%%rdi), %%rax\n\t"
@@ -243,106 +361,24 @@ static ALWAYS_INLINE void enter(struct svm_vcpu *v)
                      "mov %%r13, %c[r13](%%rax)\n\t"
                      "mov %%r14, %c[r14](%%rax)\n\t"
                      "mov %%r15, %c[r15](%%rax)\n\t"
+                     "mov %%rax, %%rdi\n\t"
                      "mov %c[host](%%rax), %%rax\n\t"
                      "vmload %%rax\n\t"
                      "cli\n\t"
                      "stgi\n\t"
+                     "mov 8(%%rsp), %%rbp\n\t" /* for backtraces */
+                     "call svm_after_exit\n\t"
+                     "mov (%%rsp), %%rdi\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jne 1b\n\t"
                      "pop %%rdi\n\t"
                      "pop %%rbp"
-                     :
-                     : "D"(v), [vmcb] "i"(offsetof(struct svm_vcpu, vmcb_hpa)),
+                     : "+D"(v)
+                     : [vmcb] "i"(offsetof(struct svm_vcpu, vmcb_hpa)),
                        [host] "i"(offsetof(struct svm_vcpu, host_hpa)), GPR(rcx, RCX),
                        GPR(rdx, RDX), GPR(rbx, RBX), GPR(rbp, RBP), GPR(rsi, RSI), GPR(rdi, RDI),
                        GPR(r8, R8), GPR(r9, R9), GPR(r10, R10), GPR(r11, R11), GPR(r12, R12),
                        GPR(r13, R13), GPR(r14, R14), GPR(r15, R15)
                      : "rax", "rcx", "rdx", "rbx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13",
                        "r14", "r15", "cc", "memory");
-}
-
-/* One entry and exit, without looking at why. Returns the event that was to be injected. */
-static ALWAYS_INLINE u64 switch_worlds(struct svm_vcpu *v, struct svm_cpu *cpu)
-{
-    struct vmcb *cb = v->vmcb;
-    u64 event;
-
-    if (unlikely(v->attention))
-        svm_attend(v);
-    if (unlikely(v->generation != cpu->generation))
-        renew_asid(v, cpu);
-    event = cb->event;
-    v->entry_rip = cb->rip;
-    v->entry_rflags = cb->rflags;
-    cb->rax = v->base.gpr[RAX];
-    enter(v);
-    v->base.gpr[RAX] = cb->rax;
-    cb->clean = svm.clean;
-    cb->tlb_control = TLB_KEEP;
-    cb->event = 0;
-    v->queued = false;
-    return event;
-}
-
-/* Exits that concern the back end alone. True: enter again. */
-static bool settle_inside(struct svm_vcpu *v, struct hvm_exit *exit)
-{
-    if (v->stepping && svm_end_step(v)) {
-        exit->reason = HVM_EXIT_NMI_WINDOW;
-        return false;
-    }
-    if (v->vmcb->exit_code != SVM_IRET)
-        return false;
-    svm_on_iret(v);
-    return true;
-}
-
-static u8 insn_len(const struct vmcb *cb)
-{
-    u64 len = cb->next_rip - cb->rip;
-
-    return svm.nrip && len <= 15 ? (u8)len : 0;
-}
-
-void svm_run(struct hvm_vcpu *base, struct hvm_exit *exit)
-{
-    struct svm_vcpu *v = svm_vcpu(base);
-    struct vmcb *cb = v->vmcb;
-    struct svm_cpu *cpu = svm_cpu();
-    const struct row *row;
-    u64 code, event;
-
-    exit->reason = HVM_EXIT_OTHER;
-    do {
-        event = switch_worlds(v, cpu);
-        code = cb->exit_code;
-    } while (unlikely(v->stepping || code == SVM_IRET) && settle_inside(v, exit));
-
-    exit->insn_len = 0;
-    exit->vectoring.kind = HVM_EVENT_NONE;
-    exit->rip = cb->rip;
-    exit->info = 0;
-    if (unlikely(exit->reason == HVM_EXIT_NMI_WINDOW))
-        return;
-    if (unlikely((u32)code == SVM_INVALID)) {
-        fill_invalid(v, exit, event);
-        return;
-    }
-    row = &rows[code < SVM_CODE_COUNT ? code : 0];
-    exit->reason = row->reason;
-    if (unlikely(cb->exit_event & EVENT_VALID)) {
-        svm_read_vectoring(v, exit);
-        exit->rip = cb->rip;
-    }
-    v->soft = false;
-    if (code == SVM_NESTED_FAULT) {
-        fill_nested(v, exit);
-        return;
-    }
-    if (unlikely(code >= SVM_CODE_COUNT || !row->flags)) {
-        fill_other(v, exit);
-        return;
-    }
-    if (row->flags & LEN)
-        exit->insn_len = insn_len(cb);
-    if (row->fill)
-        row->fill(v, exit);
 }

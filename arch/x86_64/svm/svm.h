@@ -28,6 +28,12 @@ struct svm_cpu {
     u32 next_asid;
 };
 
+/* DR6: breakpoints, general detect, single step, task switch. */
+#define DR6_BP 0xfull
+#define DR6_BD BIT(13)
+#define DR6_BS BIT(14)
+#define DR6_BT BIT(15)
+
 /* svm_vcpu.attention: what the next entry has to see to. */
 enum {
     ATTEND_STEP = 1, /* a single-step trap is pending */
@@ -38,9 +44,9 @@ enum {
 struct svm_vcpu {
     struct hvm_vcpu base;
     struct vmcb *vmcb;
-    hpa_t vmcb_hpa, host_hpa; /* host_hpa: this CPU's VMSAVE image */
-    u64 generation;           /* of the ASID; 0: none */
-    u64 entry_rip, entry_rflags;
+    hpa_t vmcb_hpa, host_hpa;                 /* host_hpa: this CPU's VMSAVE image */
+    u64 generation;                           /* of the ASID; 0: none */
+    u64 entry_event, entry_rip, entry_rflags; /* as they were before the last entry */
     u32 last_cpu; /* CPU number + 1 that it was loaded on last; 0: none */
     u8 attention; /* ATTEND_* */
     bool queued;  /* an event goes in with the next entry */
@@ -119,7 +125,8 @@ void svm_read_vectoring(struct svm_vcpu *v, struct hvm_exit *exit);
 
 /* run.c */
 void svm_flush(struct hvm_vcpu *v);
-void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit);
+void svm_run(struct hvm_vcpu *v);
+struct hvm_exit *svm_after_exit(struct svm_vcpu *v);
 
 /* check.c: why VMRUN refused; the text stays valid until the next failure. */
 const char *svm_bad_state(struct svm_vcpu *v, u64 event);

@@ -224,90 +224,12 @@ COLD static void invalidate(struct vmx_vcpu *v)
     v->attention = 0;
 }
 
-#define GPR(name, reg) [name] "i"(offsetof(struct vmx_vcpu, base.gpr[reg]))
-
-/*
- * The world switch; false if the entry instruction failed. In: v in RDI. The guest's general
- * registers but RSP come from v->base.gpr and go back there; no host register but RSP, RBP and RDI
- * survives. HOST_RSP is v, so that the stores after the exit need no other register.
- */
-static ALWAYS_INLINE bool enter(struct vmx_vcpu *v)
-{
-    __asm__ goto("push %%rbp\n\t"
-                 "mov %%rsp, %c[host_rsp](%%rdi)\n\t"
-                 "testb %[launched], %c[state](%%rdi)\n\t"
-                 "mov %c[rax](%%rdi), %%rax\n\t"
-                 "mov %c[rcx](%%rdi), %%rcx\n\t"
-                 "mov %c[rdx](%%rdi), %%rdx\n\t"
-                 "mov %c[rbx](%%rdi), %%rbx\n\t"
-                 "mov %c[rbp](%%rdi), %%rbp\n\t"
-                 "mov %c[rsi](%%rdi), %%rsi\n\t"
-                 "mov %c[r8](%%rdi), %%r8\n\t"
-                 "mov %c[r9](%%rdi), %%r9\n\t"
-                 "mov %c[r10](%%rdi), %%r10\n\t"
-                 "mov %c[r11](%%rdi), %%r11\n\t"
-                 "mov %c[r12](%%rdi), %%r12\n\t"
-                 "mov %c[r13](%%rdi), %%r13\n\t"
-                 "mov %c[r14](%%rdi), %%r14\n\t"
-                 "mov %c[r15](%%rdi), %%r15\n\t"
-                 "mov %c[rdi](%%rdi), %%rdi\n\t"
-                 "je 1f\n\t"
-                 "vmresume\n\t"
-                 "jmp 2f\n\t"
-                 "1: vmlaunch\n\t"
-                 "2: mov %[host_rsp_field], %%eax\n\t" /* still here: it failed */
-                 "vmread %%rax, %%rdi\n\t"
-                 "pop %%rbp\n\t"
-                 "jmp %l[failed]\n\t"
-                 ".globl vmx_exit_point\n"
-                 "vmx_exit_point:\n\t"
-                 "mov %%rax, %c[rax](%%rsp)\n\t"
-                 "mov %%rcx, %c[rcx](%%rsp)\n\t"
-                 "mov %%rdx, %c[rdx](%%rsp)\n\t"
-                 "mov %%rbx, %c[rbx](%%rsp)\n\t"
-                 "mov %%rbp, %c[rbp](%%rsp)\n\t"
-                 "mov %%rsi, %c[rsi](%%rsp)\n\t"
-                 "mov %%r8, %c[r8](%%rsp)\n\t"
-                 "mov %%r9, %c[r9](%%rsp)\n\t"
-                 "mov %%r10, %c[r10](%%rsp)\n\t"
-                 "mov %%r11, %c[r11](%%rsp)\n\t"
-                 "mov %%r12, %c[r12](%%rsp)\n\t"
-                 "mov %%r13, %c[r13](%%rsp)\n\t"
-                 "mov %%r14, %c[r14](%%rsp)\n\t"
-                 "mov %%r15, %c[r15](%%rsp)\n\t"
-                 "mov %%rdi, %c[rdi](%%rsp)\n\t"
-                 "mov %%rsp, %%rdi\n\t"
-                 "mov %c[host_rsp](%%rsp), %%rsp\n\t"
-                 "pop %%rbp"
-                 :
-                 : "D"(v), [host_rsp] "i"(offsetof(struct vmx_vcpu, host_rsp)),
-                   [host_rsp_field] "i"(VMCS_HOST_RSP),
-                   [state] "i"(offsetof(struct vmx_vcpu, state)), [launched] "i"(STATE_LAUNCHED),
-                   GPR(rax, RAX), GPR(rcx, RCX), GPR(rdx, RDX), GPR(rbx, RBX), GPR(rbp, RBP),
-                   GPR(rsi, RSI), GPR(rdi, RDI), GPR(r8, R8), GPR(r9, R9), GPR(r10, R10),
-                   GPR(r11, R11), GPR(r12, R12), GPR(r13, R13), GPR(r14, R14), GPR(r15, R15)
-                 : "rax", "rcx", "rdx", "rbx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-                   "r15", "cc", "memory"
-                 : failed);
-    return true;
-failed:
-    return false;
-}
-
 static void fail(struct hvm_exit *exit, const char *detail, u64 info0, u64 info1)
 {
     exit->reason = HVM_EXIT_FAILED_ENTRY;
     exit->detail = detail;
     exit->detail_info[0] = info0;
     exit->detail_info[1] = info1;
-}
-
-/* The entry instruction fell through (30.4). */
-COLD static void fail_instruction(struct hvm_exit *exit)
-{
-    u32 error = (u32)vmread(VMCS_INSN_ERROR);
-
-    fail(exit, vmx_insn_error(error), error, 0);
 }
 
 /* The entry got as far as the guest's state and turned back (26.8). */
@@ -337,36 +259,129 @@ COLD static bool attend(struct vmx_vcpu *v, struct hvm_exit *exit)
     return false;
 }
 
-void vmx_run(struct hvm_vcpu *base, struct hvm_exit *exit)
+/* Asks what is next, until there is an entry to be made (its record) or none (NULL). */
+static inline struct hvm_exit *go_on(struct vmx_vcpu *v)
+{
+    struct hvm_exit *exit;
+
+    do {
+        exit = v->base.next(v->base.arg);
+        if (!exit)
+            return NULL;
+        v->base.exit = exit;
+    } while (unlikely(v->attention) && !attend(v, exit));
+    return exit;
+}
+
+/* What happened, and what is next: called by vmx_run's assembly. */
+struct hvm_exit *vmx_after_exit(struct vmx_vcpu *v)
+{
+    struct hvm_exit *exit = v->base.exit;
+    u32 reason = (u32)vmread(VMCS_EXIT_REASON);
+    const struct row *row = &rows[reason];
+
+    memset(exit, 0, offsetof(struct hvm_exit, rip));
+    exit->rip = vmread(VMCS_GUEST_RIP);
+    v->state = STATE_LAUNCHED;
+    if (likely(reason < VMX_REASON_COUNT && row->fill)) {
+        exit->reason = row->reason;
+        row->fill(v, exit);
+    } else if (reason & EXIT_REASON_FAILED) {
+        fail_state(v, exit, reason);
+    } else {
+        fill_other(exit, reason);
+    }
+    return go_on(v);
+}
+
+/* The entry instruction fell through (30.4). */
+struct hvm_exit *vmx_after_failure(struct vmx_vcpu *v)
+{
+    struct hvm_exit *exit = v->base.exit;
+    u32 error = (u32)vmread(VMCS_INSN_ERROR);
+
+    *exit = (struct hvm_exit){.rip = vmread(VMCS_GUEST_RIP)};
+    fail(exit, vmx_insn_error(error), error, 0);
+    return go_on(v);
+}
+
+#define GPR(name, reg) [name] "i"(offsetof(struct vmx_vcpu, base.gpr[reg]))
+
+/*
+ * The world switch, round and round. In: v in RDI. The guest's general registers but RSP come from
+ * v->base.gpr and go back there; of the host's registers only RSP, RBP and RDI survive. HOST_RSP is
+ * v, so that the stores after an exit need no other register; the host's stack is in v->host_rsp,
+ * with v on top.
+ */
+void vmx_run(struct hvm_vcpu *base)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
-    const struct row *row;
-    bool entered;
-    u32 reason;
 
-    if (unlikely(v->attention) && !attend(v, exit))
+    if (unlikely(v->attention) && !attend(v, base->exit) && !go_on(v))
         return;
-    entered = enter(v);
-    __asm__("" : "+r"(exit)); /* back into a register, now that there are some */
-    memset(exit, 0, offsetof(struct hvm_exit, rip));
-    exit->info = 0;
-    exit->rip = vmread(VMCS_GUEST_RIP);
-    if (unlikely(!entered)) {
-        fail_instruction(exit);
-        return;
-    }
-    reason = (u32)vmread(VMCS_EXIT_REASON);
-    if (unlikely(reason & EXIT_REASON_FAILED)) {
-        fail_state(v, exit, reason);
-        return;
-    }
-    v->state = STATE_LAUNCHED;
-    row = &rows[reason];
-    __asm__("" : "+r"(row));
-    if (unlikely(reason >= VMX_REASON_COUNT || !row->fill)) {
-        fill_other(exit, reason);
-        return;
-    }
-    exit->reason = row->reason;
-    row->fill(v, exit);
+    __asm__ volatile(
+        "push %%rbp\n\t"
+        "push %%rdi\n\t"
+        "mov %%rsp, %c[host_rsp](%%rdi)\n"
+        "1:\n\t"
+        "testb %[launched], %c[state](%%rdi)\n\t"
+        "mov %c[rax](%%rdi), %%rax\n\t"
+        "mov %c[rcx](%%rdi), %%rcx\n\t"
+        "mov %c[rdx](%%rdi), %%rdx\n\t"
+        "mov %c[rbx](%%rdi), %%rbx\n\t"
+        "mov %c[rbp](%%rdi), %%rbp\n\t"
+        "mov %c[rsi](%%rdi), %%rsi\n\t"
+        "mov %c[r8](%%rdi), %%r8\n\t"
+        "mov %c[r9](%%rdi), %%r9\n\t"
+        "mov %c[r10](%%rdi), %%r10\n\t"
+        "mov %c[r11](%%rdi), %%r11\n\t"
+        "mov %c[r12](%%rdi), %%r12\n\t"
+        "mov %c[r13](%%rdi), %%r13\n\t"
+        "mov %c[r14](%%rdi), %%r14\n\t"
+        "mov %c[r15](%%rdi), %%r15\n\t"
+        "mov %c[rdi](%%rdi), %%rdi\n\t"
+        "je 2f\n\t"
+        "vmresume\n\t"
+        "jmp 3f\n"
+        "2:\n\t"
+        "vmlaunch\n"
+        "3:\n\t" /* still here: it failed */
+        "mov (%%rsp), %%rdi\n\t"
+        "call vmx_after_failure\n\t"
+        "jmp 4f\n\t"
+        ".globl vmx_exit_point\n"
+        "vmx_exit_point:\n\t"
+        "mov %%rax, %c[rax](%%rsp)\n\t"
+        "mov %%rcx, %c[rcx](%%rsp)\n\t"
+        "mov %%rdx, %c[rdx](%%rsp)\n\t"
+        "mov %%rbx, %c[rbx](%%rsp)\n\t"
+        "mov %%rbp, %c[rbp](%%rsp)\n\t"
+        "mov %%rsi, %c[rsi](%%rsp)\n\t"
+        "mov %%r8, %c[r8](%%rsp)\n\t"
+        "mov %%r9, %c[r9](%%rsp)\n\t"
+        "mov %%r10, %c[r10](%%rsp)\n\t"
+        "mov %%r11, %c[r11](%%rsp)\n\t"
+        "mov %%r12, %c[r12](%%rsp)\n\t"
+        "mov %%r13, %c[r13](%%rsp)\n\t"
+        "mov %%r14, %c[r14](%%rsp)\n\t"
+        "mov %%r15, %c[r15](%%rsp)\n\t"
+        "mov %%rdi, %c[rdi](%%rsp)\n\t"
+        "mov %%rsp, %%rdi\n\t"
+        "mov %c[host_rsp](%%rsp), %%rsp\n\t"
+        "mov 8(%%rsp), %%rbp\n\t" /* for backtraces */
+        "call vmx_after_exit\n"
+        "4:\n\t"
+        "mov (%%rsp), %%rdi\n\t"
+        "test %%rax, %%rax\n\t"
+        "jne 1b\n\t"
+        "pop %%rdi\n\t"
+        "pop %%rbp"
+        : "+D"(v)
+        : [host_rsp] "i"(offsetof(struct vmx_vcpu, host_rsp)),
+          [state] "i"(offsetof(struct vmx_vcpu, state)), [launched] "i"(STATE_LAUNCHED),
+          GPR(rax, RAX), GPR(rcx, RCX), GPR(rdx, RDX), GPR(rbx, RBX), GPR(rbp, RBP), GPR(rsi, RSI),
+          GPR(rdi, RDI), GPR(r8, R8), GPR(r9, R9), GPR(r10, R10), GPR(r11, R11), GPR(r12, R12),
+          GPR(r13, R13), GPR(r14, R14), GPR(r15, R15)
+        : "rax", "rcx", "rdx", "rbx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+          "cc", "memory");
 }

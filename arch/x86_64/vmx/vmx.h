@@ -8,7 +8,6 @@
 #include "arch/x86_64/vmx/vmcs.h"
 
 /* Off the path of an exit. */
-#define COLD __attribute__((noinline, cold))
 
 /* What this processor can do, and the controls that follow. Filled by probe; then constant. */
 struct vmx_platform {
@@ -115,7 +114,9 @@ void vmx_read_vectoring(u32 info, struct hvm_event *e);
 void vmx_intercept_exceptions(struct hvm_vcpu *v, u32 mask);
 
 /* run.c */
-void vmx_run(struct hvm_vcpu *v, struct hvm_exit *exit);
+void vmx_run(struct hvm_vcpu *v);
+struct hvm_exit *vmx_after_exit(struct vmx_vcpu *v);
+struct hvm_exit *vmx_after_failure(struct vmx_vcpu *v);
 extern const char vmx_exit_point[]; /* HOST_RIP */
 
 /* check.c: texts for entries that failed; *why stays valid until the next failure. */

@@ -30,12 +30,12 @@
 #define PLAT_MEM_MIN     0x200000      /* 2 MiB: the least that mem= may say */
 #define PLAT_MEM_MAX     0x10000000000 /* 1 TiB: the most */
 
-#define PLAT_IOAPIC_BASE  0xfec00000
-#define PLAT_IOAPIC_SIZE  0x1000
-#define PLAT_IOAPIC_ID    0 /* ids of I/O APICs are a space of their own on an xAPIC bus */
-#define PLAT_IOAPIC_PINS  24
-#define PLAT_LAPIC_BASE   0xfee00000
-#define PLAT_LAPIC_SIZE   0x1000
+#define PLAT_IOAPIC_BASE 0xfec00000
+#define PLAT_IOAPIC_SIZE 0x1000
+#define PLAT_IOAPIC_ID   0 /* ids of I/O APICs are a space of their own on an xAPIC bus */
+#define PLAT_IOAPIC_PINS 24
+#define PLAT_LAPIC_BASE  0xfee00000
+#define PLAT_LAPIC_SIZE  0x1000
 /*
  * Memory that belongs to skep inside the guest's space, where the processor cannot run unpaged
  * guest code by itself: an identity page directory (4 MiB pages), and a TSS for real mode.
@@ -54,7 +54,7 @@
 #define PLAT_RTC_PORT      0x70 /* 2 ports */
 #define PLAT_POST_PORT     0x80
 #define PLAT_FAST_A20_PORT 0x92
-#define PLAT_PIC2_PORT     0xa0 /* 2 ports */
+#define PLAT_PIC2_PORT     0xa0  /* 2 ports */
 #define PLAT_ELCR_PORT     0x4d0 /* 2 ports */
 #define PLAT_COM1_PORT     0x3f8 /* 8 ports */
 #define PLAT_PM_EVT_PORT   0x600 /* PM1a event: status 0x600, enable 0x602 */

@@ -187,7 +187,8 @@ void check(word sp)
 
     CHECK(frame[0] != 0);
     /* Through any gigabyte, the first one is seen. */
-    CHECK(*(u64 *)0x200000 == *(u64 *)0xffffffff80200000 && *(u64 *)0x7fc000200000 == *(u64 *)0x200000);
+    CHECK(*(u64 *)0x200000 == *(u64 *)0xffffffff80200000 &&
+          *(u64 *)0x7fc000200000 == *(u64 *)0x200000);
     metadata(modulep, kernend);
     for (; *(const u32 *)p != 0x8006; p += 8 + ((*(const u32 *)(p + 4) + 7) & ~7u))
         ;

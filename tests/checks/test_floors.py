@@ -20,14 +20,14 @@ ROOMS = {
     "arch/x86_64/svm/": ("lib/", "arch/x86_64/", "mm/", "arch/x86_64/hvm."),
     # Constants of the board that guests see: devices, loaders and the VM agree on them.
     "vmm/platform.h": ("lib/",),
-    "vmm/config.": ("lib/", "vmm/platform.h", "vmm/load/"),
+    "vmm/config": ("lib/", "vmm/platform.h", "vmm/load/"),
     "vmm/load/": ("lib/", "vmm/platform.h"),
     "vmm/": ("lib/", "arch/x86_64/", "mm/", "arch/x86_64/hvm.", "vmm/emul/", "vmm/dev/",
-             "vmm/load/", "vmm/platform.h", "vmm/config."),
+             "vmm/load/", "vmm/platform.h", "vmm/config"),
     "monitor/": ("lib/", "arch/x86_64/", "drivers/uart/", "mm/", "arch/x86_64/hvm.", "vmm/",
-                 "vmm/emul/", "vmm/dev/", "vmm/load/", "vmm/platform.h", "vmm/config."),
+                 "vmm/emul/", "vmm/dev/", "vmm/load/", "vmm/platform.h", "vmm/config"),
     "boot/": ("lib/", "arch/x86_64/", "drivers/uart/", "mm/", "arch/x86_64/hvm.", "vmm/",
-              "vmm/emul/", "vmm/dev/", "vmm/load/", "vmm/platform.h", "vmm/config.", "monitor/"),
+              "vmm/emul/", "vmm/dev/", "vmm/load/", "vmm/platform.h", "vmm/config", "monitor/"),
 }
 # What freestanding C11 offers.
 COMPILER_HEADERS = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "limits.h", "stdalign.h",

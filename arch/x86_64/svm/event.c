@@ -10,7 +10,6 @@
 #include "lib/assert.h"
 
 #define DEBUGCTL_BTF BIT(1)
-#define DR6_BS       BIT(14)
 
 static const u8 type_of[] = {
     [HVM_EVENT_INTR] = EVENT_TYPE_INTR,
@@ -101,7 +100,8 @@ static void begin_step(struct svm_vcpu *v)
 bool svm_end_step(struct svm_vcpu *v)
 {
     struct vmcb *cb = v->vmcb;
-    bool done = cb->exit_code == SVM_EXCEPTION + EXC_DB && cb->dr6 & DR6_BS;
+    u64 others = cb->dr6 & ~v->step_dr6 & (DR6_BP | DR6_BD | DR6_BT);
+    bool trap = cb->exit_code == SVM_EXCEPTION + EXC_DB;
 
     v->stepping = false;
     cb->exceptions = v->exceptions;
@@ -109,11 +109,11 @@ bool svm_end_step(struct svm_vcpu *v)
     /* An IRET that has been executed brought flags of its own. */
     if (!v->iret || cb->rip == v->iret_rip)
         cb->rflags &= ~FLAG_TF;
-    if (done) {
-        cb->dr6 = v->step_dr6;
-        svm_touch(v, CLEAN_DR);
-    }
-    return done;
+    if (!trap)
+        return false;
+    cb->dr6 = v->step_dr6 | others;
+    svm_touch(v, CLEAN_DR);
+    return !others; /* else the guest's own breakpoint has come with it */
 }
 
 /*

@@ -152,6 +152,7 @@ static void set_states(struct vm *vm, const struct load_state *state)
         struct vcpu *v = vm->vcpu[i];
         vcpu_load(v);
         vcpu_reset(v);
+        vlapic_reset(&v->apic, false); /* as firmware leaves it, which an INIT does not */
         hvm->set_tsc_offset(v->hv, tsc_offset);
         hvm->intercept_exceptions(v->hv, BIT(EXC_AC) | BIT(EXC_DB));
         v->state = VCPU_WAIT_SIPI;

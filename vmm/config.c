@@ -29,7 +29,7 @@ static bool parse_port(struct slice x, u16 *port)
         *port = com[x.s[3] - '1'];
         return true;
     }
-    if (x.len < 3 || memcmp(x.s, "0x", 2) || parse_u64_in(x.s, x.len, 0x100, 0xfff8, &v))
+    if (x.len < 3 || memcmp(x.s, "0x", 2) != 0 || parse_u64_in(x.s, x.len, 0x100, 0xfff8, &v))
         return false;
     *port = (u16)v;
     return true;

@@ -235,6 +235,24 @@ static void vm_misuse(void **st)
     }
 }
 
+static void addresses(void **st)
+{
+    (void)st;
+    PARSE("vm=f type=flat base=32K entry=0x8010", "vm=e type=elf entry=1M", "vm=p");
+    assert_string_equal(cfg.vms[0].error, "");
+    assert_true(cfg.vms[0].has_base && cfg.vms[0].has_entry);
+    assert_int_equal(cfg.vms[0].type, LOAD_FLAT);
+    assert_int_equal(cfg.vms[0].base, 0x8000);
+    assert_int_equal(cfg.vms[0].entry, 0x8010);
+    assert_string_equal(cfg.vms[1].error, "");
+    assert_int_equal(cfg.vms[1].entry, MIB);
+    assert_false(cfg.vms[1].has_base || cfg.vms[2].has_base || cfg.vms[2].has_entry);
+    PARSE("vm=x base=1M", "vm=y type=pvh entry=1M", "vm=z type=flat base=here");
+    assert_has(cfg.vms[0].error, "'base=' is for type=flat only");
+    assert_has(cfg.vms[1].error, "'entry=' is for type=flat and type=elf only");
+    assert_has(cfg.vms[2].error, "'base=here' is not understood; 'base=' takes an address");
+}
+
 static void further_files_misuse(void **st)
 {
     (void)st;
@@ -350,6 +368,7 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(machine_limits),
         cmocka_unit_test(long_words),
+        cmocka_unit_test(addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

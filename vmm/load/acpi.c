@@ -83,21 +83,16 @@ u8 firmware_checksum(const u8 *p, u64 n)
     return (u8)-sum;
 }
 
-static void put_text(u8 *p, const char *text)
-{
-    memcpy(p, text, strlen(text));
-}
-
 /* The header common to all tables but RSDP and FACS; size bytes at p are zero or the body. */
 static void put_header(u8 *p, const char *signature, u32 size, u8 revision)
 {
-    put_text(p, signature);
+    firmware_put_text(p, signature);
     put32(p + 4, size);
     p[8] = revision;
-    put_text(p + 10, "SKEP  ");
-    put_text(p + 16, "SKEPHV  ");
+    firmware_put_text(p + 10, "SKEP  ");
+    firmware_put_text(p + 16, "SKEPHV  ");
     put32(p + 24, 1);
-    put_text(p + 28, "SKEP");
+    firmware_put_text(p + 28, "SKEP");
     put32(p + 32, 1);
     p[9] = firmware_checksum(p, size);
 }
@@ -113,8 +108,8 @@ static void put_io(u8 *p, u16 port, u8 bytes)
 void acpi_make_rsdp(u8 r[ACPI_RSDP_SIZE])
 {
     memset(r, 0, ACPI_RSDP_SIZE);
-    put_text(r, "RSD PTR ");
-    put_text(r + 9, "SKEP  ");
+    firmware_put_text(r, "RSD PTR ");
+    firmware_put_text(r + 9, "SKEP  ");
     r[15] = 2;
     put32(r + 16, RSDT_GPA);
     r[8] = firmware_checksum(r, 20);
@@ -171,7 +166,7 @@ static enum err write_fadt(struct load_ctx *c)
     put_io(f + FADT_RESET_REG, PLAT_RESET_PORT, 1);
     f[FADT_RESET_VALUE] = PLAT_RESET_VALUE;
     f[FADT_MINOR] = 4;
-    put_text(f + FADT_HYPERVISOR, "skep");
+    firmware_put_text(f + FADT_HYPERVISOR, "skep");
     put_header(f, "FACP", sizeof(f), 6);
     return ctx_write(c, FADT_GPA, f, sizeof(f));
 }
@@ -180,7 +175,7 @@ static enum err write_facs(struct load_ctx *c)
 {
     u8 f[FACS_SIZE] = {0};
 
-    put_text(f, "FACS");
+    firmware_put_text(f, "FACS");
     put32(f + 4, sizeof(f));
     f[32] = 2;
     return ctx_write(c, FACS_GPA, f, sizeof(f));

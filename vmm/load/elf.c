@@ -137,6 +137,8 @@ bool elf_section_in_file(const struct elf *e, const struct elf_section *s)
 static enum err load_segment(struct load_ctx *c, const struct elf *e, unsigned i,
                              struct elf_segment *s, bool *loads)
 {
+    unsigned long long header = e->phoff + (u64)i * e->phentsize;
+
     elf_segment(e, i, s);
     *loads = s->type == PT_LOAD && s->memsz;
     if (!*loads)
@@ -145,8 +147,8 @@ static enum err load_segment(struct load_ctx *c, const struct elf *e, unsigned i
         return ctx_fail_image(c, e->img, ERR_INVAL,
                               "segment %u (header at file offset 0x%llx) has 0x%llx bytes in the "
                               "file, 0x%llx in memory",
-                              i, (unsigned long long)(e->phoff + (u64)i * e->phentsize),
-                              (unsigned long long)s->filesz, (unsigned long long)s->memsz);
+                              i, header, (unsigned long long)s->filesz,
+                              (unsigned long long)s->memsz);
     if (!image_has(e->img, s->offset, s->filesz))
         return ctx_fail_image(c, e->img, ERR_INVAL,
                               "it is truncated: segment %u is 0x%llx bytes at file offset 0x%llx, "

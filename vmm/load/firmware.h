@@ -29,6 +29,13 @@ enum err smbios_write(struct load_ctx *c);
 /* The byte that makes the n bytes at p sum up to 0 when it replaces a 0 among them. */
 u8 firmware_checksum(const u8 *p, u64 n);
 
+/* A fixed-width text field of a table: the text without its NUL. */
+static inline void firmware_put_text(u8 *p, const char *text)
+{
+    while (*text)
+        *p++ = (u8)*text++;
+}
+
 /* The DSDT, compiled from dsdt.asl; never changed. */
 extern const u8 acpi_dsdt[];
 extern const u32 acpi_dsdt_size;

@@ -247,21 +247,19 @@ static enum err load_initrds(struct load_ctx *c, const struct linux_image *im, g
                              u64 *size)
 {
     gpa_t top = plat_low_mem(c->req->mem_size), at;
-    u64 limit = im->initrd_max + 1;
+    unsigned long long limit = MIN(top, im->initrd_max + 1), kernel_end = im->load + im->init_size;
     enum err e = check_initrds(c);
 
     *gpa = 0;
     *size = e ? 0 : initrd_total(c);
     if (e || !*size)
         return e;
-    if (*size > top || !ctx_place_high(c, *size, PAGE_SIZE, LOAD_GPA, MIN(top, limit), gpa))
+    if (*size > top || !ctx_place_high(c, *size, PAGE_SIZE, LOAD_GPA, limit, gpa))
         return ctx_fail(c, ERR_RANGE,
                         "the initrd of %lluK does not fit beside the kernel (0x%llx-0x%llx) "
                         "below 0x%llx, mem=%lluM",
-                        (unsigned long long)(*size >> 10), (unsigned long long)im->load,
-                        (unsigned long long)(im->load + im->init_size),
-                        (unsigned long long)MIN(top, limit),
-                        (unsigned long long)(c->req->mem_size >> 20));
+                        (unsigned long long)(*size >> 10), (unsigned long long)im->load, kernel_end,
+                        limit, (unsigned long long)(c->req->mem_size >> 20));
     at = *gpa;
     for (unsigned i = 0; i < c->req->module_count && !e; i++) {
         const struct load_image *img = &c->req->modules[i].image;

@@ -5,8 +5,6 @@
  */
 #include "vmm/load/firmware.h"
 
-#include "lib/string.h"
-
 #define FLOATING_SIZE 16
 #define TABLE_GPA     (PLAT_MP_BASE + FLOATING_SIZE)
 #define HEADER_SIZE   44
@@ -61,7 +59,7 @@ static u8 *put_interrupt(u8 *p, u8 entry, u8 type, u16 flags, u8 irq, u8 apic, u
 static u8 *put_isa(u8 *p)
 {
     p[0] = MP_BUS;
-    memcpy(p + 2, "ISA   ", 6);
+    firmware_put_text(p + 2, "ISA   ");
     p += 8;
     p[0] = MP_IOAPIC;
     p[1] = PLAT_IOAPIC_ID;
@@ -86,10 +84,10 @@ static enum err write_table(struct load_ctx *c)
     for (unsigned i = 0; i < c->req->vcpus; i++)
         p = put_cpu(p, i);
     p = put_isa(p);
-    memcpy(t, "PCMP", 4);
+    firmware_put_text(t, "PCMP");
     put16(t + 4, (u16)(p - t));
     t[6] = 4; /* version 1.4 */
-    memcpy(t + 8, "SKEP    SKEP VM     ", 20);
+    firmware_put_text(t + 8, "SKEP    SKEP VM     ");
     put16(t + 34, (u16)(c->req->vcpus + 2 + ISA_IRQS + 2));
     put32(t + 36, PLAT_LAPIC_BASE);
     t[7] = firmware_checksum(t, (u64)(p - t));
@@ -101,7 +99,7 @@ enum err mptable_write(struct load_ctx *c)
     u8 f[FLOATING_SIZE] = {0};
     enum err e;
 
-    memcpy(f, "_MP_", 4);
+    firmware_put_text(f, "_MP_");
     put32(f + 4, TABLE_GPA);
     f[8] = 1; /* in units of 16 bytes */
     f[9] = 4;

@@ -5,8 +5,6 @@
  */
 #include "vmm/load/firmware.h"
 
-#include "lib/string.h"
-
 #define ENTRY_GPA  (PLAT_MP_BASE + 0x1000)
 #define TABLE_GPA  (ENTRY_GPA + 0x20)
 #define ENTRY_SIZE 31
@@ -36,12 +34,12 @@ enum err smbios_write(struct load_ctx *c)
     u8 p[ENTRY_SIZE] = {0};
     enum err e;
 
-    memcpy(p, "_SM_", 4);
+    firmware_put_text(p, "_SM_");
     p[5] = ENTRY_SIZE;
     p[6] = 2;
     p[7] = 8;
     put16(p + 8, LARGEST);
-    memcpy(p + 16, "_DMI_", 5);
+    firmware_put_text(p + 16, "_DMI_");
     put16(p + 22, TABLE_SIZE);
     put32(p + 24, TABLE_GPA);
     put16(p + 28, STRUCTURE_NUM);

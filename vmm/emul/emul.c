@@ -291,6 +291,33 @@ static ALWAYS_INLINE enum emul_result mov_device(struct emul_cpu *c)
     return EMUL_DONE;
 }
 
+/*
+ * Whether an instruction that is not executed here may be what left the guest. Those that touch
+ * neither memory nor ports were put there since, by another processor.
+ */
+static bool can_explain(const struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+    unsigned b = in->opcode;
+
+    if (c->exit.kind == EMUL_EXIT_NONE)
+        return true;
+    if (c->exit.kind == EMUL_EXIT_PORT)
+        return false;
+    if (in->flags & INSN_HAS_MEM)
+        return true;
+    if (in->row_flags & T_MODRM)
+        return false;
+    if (in->map == 1) /* PUSH and POP of FS and GS have memory, Jcc, BSWAP and the like have not */
+        return b == 0xa0 || b == 0xa1 || b == 0xa8 || b == 0xa9;
+    if (in->map || (b >= 0x40 && b < 0x50) || (b >= 0x70 && b < 0x80))
+        return false;
+    /* Flags, conversions, exchanges, loops, jumps; decimal adjustment. */
+    return !((b >= 0x90 && b <= 0x99) || b == 0x9b || b == 0x9e || b == 0x9f ||
+             (b >= 0xe0 && b <= 0xe3) || b == 0xe9 || b == 0xeb || b == 0xf5 || b >= 0xf8 ||
+             b == 0x27 || b == 0x2f || b == 0x37 || b == 0x3f || b == 0xd4 || b == 0xd5);
+}
+
 enum emul_result emul_execute(struct emul_cpu *c)
 {
     emul_handler fn = handlers[c->insn.op];
@@ -299,7 +326,8 @@ enum emul_result emul_execute(struct emul_cpu *c)
     if (likely(c->insn.op == OP_MOV && device_hit(c, c->insn.access)))
         return mov_device(c);
     if (!fn)
-        return emul_unsupported(c, "not executed here");
+        return can_explain(c) ? emul_unsupported(c, "not executed here")
+                              : emul_retry(c, "does not explain the exit");
     if ((c->insn.flags & INSN_VEX) && !c->protected_mode)
         return emul_raise(c, EXC_UD);
     c->explained = c->exit.kind == EMUL_EXIT_NONE;

@@ -146,16 +146,11 @@ static bool exit_knows(struct emul_cpu *c, gla_t gla, unsigned len, unsigned rw,
 
     if (e->kind != EMUL_EXIT_MEMORY || (access & WALK_SYSTEM) || !kind_matches(e, rw))
         return false;
-    if (e->gla_valid) {
-        if ((e->gla ^ gla) & ~PAGE_MASK)
-            return false;
-    } else {
-        u64 off = (e->gpa - gla) & PAGE_MASK;
-
-        if (off >= len || !(c->insn.flags & INSN_HAS_MEM) || c->insn.op == OP_PUSH ||
-            c->insn.op == OP_POP || c->insn.op == OP_CALL)
-            return false;
-    }
+    if (e->gla_valid ? e->gla - gla >= len : ((e->gpa - gla) & PAGE_MASK) >= len)
+        return false;
+    if (!e->gla_valid && (!(c->insn.flags & INSN_HAS_MEM) || c->insn.op == OP_PUSH ||
+                          c->insn.op == OP_POP || c->insn.op == OP_CALL))
+        return false;
     c->explained = true;
     *gpa = (e->gpa & ~PAGE_MASK) | (gla & PAGE_MASK);
     return e->write || !(rw & INSN_WRITE);
@@ -169,7 +164,7 @@ static enum emul_result open_piece(struct emul_cpu *c, struct span *s, unsigned 
 
     if (!known) {
         TRY(emul_translate(c, gla, access | (write ? WALK_WRITE : 0), &s->gpa[i]));
-        if (c->exit.kind == EMUL_EXIT_MEMORY && !((c->exit.gpa ^ s->gpa[i]) & ~PAGE_MASK) &&
+        if (c->exit.kind == EMUL_EXIT_MEMORY && c->exit.gpa - s->gpa[i] < len &&
             kind_matches(&c->exit, s->rw))
             c->explained = true;
     }

@@ -41,7 +41,8 @@ BASE := -std=gnu11 -I. -g $(WARN) -fno-common -fno-strict-aliasing -fwrapv
 KFLAGS := $(BASE) -Os -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel \
           -mno-red-zone -mgeneral-regs-only -fstack-protector -fcf-protection=none \
           -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -ffunction-sections \
-          -fdata-sections -mstack-protector-guard=global -MMD -MP $(if $(CHECKED),-DCHECKED=1,-DCHECKED=0)
+          -fdata-sections -mstack-protector-guard=global \
+          $(if $(findstring clang,$(CC)),-mstack-alignment=8,-mpreferred-stack-boundary=3) -MMD -MP $(if $(CHECKED),-DCHECKED=1,-DCHECKED=0)
 KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage)
 
 HOT := vmm/run vmm/exits vmm/board vmm/cpuid vmm/emulate vmm/msr \

@@ -55,6 +55,9 @@ enum err {
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* Memory is read and written anew after it. */
+#define barrier() __asm__ volatile("" : : : "memory")
+
 #define PACKED         __attribute__((packed))
 #define ALIGNED(n)     __attribute__((aligned(n)))
 /* Off the way of an exit: kept out of its callers, so that they save no registers for it. */

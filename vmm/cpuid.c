@@ -330,7 +330,8 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host
     for (u32 leaf = 0; leaf <= t->max_basic; leaf++) {
         u8 first = t->first[0][leaf];
         if (first && !t->entry[first - 1].has_sub && !t->entry[first - 1].dynamic)
-            t->constant[leaf] = first;
+            t->constant[leaf] =
+                (u16)(offsetof(struct cpuid_table, entry) + (first - 1u) * sizeof(t->entry[0]));
     }
 }
 

@@ -39,7 +39,8 @@ struct cpuid_table {
     u8 phys_bits;
     /* Index of a leaf's first entry plus one, by class: basic, 0x4000_0000, 0x8000_0000. */
     u8 first[3][CPUID_CLASS_LEAVES];
-    u8 constant[CPUID_CLASS_LEAVES]; /* likewise, basic leaves with one answer for ever; else 0 */
+    /* Of basic leaves with one answer for ever: the entry's offset in this table; else 0. */
+    u16 constant[CPUID_CLASS_LEAVES];
     struct cpuid_entry entry[CPUID_MAX_ENTRIES];
 };
 
@@ -68,7 +69,7 @@ static inline const struct cpuid_entry *cpuid_constant(const struct cpuid_table 
 {
     if (unlikely(leaf >= CPUID_CLASS_LEAVES || !t->constant[leaf]))
         return NULL;
-    return &t->entry[t->constant[leaf] - 1];
+    return (const struct cpuid_entry *)((const u8 *)t + t->constant[leaf]);
 }
 
 /* Whether the guest is told of a feature bit. */

@@ -153,7 +153,8 @@ static inline bool go_in(struct vcpu *v)
     if (unlikely(space_enter(v->space, &v->view, v->cpu)))
         flush(v);
     /* After view.on is visible: whoever set a request before could not know to interrupt us. */
-    return likely(!__atomic_load_n(&v->requests, __ATOMIC_RELAXED));
+    barrier();
+    return likely(!v->requests);
 }
 
 /* Goes round until no request is left; false if v is not to be entered now. */
@@ -184,10 +185,9 @@ static inline struct hvm_exit *prepare_entry(struct vcpu *v)
  * The way of an exit without events: handle it and enter again. Everything else is behind
  * v->requests, which whoever changes anything that matters to an entry sets (vcpu_look, vcpu_kick).
  */
-struct hvm_exit *vcpu_next(void *arg)
+struct hvm_exit *vcpu_next(void *arg, struct hvm_exit *e)
 {
     struct vcpu *v = arg;
-    struct hvm_exit *e = v->hv->exit;
 
     space_leave(&v->view);
     v->armed = false;
@@ -197,6 +197,7 @@ struct hvm_exit *vcpu_next(void *arg)
     }
     v->exits[e->reason]++;
     exit_handlers[e->reason](v, e);
+    __asm__("" : "+r"(v)); /* or addresses are computed early, and kept across the call */
     return prepare_entry(v);
 }
 

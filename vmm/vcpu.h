@@ -92,7 +92,7 @@ void vcpu_unload(struct vcpu *v);
  */
 void vcpu_run(struct vcpu *v, const bool *resched);
 /* What hvm->run calls after each exit: struct hvm_vcpu's next. */
-struct hvm_exit *vcpu_next(void *arg);
+struct hvm_exit *vcpu_next(void *arg, struct hvm_exit *e);
 
 /* Sets request bits and sees to it that they are noticed. Any CPU. */
 void vcpu_request(struct vcpu *v, u32 bits);

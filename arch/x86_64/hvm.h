@@ -146,6 +146,10 @@ struct hvm_exit {
     u64 detail_info[2]; /* raw hardware words that go with it */
 };
 
+/* What a back end clears before it fills a record: reason, insn_len, vectoring without its error. */
+#define HVM_EXIT_HEAD 8
+ASSERT_OFFSET(struct hvm_exit, vectoring.error, HVM_EXIT_HEAD);
+
 /* Registers that are not general ones. Values are what the guest sees. */
 enum hvm_reg {
     HVM_RIP,
@@ -195,10 +199,10 @@ struct hvm_vcpu {
     struct hvm_vm *vm;
     struct hvm_exit *exit; /* the record for the next exit */
     /*
-     * Called by run() after each exit, with the exit in *exit: handles it and gets the next entry
+     * Called by run() after each exit, with what happened in *exit: handles it and gets the next entry
      * ready. Returns the record for the exit after that, or NULL to have run() return.
      */
-    struct hvm_exit *(*next)(void *arg);
+    struct hvm_exit *(*next)(void *arg, struct hvm_exit *exit);
     void *arg;
 };
 

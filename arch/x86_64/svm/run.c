@@ -283,6 +283,37 @@ static inline void fill(struct svm_vcpu *v, struct hvm_exit *exit)
         row->fill(v, exit);
 }
 
+/*
+ * Whether a window that the caller waits for is open already, with the exit that says so. The
+ * processor would tell as well; but this saves the world switch, and Bochs would tell one
+ * instruction late.
+ */
+COLD static bool window_open(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    bool intr = v->attention & ATTEND_INTR && svm_can_take_intr(&v->base);
+    bool nmi = v->attention & ATTEND_NMI && svm_can_take_nmi(&v->base);
+
+    if (!intr && !nmi)
+        return false;
+    memset(exit, 0, HVM_EXIT_HEAD);
+    exit->reason = intr ? HVM_EXIT_INTR_WINDOW : HVM_EXIT_NMI_WINDOW;
+    exit->rip = v->vmcb->rip;
+    return true;
+}
+
+/* Asks what is next, until there is an entry to be made (its record) or none (NULL). */
+static inline struct hvm_exit *go_on(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    do {
+        exit = v->base.next(v->base.arg, exit);
+        if (!exit)
+            return NULL;
+        v->base.exit = exit;
+    } while (unlikely(v->attention) && window_open(v, exit));
+    before_entry(v);
+    return exit;
+}
+
 /* What happened, and what is next: called by svm_run's assembly. */
 struct hvm_exit *svm_after_exit(struct svm_vcpu *v)
 {
@@ -294,7 +325,7 @@ struct hvm_exit *svm_after_exit(struct svm_vcpu *v)
     cb->tlb_control = TLB_KEEP;
     cb->event = 0;
     v->queued = false;
-    memset(exit, 0, offsetof(struct hvm_exit, rip));
+    memset(exit, 0, HVM_EXIT_HEAD);
     exit->rip = cb->rip;
     if (unlikely(v->stepping || cb->exit_code == SVM_IRET) && settle_inside(v, exit)) {
         before_entry(v);
@@ -302,12 +333,7 @@ struct hvm_exit *svm_after_exit(struct svm_vcpu *v)
     }
     if (likely(exit->reason != HVM_EXIT_NMI_WINDOW))
         fill(v, exit);
-    exit = v->base.next(v->base.arg);
-    if (likely(exit != NULL)) {
-        v->base.exit = exit;
-        before_entry(v);
-    }
-    return exit;
+    return go_on(v, exit);
 }
 
 #define GPR(name, reg) [name] "i"(offsetof(struct svm_vcpu, base.gpr[reg]))

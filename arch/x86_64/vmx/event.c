@@ -50,7 +50,7 @@ COLD static void end_shadow(void)
 }
 
 /* RF and TF after an instruction. */
-COLD static void settle_flags(struct vmx_vcpu *v)
+COLD COLD static void settle_flags(struct vmx_vcpu *v)
 {
     u64 flags = vmread(VMCS_GUEST_RFLAGS);
 

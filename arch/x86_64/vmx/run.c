@@ -9,7 +9,6 @@
 #include "lib/string.h"
 
 struct row {
-    /* Reads what else there is to know; NULL: the reason is not expected. */
     void (*fill)(struct vmx_vcpu *v, struct hvm_exit *exit);
     u8 reason; /* enum hvm_exit_reason */
 };
@@ -154,11 +153,12 @@ static void fill_misconfig(struct vmx_vcpu *v, struct hvm_exit *exit)
     exit->detail_info[1] = v->eptp;
 }
 
-COLD static void fill_other(struct hvm_exit *exit, u32 reason)
+COLD static void fill_other(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
+    (void)v;
     exit->reason = HVM_EXIT_OTHER;
     exit->detail = "an exit that was not asked for: reason, qualification";
-    exit->detail_info[0] = reason;
+    exit->detail_info[0] = vmread(VMCS_EXIT_REASON);
     exit->detail_info[1] = vmread(VMCS_QUALIFICATION);
 }
 
@@ -171,7 +171,15 @@ COLD static void fill_other(struct hvm_exit *exit, u32 reason)
         fill_nothing, HVM_EXIT_##name                                                              \
     }
 
+/* What is not named here is not expected. */
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#else
+#pragma GCC diagnostic ignored "-Woverride-init"
+#endif
 static const struct row rows[VMX_REASON_COUNT] = {
+    [0 ... VMX_REASON_COUNT - 1] = {fill_other, HVM_EXIT_OTHER},
     [VMX_EXCEPTION] = {fill_exception, HVM_EXIT_EXCEPTION},
     [VMX_INTR] = ROW_BARE(INTR),
     [VMX_TRIPLE_FAULT] = ROW_BARE(TRIPLE_FAULT),
@@ -209,6 +217,7 @@ static const struct row rows[VMX_REASON_COUNT] = {
     [VMX_ENCLS] = ROW(UNDEFINED),
     [VMX_ENCLV] = ROW(UNDEFINED),
 };
+#pragma GCC diagnostic pop
 
 COLD static void invalidate(struct vmx_vcpu *v)
 {
@@ -232,9 +241,11 @@ static void fail(struct hvm_exit *exit, const char *detail, u64 info0, u64 info1
     exit->detail_info[1] = info1;
 }
 
-/* The entry got as far as the guest's state and turned back (26.8). */
-COLD static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit, u64 reason)
+/* The entry got as far as the guest's state and turned back (26.8): or a reason beyond all known.
+ */
+COLD static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
+    u64 reason = vmread(VMCS_EXIT_REASON);
     const char *detail = "loading of MSRs failed";
 
     if ((u16)reason == VMX_MACHINE_CHECK) {
@@ -244,6 +255,10 @@ COLD static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit, u64 reaso
     }
     if ((u16)reason == VMX_BAD_STATE)
         detail = vmx_bad_state(v);
+    if (!(reason & EXIT_REASON_FAILED)) {
+        fill_other(v, exit);
+        return;
+    }
     fail(exit, detail, reason, vmread(VMCS_QUALIFICATION));
 }
 
@@ -259,18 +274,21 @@ COLD static bool attend(struct vmx_vcpu *v, struct hvm_exit *exit)
     return false;
 }
 
-/* Asks what is next, until there is an entry to be made (its record) or none (NULL). */
+/* The next entry needs something first; until there is an entry to be made (its record) or none. */
+COLD static struct hvm_exit *attend_all(struct vmx_vcpu *v)
+{
+    while (v->base.exit && !attend(v, v->base.exit))
+        v->base.exit = v->base.next(v->base.arg, v->base.exit);
+    return v->base.exit;
+}
+
+/* Asks what is next: the record of the entry to be made, or NULL. */
 static inline struct hvm_exit *go_on(struct vmx_vcpu *v)
 {
-    struct hvm_exit *exit;
-
-    do {
-        exit = v->base.next(v->base.arg);
-        if (!exit)
-            return NULL;
-        v->base.exit = exit;
-    } while (unlikely(v->attention) && !attend(v, exit));
-    return exit;
+    v->base.exit = v->base.next(v->base.arg, v->base.exit);
+    if (unlikely(v->attention))
+        return attend_all(v);
+    return v->base.exit;
 }
 
 /* What happened, and what is next: called by vmx_run's assembly. */
@@ -280,16 +298,14 @@ struct hvm_exit *vmx_after_exit(struct vmx_vcpu *v)
     u32 reason = (u32)vmread(VMCS_EXIT_REASON);
     const struct row *row = &rows[reason];
 
-    memset(exit, 0, offsetof(struct hvm_exit, rip));
+    memset(exit, 0, HVM_EXIT_HEAD);
     exit->rip = vmread(VMCS_GUEST_RIP);
     v->state = STATE_LAUNCHED;
-    if (likely(reason < VMX_REASON_COUNT && row->fill)) {
+    if (likely(reason < VMX_REASON_COUNT)) {
         exit->reason = row->reason;
         row->fill(v, exit);
-    } else if (reason & EXIT_REASON_FAILED) {
-        fail_state(v, exit, reason);
     } else {
-        fill_other(exit, reason);
+        fail_state(v, exit);
     }
     return go_on(v);
 }
@@ -307,45 +323,44 @@ struct hvm_exit *vmx_after_failure(struct vmx_vcpu *v)
 
 #define GPR(name, reg) [name] "i"(offsetof(struct vmx_vcpu, base.gpr[reg]))
 
+#define LOAD_GPRS                                                                                  \
+    "mov %c[rax](%%rdi), %%rax\n\t"                                                                \
+    "mov %c[rcx](%%rdi), %%rcx\n\t"                                                                \
+    "mov %c[rdx](%%rdi), %%rdx\n\t"                                                                \
+    "mov %c[rbx](%%rdi), %%rbx\n\t"                                                                \
+    "mov %c[rbp](%%rdi), %%rbp\n\t"                                                                \
+    "mov %c[rsi](%%rdi), %%rsi\n\t"                                                                \
+    "mov %c[r8](%%rdi), %%r8\n\t"                                                                  \
+    "mov %c[r9](%%rdi), %%r9\n\t"                                                                  \
+    "mov %c[r10](%%rdi), %%r10\n\t"                                                                \
+    "mov %c[r11](%%rdi), %%r11\n\t"                                                                \
+    "mov %c[r12](%%rdi), %%r12\n\t"                                                                \
+    "mov %c[r13](%%rdi), %%r13\n\t"                                                                \
+    "mov %c[r14](%%rdi), %%r14\n\t"                                                                \
+    "mov %c[r15](%%rdi), %%r15\n\t"                                                                \
+    "mov %c[rdi](%%rdi), %%rdi\n\t"
+
 /*
- * The world switch, round and round. In: v in RDI. The guest's general registers but RSP come from
- * v->base.gpr and go back there; of the host's registers only RSP, RBP and RDI survive. HOST_RSP is
- * v, so that the stores after an exit need no other register; the host's stack is in v->host_rsp,
- * with v on top.
+ * The world switch, round and round: VMLAUNCH for the first entry since VMCLEAR, VMRESUME from then
+ * on. In: v in RDI. The guest's general registers but RSP come from v->base.gpr and go back there;
+ * of the host's registers only RSP, RBP and RDI survive. HOST_RSP is v, so that the stores after an
+ * exit need no other register; the host's stack is in v->host_rsp, with v on top.
  */
 void vmx_run(struct hvm_vcpu *base)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
 
-    if (unlikely(v->attention) && !attend(v, base->exit) && !go_on(v))
+    if (unlikely(v->attention) && !attend_all(v))
         return;
     __asm__ volatile(
         "push %%rbp\n\t"
         "push %%rdi\n\t"
-        "mov %%rsp, %c[host_rsp](%%rdi)\n"
-        "1:\n\t"
+        "mov %%rsp, %c[host_rsp](%%rdi)\n\t"
         "testb %[launched], %c[state](%%rdi)\n\t"
-        "mov %c[rax](%%rdi), %%rax\n\t"
-        "mov %c[rcx](%%rdi), %%rcx\n\t"
-        "mov %c[rdx](%%rdi), %%rdx\n\t"
-        "mov %c[rbx](%%rdi), %%rbx\n\t"
-        "mov %c[rbp](%%rdi), %%rbp\n\t"
-        "mov %c[rsi](%%rdi), %%rsi\n\t"
-        "mov %c[r8](%%rdi), %%r8\n\t"
-        "mov %c[r9](%%rdi), %%r9\n\t"
-        "mov %c[r10](%%rdi), %%r10\n\t"
-        "mov %c[r11](%%rdi), %%r11\n\t"
-        "mov %c[r12](%%rdi), %%r12\n\t"
-        "mov %c[r13](%%rdi), %%r13\n\t"
-        "mov %c[r14](%%rdi), %%r14\n\t"
-        "mov %c[r15](%%rdi), %%r15\n\t"
-        "mov %c[rdi](%%rdi), %%rdi\n\t"
-        "je 2f\n\t"
-        "vmresume\n\t"
-        "jmp 3f\n"
-        "2:\n\t"
-        "vmlaunch\n"
-        "3:\n\t" /* still here: it failed */
+        "jne 1f\n\t" LOAD_GPRS "vmlaunch\n\t"
+        "jmp 2f\n"
+        "1:\n\t" LOAD_GPRS "vmresume\n"
+        "2:\n\t" /* still here: it failed */
         "mov (%%rsp), %%rdi\n\t"
         "call vmx_after_failure\n\t"
         "jmp 4f\n\t"

@@ -38,6 +38,7 @@ struct svm_cpu {
 enum {
     ATTEND_STEP = 1, /* a single-step trap is pending */
     ATTEND_NMI = 2,  /* the caller waits for NMIs to be possible */
+    ATTEND_INTR = 4, /* likewise interrupts */
 };
 
 /* A vCPU. Everything but `base` is private; all of it belongs to the CPU that has it loaded. */

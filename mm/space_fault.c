@@ -35,10 +35,11 @@ static unsigned fill_level(const struct space *s, const struct space_region *r, 
                            unsigned empty, unsigned max, bool demand)
 {
     const struct frame_source *src = s->tables.src;
-    bool log = __atomic_load_n(&r->log, __ATOMIC_RELAXED);
-    unsigned level = log ? 1 : MIN(MIN(empty, s->tables.max_leaf), max);
+    unsigned level = MIN(empty, max);
 
-    for (; level > 1; level--) {
+    if (level == 1 || __atomic_load_n(&r->log, __ATOMIC_RELAXED))
+        return 1;
+    for (level = MIN(level, s->tables.max_leaf); level > 1; level--) {
         gpa_t base = ALIGN_DOWN(gpa, NESTED_SIZE(level));
 
         if (base < r->base || base - r->base > r->size - NESTED_SIZE(level) ||
@@ -66,29 +67,39 @@ static hpa_t fill_frames(const struct space *s, unsigned *level)
     return 0;
 }
 
+/* Maps what has been filled; the lock is held. slot: as for fill_leaf. */
+static enum err map_filled(struct space *s, const struct space_region *r, gpa_t gpa, hpa_t hpa,
+                           unsigned level, unsigned attr, u64 *slot, struct nested_mapped *mapped)
+{
+    if (likely(level == 1 && slot))
+        return nested_map_slot(&s->tables, gpa, slot, hpa, attr, r->type, mapped);
+    if (level > 1 && r->log)
+        return ERR_EXISTS; /* the log has been started meanwhile: small pages only */
+    return nested_map(&s->tables, ALIGN_DOWN(gpa, NESTED_SIZE(level)), hpa, level, attr, r->type,
+                      false, mapped);
+}
+
 /*
  * Fills a leaf of at most `level` around gpa, not mapped when it was looked up. The frames are
  * allocated and zeroed before the lock is taken: two CPUs may do so for the same page, and the
  * second gives its frames back. out->filled says whether it was us; else, if the result is
- * SPACE_RESOLVED, look again.
+ * SPACE_RESOLVED, look again. slot is the empty slot of level 1 that was found, if one was (the
+ * hold counter of gpa, raised before, keeps its table); else NULL.
  */
 static enum space_result fill_leaf(struct space *s, const struct space_region *r, gpa_t gpa,
-                                   unsigned level, unsigned attr, struct resolved *out)
+                                   unsigned level, unsigned attr, u64 *slot, struct resolved *out)
 {
     const struct frame_source *src = s->tables.src;
-    struct nested_mapped mapped = {0};
+    struct nested_mapped mapped;
     enum err err = ERR_NOMEM;
     hpa_t hpa;
 
     __atomic_fetch_add(&s->filling, 1, __ATOMIC_RELAXED);
     hpa = fill_frames(s, &level);
     spin_lock(&s->lock);
-    if (hpa != 0 && level > 1 && r->log)
-        err = ERR_EXISTS; /* the log has been started meanwhile: small pages only */
-    else if (hpa != 0)
-        err = nested_map(&s->tables, ALIGN_DOWN(gpa, NESTED_SIZE(level)), hpa, level, attr, r->type,
-                         false, &mapped);
-    if (err == OK) {
+    if (likely(hpa != 0))
+        err = map_filled(s, r, gpa, hpa, level, attr, slot, &mapped);
+    if (likely(err == OK)) {
         s->stats.resident_pages += NESTED_SIZE(level) >> PAGE_SHIFT;
         s->stats.fills[level]++;
     }
@@ -108,9 +119,9 @@ static enum space_result fill_leaf(struct space *s, const struct space_region *r
 
 /*
  * Fills for an access; the page comes up accessed (and dirty), as the retried access would make
- * it. The walk ended at out->level.
+ * it. The walk ended at `slot`, of out->level.
  */
-static enum space_result fill(struct space *s, gpa_t gpa, unsigned access, bool dirty,
+static enum space_result fill(struct space *s, gpa_t gpa, unsigned access, bool dirty, u64 *slot,
                               struct resolved *out)
 {
     const struct space_region *r = space_region_at(s, gpa);
@@ -122,7 +133,7 @@ static enum space_result fill(struct space *s, gpa_t gpa, unsigned access, bool 
         return SPACE_DENIED;
     attr = r->perms | (access || dirty ? NESTED_A : 0) | (dirty ? NESTED_D : 0);
     level = fill_level(s, r, gpa, out->level, s->demand_leaf, true);
-    return fill_leaf(s, r, gpa, level, attr, out);
+    return fill_leaf(s, r, gpa, level, attr, out->level == 1 ? slot : NULL, out);
 }
 
 /*
@@ -169,7 +180,7 @@ static enum space_result resolve(struct space *s, gpa_t gpa, unsigned access, bo
         unsigned attr;
 
         if (!nested_valid(out->value)) {
-            enum space_result r = fill(s, gpa, access, dirty, out);
+            enum space_result r = fill(s, gpa, access, dirty, entry, out);
 
             if (out->filled ||
                 (r != SPACE_RESOLVED && !(r == SPACE_NOMEM && filled_elsewhere(s, gpa))))
@@ -333,7 +344,7 @@ enum err space_fill_region(struct space *s, const struct space_region *r)
 
         if (!space_is_filled(s, gpa, &level)) {
             level = fill_level(s, r, gpa, level, NESTED_MAX_LEAF, false);
-            if (fill_leaf(s, r, gpa, level, r->perms, &done) != SPACE_RESOLVED)
+            if (fill_leaf(s, r, gpa, level, r->perms, NULL, &done) != SPACE_RESOLVED)
                 return ERR_NOMEM;
         } else {
             gpa = ALIGN_DOWN(gpa, NESTED_SIZE(level)) + NESTED_SIZE(level);

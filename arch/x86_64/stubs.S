@@ -6,13 +6,21 @@
  */
     .text
 
-/* Exceptions: 16 bytes each. Those without an error code push a zero. */
+/*
+ * Exceptions: 16 bytes each. Those without an error code push a zero. #DB returns at once: skep
+ * sets no breakpoint and never single-steps, so it can only be a stray. Bochs has such: a guest's
+ * single step over an intercepted instruction traps right after SVM's world switch, when GS and TR
+ * are still the guest's and nothing else may run.
+ */
     .balign 16
     .globl trap_stubs
 trap_stubs:
     .set vector, 0
     .rept 32
     .balign 16
+    .if vector == 1
+    iretq
+    .endif
     /* 8, 10-14, 17, 21, 29, 30 */
     .if !((0x60227d00 >> vector) & 1)
     pushq $0

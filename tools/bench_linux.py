@@ -7,7 +7,7 @@ skep, on the same machine with the same kernel, initramfs and command line.
 Bochs executes one instruction a tick and skips idle time; its debugger stops at the kernel's
 64-bit entry (linear 0x1000200: the preferred load address of Debian's kernel, KASLR off) and at
 the XCHG BX,BX of the initramfs' `mark`. The stretch from skep's own entry to the guest's first
-instruction is given too.
+instruction is given too, with a guest of a few KiB: the copies of images are no part of it.
 
     tools/bench_linux.py [--bare] [MODEL...]
 """
@@ -29,33 +29,49 @@ LIMIT = 420
 
 def elf_entry(file):
     with open(file, "rb") as f:
-        return struct.unpack_from("<Q", f.read(64), 24)[0]
+        head = f.read(64)
+    return struct.unpack_from("<Q" if head[4] == 2 else "<I", head, 24)[0]
 
 
-def measure(model, bare):
-    """(ticks from skep's entry to the guest's, ticks from there to init); the first 0 if bare."""
-    kernel, initrd = image.debian()
-    work = image.path("build/bench-linux", f"{model}-{'bare' if bare else 'skep'}")
+def run(model, name, entry, files, stops, options=()):
+    """The tick counts at which Bochs stopped: at each linear address in turn, then, with options
+    that say so, at the guest's mark."""
+    work = image.path("build/bench-linux", f"{model}-{name}")
     os.makedirs(work, exist_ok=True)
-    skep = image.SKEP
-    # Bare, as much memory as the VM has.
-    guest = image.Guest("linux", kernel, "mem=256M", CMDLINE + (" mem=256M" if bare else ""), initrd)
-    if bare:
-        entries, files, stops = [image.bare_entry("bare", guest)], guest.files(), [ENTRY64]
-    else:
-        entries = [image.skep_entry("skep", [guest], "idle=poweroff")]
-        files, stops = {"skep.elf": skep, **guest.files()}, [elf_entry(skep), ENTRY64]
-    iso = hosts.make_iso(os.path.join(work, "boot.iso"), entries, files)
-    debugger = [f"lb {stop:#x}" for stop in stops] + ["c", "ptime"] * (len(stops) + 1) + ["q"]
+    iso = hosts.make_iso(os.path.join(work, "boot.iso"), [entry], files)
+    count = len(stops) + bool(options)
+    # One after the other: the firmware and GRUB execute at a guest's addresses too.
+    debugger = [line for stop in stops for line in (f"lb {stop:#x}", "c", "ptime")]
+    debugger += ["c", "ptime"] * bool(options) + ["q"]
     with hosts.Bochs(work, iso, model=model, debugger=debugger, limit=LIMIT,
-                     options=["magic_break: enabled=1"]) as host:
+                     options=options) as host:
         host.proc.wait()
         ticks = host.ticks()
-        if len(ticks) != len(stops) + 1 or host.timed_out:
+        if len(ticks) != count or host.timed_out:
             host.drain()
-            raise SystemExit(f"{model}: {len(ticks)} of {len(stops) + 1} stops reached" +
-                             host.tail())
-    return (0 if bare else ticks[-2] - ticks[-3]), ticks[-1] - ticks[-2]
+            raise SystemExit(f"{model}: {len(ticks)} of {count} stops reached{host.tail()}")
+    return ticks
+
+
+def measure(model, what):
+    """Ticks: from the kernel's entry to init (`bare`, `skep`), or from skep's entry to that of a
+    small guest (`start`)."""
+    if what == "start":
+        guest = image.Guest("hello", image.path("build/guests/hello64.elf"), "mem=256M")
+        ticks = run(model, what, image.skep_entry("skep", [guest], "idle=poweroff"),
+                    {"skep.elf": image.SKEP, **guest.files()},
+                    [elf_entry(image.SKEP), elf_entry(guest.kernel)])
+        return ticks[1] - ticks[0]
+    kernel, initrd = image.debian()
+    # Bare, as much memory as the VM has.
+    guest = image.Guest("linux", kernel, "mem=256M",
+                        CMDLINE + (" mem=256M" if what == "bare" else ""), initrd)
+    entry, files = image.bare_entry("bare", guest), guest.files()
+    if what == "skep":
+        entry = image.skep_entry("skep", [guest], "idle=poweroff")
+        files["skep.elf"] = image.SKEP
+    ticks = run(model, what, entry, files, [ENTRY64], ["magic_break: enabled=1"])
+    return ticks[1] - ticks[0]
 
 
 def main():
@@ -63,16 +79,15 @@ def main():
     parser.add_argument("--bare", action="store_true", help="the bare machine only")
     parser.add_argument("models", nargs="*", default=MODELS)
     args = parser.parse_args()
-    jobs = [(m, True) for m in args.models] + ([] if args.bare else
-                                               [(m, False) for m in args.models])
+    jobs = [(m, what) for what in (["bare"] if args.bare else ["bare", "skep", "start"])
+            for m in args.models]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         results = dict(zip(jobs, pool.map(lambda job: measure(*job), jobs)))
     print(f"{'model':26} {'bare':>10} {'skep':>10} {'cost':>7} {'start-up of skep':>18}")
     for model in args.models:
-        bare = results[model, True][1]
-        line = f"{model:26} {bare / 1e6:8.1f} M"
-        if (model, False) in results:
-            start, ran = results[model, False]
+        bare, line = results[model, "bare"], f"{model:26} {results[model, 'bare'] / 1e6:8.1f} M"
+        if not args.bare:
+            ran, start = results[model, "skep"], results[model, "start"]
             line += f" {ran / 1e6:8.1f} M {100 * (ran / bare - 1):+6.1f}% {start / 1e6:16.2f} M"
         print(line)
 

@@ -47,7 +47,7 @@ bench: ## instructions per operation on QEMU and Bochs, beside other hypervisors
 
 bench-linux: ## Linux to init under skep and bare, in instructions
 	@tools/setup check
-	@$(MAKE) --no-print-directory $(B)/skep.elf $(B)/guest/initrd-amd64
+	@$(MAKE) --no-print-directory $(B)/skep.elf guests $(B)/guest/initrd-amd64
 	@$(PYTHON) tools/bench_linux.py
 
 .PHONY: run iso check bench bench-linux setup-run setup-bochs setup-check

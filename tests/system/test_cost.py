@@ -3,6 +3,7 @@
 import pytest
 
 import bench
+import bench_linux
 from machines import on
 
 # host -> operation -> most instructions, the mean of 1,000
@@ -19,3 +20,16 @@ def test_exits_are_cheap(host, workdir):
     over = {op: taken.get(op) for op, most in BUDGETS[host].items()
             if op not in taken or taken[op][0] > most}
     assert not over, f"budgets {BUDGETS[host]}"
+
+
+@pytest.mark.parametrize("host", on("corei7_skylake_x", group="cost"))
+def test_start_is_quick(host):
+    """From GRUB's jump to the guest's first instruction, image copies aside: below 20 million."""
+    assert bench_linux.measure(host, "start") < 20_000_000
+
+
+@pytest.mark.parametrize("host", on("corei7_ivy_bridge_3770k", group="cost"))
+def test_linux_costs_little(host):
+    """From the kernel's first instruction to init: at most 15% more than on the bare machine."""
+    bare, skep = (bench_linux.measure(host, what) for what in ("bare", "skep"))
+    assert skep <= bare * 1.15, f"{skep} after {bare}"

@@ -73,15 +73,15 @@ def debian(arch="amd64"):
 def persons_guest(env):
     """The guest that KERNEL, INITRD, CMDLINE, MEM, VCPUS and ARCH describe."""
     own, initrd = env.get("KERNEL"), env.get("INITRD")
+    for name, file in (("KERNEL", own), ("INITRD", initrd)):
+        if file and file != "none" and not os.path.isfile(file):
+            raise SystemExit(f"{name}={file}: no such file")
     if own:
         kernel = own
         default = debian(env.get("ARCH") or "amd64")[1] if is_linux(own) and not initrd else None
     else:
         kernel, default = debian(env.get("ARCH") or "amd64")
     initrd = None if initrd == "none" else initrd or default
-    for name, file in (("KERNEL", kernel), ("INITRD", initrd)):
-        if file and not os.path.isfile(file):
-            raise SystemExit(f"{name}={file}: no such file")
     cmdline = env.get("CMDLINE")
     if cmdline is None or cmdline == "":
         cmdline = "console=ttyS0" if is_linux(kernel) else ""

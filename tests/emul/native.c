@@ -911,7 +911,7 @@ static void finish(void)
     }
     printf("; %llu disagreements, %u holes\n", (unsigned long long)failures, holes);
     fflush(stdout);
-    _exit(failures || holes ? 1 : 0);
+    exit(failures || holes ? 1 : 0);
 }
 
 /* Linux leaves AC as the case had it. */

@@ -36,22 +36,26 @@ static void fill_cr0_bits(struct svm_vcpu *v, struct hvm_exit *exit)
 
 /*
  * What DR6 is to gain by an intercepted #DB. The processor has written it (APM 2, 15.12.2); Bochs
- * has not, so there what can be told from the rest is told: single step, instruction breakpoints.
+ * has not, so there it is what the rest of the state makes likely.
  */
 static u64 debug_cause(const struct vmcb *cb)
 {
     const u64 dr[4] = {cpu_read_dr0(), cpu_read_dr1(), cpu_read_dr2(), cpu_read_dr3()};
-    u64 bits = cb->dr6 & (DR6_BP | DR6_BD | DR6_BS | DR6_BT);
+    u64 told = cb->dr6 & (DR6_BP | DR6_BD | DR6_BS | DR6_BT), fetch = 0, data = 0;
 
-    if (bits)
-        return bits;
     for (unsigned i = 0; i < ARRAY_SIZE(dr); i++) {
-        bool on = cb->dr7 >> (2 * i) & 3, on_fetch = !(cb->dr7 >> (16 + 4 * i) & 3);
-
-        if (on && on_fetch && dr[i] == cb->cs.base + cb->rip)
-            bits |= BIT(i);
+        if (!(cb->dr7 >> (2 * i) & 3))
+            continue;
+        if (cb->dr7 >> (16 + 4 * i) & 3)
+            data |= BIT(i);
+        else if (dr[i] == cb->cs.base + cb->rip)
+            fetch |= BIT(i);
     }
-    return bits ? bits : cb->rflags & FLAG_TF ? DR6_BS : 0;
+    if (told || fetch)
+        return told ? told : fetch;
+    if (cb->rflags & FLAG_TF)
+        return DR6_BS;
+    return cb->dr7 & DR7_GD ? DR6_BD : data;
 }
 
 static void fill_exception(struct svm_vcpu *v, struct hvm_exit *exit)
@@ -116,7 +120,7 @@ static void fill_init(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->detail_info[0] = exit->detail_info[1] = 0;
 }
 
-static void fill_nested(struct svm_vcpu *v, struct hvm_exit *exit)
+COLD static void fill_nested(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     const struct vmcb *cb = v->vmcb;
     u64 info = cb->exit_info1;
@@ -132,7 +136,7 @@ static void fill_nested(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->nested.table_walk = info & NPF_WALK;
 }
 
-static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
+COLD static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     exit->reason = HVM_EXIT_OTHER;
     exit->detail = "an exit that was not asked for: code, EXITINFO1";
@@ -141,7 +145,7 @@ static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
 }
 
 /* VMRUN has refused. Some processors leave the host's RIP and RFLAGS behind. */
-static void fill_invalid(struct svm_vcpu *v, struct hvm_exit *exit, u64 event)
+COLD static void fill_invalid(struct svm_vcpu *v, struct hvm_exit *exit, u64 event)
 {
     exit->rip = v->vmcb->rip = v->entry_rip;
     v->vmcb->rflags = v->entry_rflags;
@@ -202,7 +206,7 @@ void svm_flush(struct hvm_vcpu *base)
         v->generation = 0;
 }
 
-static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
+COLD static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
 {
     struct vmcb *cb = v->vmcb;
 
@@ -218,7 +222,7 @@ static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
 }
 
 /* Exits that concern the back end alone. True: enter again. */
-static bool settle_inside(struct svm_vcpu *v, struct hvm_exit *exit)
+COLD static bool settle_inside(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     if (v->stepping && svm_end_step(v)) {
         exit->reason = HVM_EXIT_NMI_WINDOW;
@@ -323,8 +327,10 @@ struct hvm_exit *svm_after_exit(struct svm_vcpu *v)
     v->base.gpr[RAX] = cb->rax;
     cb->clean = svm.clean;
     cb->tlb_control = TLB_KEEP;
-    cb->event = 0;
-    v->queued = false;
+    if (unlikely(v->queued)) {
+        cb->event = 0;
+        v->queued = false;
+    }
     memset(exit, 0, HVM_EXIT_HEAD);
     exit->rip = cb->rip;
     if (unlikely(v->stepping || cb->exit_code == SVM_IRET) && settle_inside(v, exit)) {

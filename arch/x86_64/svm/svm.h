@@ -28,11 +28,12 @@ struct svm_cpu {
     u32 next_asid;
 };
 
-/* DR6: breakpoints, general detect, single step, task switch. */
+/* DR6: breakpoints, general detect, single step, task switch. DR7: general detect. */
 #define DR6_BP 0xfull
 #define DR6_BD BIT(13)
 #define DR6_BS BIT(14)
 #define DR6_BT BIT(15)
+#define DR7_GD BIT(13)
 
 /* svm_vcpu.attention: what the next entry has to see to. */
 enum {

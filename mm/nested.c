@@ -178,7 +178,7 @@ static enum err slot_make(struct nested *n, gpa_t gpa, unsigned level, u64 **slo
         *link = entry;
     }
     *slot = &table[nested_index(gpa, level)];
-    return nested_valid(**slot) ? ERR_EXISTS : OK;
+    return nested_valid(nested_load(*slot)) ? ERR_EXISTS : OK;
 }
 
 /* Puts a new leaf into its empty slot, counted in the link of its table. */
@@ -227,7 +227,7 @@ enum err nested_map_slot(struct nested *n, gpa_t gpa, u64 *slot, hpa_t hpa, unsi
 {
     u64 *link;
 
-    if (unlikely(nested_valid(*slot)))
+    if (unlikely(nested_valid(nested_load(slot))))
         return ERR_EXISTS;
     link = gpa < NESTED_NEAR * GIB ? &n->near[gpa / GIB][nested_index(gpa, 2)]
                                    : nested_link(n, gpa, 2);

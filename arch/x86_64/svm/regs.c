@@ -130,6 +130,8 @@ void svm_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
     if (words[reg].offset) {
         *word_of(v, reg) = reg == HVM_DR6 || reg == HVM_DR7 ? (u32)value : value;
         svm_touch(v, words[reg].clean);
+        if (reg == HVM_CR2)
+            cpu_write_cr2(value); /* see svm_load */
         return;
     }
     switch (reg) {

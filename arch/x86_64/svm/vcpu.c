@@ -159,6 +159,7 @@ void svm_load(struct hvm_vcpu *base)
     }
     if (svm.tsc_aux)
         cpu_wrmsr_safe(MSR_TSC_AUX, v->tsc_aux);
+    cpu_write_cr2(v->vmcb->cr2); /* Bochs' VMRUN leaves the register as it is */
     cpu_write_dr0(v->dr[0]);
     cpu_write_dr1(v->dr[1]);
     cpu_write_dr2(v->dr[2]);

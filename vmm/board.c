@@ -145,15 +145,20 @@ static void timer_fired(struct timer *t)
     spin_unlock(&b->lock);
 }
 
+COLD static void unlock_and_tell(struct board *b)
+{
+    b->deadline_moved = false;
+    spin_unlock(&b->lock);
+    vcpu_request(b->vm->vcpu[0], VCPU_REQ_TIMER);
+}
+
 /* The end of every access: if a deadline moved, whoever owns the timer sets it again. */
 static inline void unlock(struct board *b)
 {
-    bool moved = b->deadline_moved;
-
-    b->deadline_moved = false;
-    spin_unlock(&b->lock);
-    if (unlikely(moved))
-        vcpu_request(b->vm->vcpu[0], VCPU_REQ_TIMER);
+    if (unlikely(b->deadline_moved))
+        unlock_and_tell(b);
+    else
+        spin_unlock(&b->lock);
 }
 
 /* ---- accesses ---- */

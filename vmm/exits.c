@@ -10,15 +10,6 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
-COLD void exit_skip_decoding(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)
-{
-    struct emul_cpu *c = emulate_begin(v, e);
-    unsigned len;
-
-    if (emulate_settle(v, c, emul_insn_length(c, op, &len)))
-        hvm->advance(v->hv, len);
-}
-
 /* ---- nothing but the loop to go round ---- */
 
 static void exit_intr(struct vcpu *v, struct hvm_exit *e)
@@ -172,27 +163,38 @@ static void exit_ud(struct vcpu *v, struct hvm_exit *e)
 
 /* ---- ports and memory ---- */
 
-/* Mask of a port access's bytes. */
-static inline u64 port_mask(u8 size)
+/* 8- and 16-bit results leave the rest of RAX, 32-bit ones clear it. */
+static inline void port_result(u64 *rax, u8 size, u64 value)
 {
-    return size == 1 ? 0xff : size == 2 ? 0xffff : 0xffffffff;
+    if (size == 1)
+        *(u8 *)rax = (u8)value;
+    else if (size == 2)
+        *(u16 *)rax = (u16)value;
+    else
+        *rax = (u32)value;
 }
 
 static void exit_io(struct vcpu *v, struct hvm_exit *e)
 {
-    u64 *rax = &v->hv->gpr[RAX], mask = port_mask(e->io.size);
+    u64 *rax = &v->hv->gpr[RAX];
+    struct bus_access acc;
 
     if (unlikely(e->io.string)) {
         emulate_port(v, e);
         return;
     }
-    struct bus_access acc = {.addr = e->io.port, .size = e->io.size, .write = !e->io.in};
-    if (acc.write)
-        acc.value = *rax & mask;
-    board_port(&v->vm->board, &acc);
-    if (!acc.write) /* 8- and 16-bit results leave the rest of RAX, 32-bit ones clear it */
-        *rax = (acc.value & mask) | (acc.size == 4 ? 0 : *rax & ~mask);
-    exit_skip(v, e, e->io.in ? OP_IN : OP_OUT);
+    acc.addr = e->io.port;
+    acc.size = e->io.size;
+    acc.write = !e->io.in;
+    if (e->io.in) {
+        board_port(&v->vm->board, &acc);
+        port_result(rax, acc.size, acc.value);
+        exit_skip(v, e, OP_IN);
+    } else {
+        acc.value = acc.size == 1 ? (u8)*rax : acc.size == 2 ? (u16)*rax : (u32)*rax;
+        board_port(&v->vm->board, &acc);
+        exit_skip(v, e, OP_OUT);
+    }
 }
 
 static void exit_nested_fault(struct vcpu *v, struct hvm_exit *e)

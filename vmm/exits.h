@@ -19,6 +19,7 @@ extern const exit_fn exit_handlers[HVM_EXIT_COUNT];
  * Completes the intercepted instruction: RIP moves by its length, which is found in the guest's
  * memory where the hardware did not give it. op says what instruction it must be.
  */
+/* skip.c */
 void exit_skip_decoding(struct vcpu *v, const struct hvm_exit *e, enum insn_op op);
 
 static inline void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn_op op)

@@ -40,6 +40,12 @@ struct vcpu_msrs {
     u64 mtrr_def_type, mtrr_var[16], mtrr_fixed[11];
 };
 
+/* Where the last instruction stood whose length had to be looked up (skip.c). */
+struct code_page {
+    u64 rip, cr3, generation;
+    const u8 *bytes; /* NULL: nothing is remembered */
+};
+
 struct vcpu {
     struct hvm_vcpu *hv;
     struct vm *vm;
@@ -65,6 +71,7 @@ struct vcpu {
     u64 xcr0;
     struct vcpu_msrs msr;
     struct emul_cpu emul;
+    struct code_page code_page;
     struct vcpu *next; /* in its home's list (sched.c) */
 
     u64 exits[HVM_EXIT_COUNT];

@@ -32,7 +32,13 @@ u64 clock_tsc_at(u64 ns);    /* the TSC's value when clock_ns() is ns */
 /* A duration: TSC ticks to nanoseconds. */
 static inline u64 clock_tsc_to_ns(u64 ticks)
 {
-    return (u64)((unsigned __int128)ticks * clock_scale.ns_mult >> 32);
+    u64 high;
+
+    __asm__("mulq %2\n\tshrd $32, %1, %0"
+            : "+a"(ticks), "=&d"(high)
+            : "m"(clock_scale.ns_mult)
+            : "cc");
+    return ticks;
 }
 
 /* Nanoseconds since clock_init(). */

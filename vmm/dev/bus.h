@@ -94,8 +94,10 @@ static inline bool bus_access(struct bus *bus, struct bus_access *acc)
     const struct bus_region *r = __atomic_load_n(&bus->hint[bus_hint(acc->addr)], __ATOMIC_RELAXED);
     u64 offset = acc->addr - r->base;
 
-    if (unlikely(offset >= r->len || acc->size > r->len - offset || acc->size > r->width ||
-                 !(BUS_SIZES & (1u << acc->size))))
+    if (unlikely(offset >= r->len))
+        return bus_access_slow(bus, acc);
+    if (acc->size != 1 && (acc->size > r->len - offset || acc->size > r->width ||
+                           !(BUS_SIZES & (1u << acc->size))))
         return bus_access_slow(bus, acc);
     acc->offset = offset;
     if (!acc->write)

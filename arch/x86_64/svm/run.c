@@ -7,13 +7,9 @@
 #include "arch/x86_64/cpu.h"
 #include "lib/string.h"
 
-/* What a row wants besides. */
-enum { KNOWN = 1, LEN = 2 };
-
 struct row {
-    u8 reason; /* enum hvm_exit_reason */
-    u8 flags;
     void (*fill)(struct svm_vcpu *v, struct hvm_exit *exit);
+    u8 reason; /* enum hvm_exit_reason */
 };
 
 static void fill_cr(struct svm_vcpu *v, struct hvm_exit *exit)
@@ -155,24 +151,60 @@ COLD static void fill_invalid(struct svm_vcpu *v, struct hvm_exit *exit, u64 eve
     exit->detail_info[1] = event;
 }
 
+/* Codes beyond the table: nested faults, the refusal to enter, and what nobody knows. */
+static void fill_beyond(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    u64 code = v->vmcb->exit_code;
+
+    if (code == SVM_NESTED_FAULT)
+        fill_nested(v, exit);
+    else if ((u32)code == SVM_INVALID)
+        fill_invalid(v, exit, v->entry_event);
+    else
+        fill_other(v, exit);
+}
+
+static void fill_nothing(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    (void)exit;
+}
+
+/* Most intercepted instructions: all there is to know is how long they are, if anything. */
+static void fill_len(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    u64 len = v->vmcb->next_rip - v->vmcb->rip;
+
+    exit->insn_len = svm.nrip && len <= 15 ? (u8)len : 0;
+}
+
 #define ROW(name)                                                                                  \
     {                                                                                              \
-        HVM_EXIT_##name, KNOWN | LEN, NULL                                                         \
+        fill_len, HVM_EXIT_##name                                                                  \
     }
 #define ROW_BARE(name)                                                                             \
     {                                                                                              \
-        HVM_EXIT_##name, KNOWN, NULL                                                               \
+        fill_nothing, HVM_EXIT_##name                                                              \
     }
 
-static const struct row rows[SVM_CODE_COUNT] = {
-    [SVM_CR_READ... SVM_CR_WRITE + 15] = {HVM_EXIT_CR, KNOWN | LEN, fill_cr},
+/* What is not named here is not expected. */
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#else
+#pragma GCC diagnostic ignored "-Woverride-init"
+#endif
+static const struct row rows[SVM_CODE_COUNT + 1] = {
+    [0 ... SVM_CODE_COUNT - 1] = {fill_other, HVM_EXIT_OTHER},
+    [SVM_CODE_COUNT] = {fill_beyond, HVM_EXIT_OTHER},
+    [SVM_CR_READ... SVM_CR_WRITE + 15] = {fill_cr, HVM_EXIT_CR},
     [SVM_DR_READ... SVM_DR_WRITE + 15] = ROW(DR),
-    [SVM_EXCEPTION... SVM_EXCEPTION + 31] = {HVM_EXIT_EXCEPTION, KNOWN, fill_exception},
+    [SVM_EXCEPTION... SVM_EXCEPTION + 31] = {fill_exception, HVM_EXIT_EXCEPTION},
     [SVM_INTR] = ROW_BARE(INTR),
     [SVM_NMI] = ROW_BARE(NMI),
-    [SVM_INIT] = {HVM_EXIT_SHUTDOWN, KNOWN, fill_init},
+    [SVM_INIT] = {fill_init, HVM_EXIT_SHUTDOWN},
     [SVM_VINTR] = ROW_BARE(INTR_WINDOW),
-    [SVM_CR0_BITS] = {HVM_EXIT_CR, KNOWN | LEN, fill_cr0_bits},
+    [SVM_CR0_BITS] = {fill_cr0_bits, HVM_EXIT_CR},
     [SVM_TABLE_FIRST... SVM_TABLE_LAST] = ROW(DESC_TABLE),
     [SVM_RDPMC] = ROW(RDPMC),
     [SVM_CPUID] = ROW(CPUID),
@@ -182,10 +214,10 @@ static const struct row rows[SVM_CODE_COUNT] = {
     [SVM_HLT] = ROW(HLT),
     [SVM_INVLPG] = ROW(INVLPG),
     [SVM_INVLPGA] = ROW(UNDEFINED),
-    [SVM_IO] = {HVM_EXIT_IO, KNOWN, fill_io},
-    [SVM_MSR] = {HVM_EXIT_RDMSR, KNOWN | LEN, fill_msr},
-    [SVM_TASK_SWITCH] = {HVM_EXIT_TASK_SWITCH, KNOWN | LEN, fill_task_switch},
-    [SVM_SHUTDOWN] = {HVM_EXIT_SHUTDOWN, KNOWN, fill_shutdown},
+    [SVM_IO] = {fill_io, HVM_EXIT_IO},
+    [SVM_MSR] = {fill_msr, HVM_EXIT_RDMSR},
+    [SVM_TASK_SWITCH] = {fill_task_switch, HVM_EXIT_TASK_SWITCH},
+    [SVM_SHUTDOWN] = {fill_shutdown, HVM_EXIT_SHUTDOWN},
     [SVM_VMRUN... SVM_SKINIT] = ROW(UNDEFINED),
     [SVM_RDTSCP] = ROW(RDTSCP),
     [SVM_WBINVD] = ROW(WBINVD),
@@ -194,6 +226,7 @@ static const struct row rows[SVM_CODE_COUNT] = {
     [SVM_XSETBV] = ROW(XSETBV),
     [SVM_RDPRU] = ROW(UNDEFINED),
 };
+#pragma GCC diagnostic pop
 
 /* With flush-by-ASID the entry flushes; without, a new ASID has no translations at all. */
 void svm_flush(struct hvm_vcpu *base)
@@ -234,13 +267,6 @@ COLD static bool settle_inside(struct svm_vcpu *v, struct hvm_exit *exit)
     return true;
 }
 
-static u8 insn_len(const struct vmcb *cb)
-{
-    u64 len = cb->next_rip - cb->rip;
-
-    return svm.nrip && len <= 15 ? (u8)len : 0;
-}
-
 static inline void before_entry(struct svm_vcpu *v)
 {
     struct svm_cpu *cpu = svm_cpu();
@@ -261,60 +287,25 @@ static inline void fill(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     struct vmcb *cb = v->vmcb;
     u64 code = cb->exit_code;
-    const struct row *row = &rows[code < SVM_CODE_COUNT ? code : 0];
+    const struct row *row = &rows[code < SVM_CODE_COUNT ? code : SVM_CODE_COUNT];
 
-    if (unlikely((u32)code == SVM_INVALID)) {
-        fill_invalid(v, exit, v->entry_event);
-        return;
-    }
     exit->reason = row->reason;
-    if (unlikely(cb->exit_event & EVENT_VALID)) {
+    if (unlikely(cb->exit_event & EVENT_VALID) && (u32)code != SVM_INVALID) {
         svm_read_vectoring(v, exit);
         exit->rip = cb->rip;
     }
     v->soft = false;
-    if (code == SVM_NESTED_FAULT) {
-        fill_nested(v, exit);
-        return;
-    }
-    if (unlikely(code >= SVM_CODE_COUNT || !row->flags)) {
-        fill_other(v, exit);
-        return;
-    }
-    if (row->flags & LEN)
-        exit->insn_len = insn_len(cb);
-    if (row->fill)
-        row->fill(v, exit);
+    row->fill(v, exit);
 }
 
-/*
- * Whether a window that the caller waits for is open already, with the exit that says so. The
- * processor would tell as well; but this saves the world switch, and Bochs would tell one
- * instruction late.
- */
-COLD static bool window_open(struct svm_vcpu *v, struct hvm_exit *exit)
-{
-    bool intr = v->attention & ATTEND_INTR && svm_can_take_intr(&v->base);
-    bool nmi = v->attention & ATTEND_NMI && svm_can_take_nmi(&v->base);
-
-    if (!intr && !nmi)
-        return false;
-    memset(exit, 0, HVM_EXIT_HEAD);
-    exit->reason = intr ? HVM_EXIT_INTR_WINDOW : HVM_EXIT_NMI_WINDOW;
-    exit->rip = v->vmcb->rip;
-    return true;
-}
-
-/* Asks what is next, until there is an entry to be made (its record) or none (NULL). */
+/* Asks what is next: the record of the entry to be made, which is ready then, or NULL. */
 static inline struct hvm_exit *go_on(struct svm_vcpu *v, struct hvm_exit *exit)
 {
-    do {
-        exit = v->base.next(v->base.arg, exit);
-        if (!exit)
-            return NULL;
+    exit = v->base.next(v->base.arg, exit);
+    if (likely(exit != NULL)) {
         v->base.exit = exit;
-    } while (unlikely(v->attention) && window_open(v, exit));
-    before_entry(v);
+        before_entry(v);
+    }
     return exit;
 }
 

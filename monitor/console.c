@@ -11,44 +11,56 @@
 #include "vmm/sched.h"
 #include "vmm/vm.h"
 
-#define INPUT_RING 131072u    /* a paste of 100 KB fits */
-#define RETRY_NS   2000000ull /* when the serial line was full */
-#define CHUNK      256u
+#define RETRY_NS 2000000ull /* when the serial line was full */
+#define CHUNK    256u
+#define KEYS     4096u /* typed to the monitor and not looked at yet */
+#define LINES    8192u /* log lines that wait for a VM's output to be shown */
 
-/* A VM's output that has not been shown yet. Free-running indices. */
+/* A VM's output: the last bytes of [0, head), of which those before `shown` need no more showing.
+ */
 struct output {
-    u32 head, tail;
+    u64 head, shown;
     u32 dropped;
     u8 ring[CONSOLE_RING];
 };
 
+/* A log line that belongs behind byte `at` of the focus's output; `len` bytes follow. */
+struct waiting_line {
+    u64 at;
+    u32 len;
+};
+
 static struct {
-    struct spinlock lock; /* guards everything but `input` and `pending` */
-    struct vm *focus;     /* NULL: the monitor */
+    struct spinlock lock;               /* guards everything but `keys`, `paste` and `monitor` */
+    struct vm *focus;                   /* NULL: the monitor */
+    struct output *out[CONFIG_MAX_VMS]; /* made at the first byte, and kept */
+    struct output *replay;              /* being shown again, from replay_at to replay_end */
+    u64 replay_at, replay_end;
+    bool mid_line;  /* the cursor is not at the start of a line */
+    bool at_prompt; /* the monitor has the focus, and has shown so */
+    bool prompt;    /* something was said over its prompt */
+    const struct console_monitor *monitor;
     u8 escape;
-    bool mid_line; /* the cursor is not at the start of a line */
-    void (*to_monitor)(u8 byte);
     struct timer retry; /* boot CPU */
+    u32 lines_head, lines_tail;
+    u8 lines[LINES]; /* struct waiting_line and text, one after the other */
 } console;
 
-/* Keyboard bytes between the interrupt and the loop, both on the boot CPU. */
+/* What was typed and not looked at yet; both on the boot CPU only. Free-running indices. */
 static struct {
     u32 head, tail;
+    u8 ring[KEYS];
+} keys;
+static struct {
+    struct vm *to; /* whose the bytes are, and those to come; NULL: the monitor */
+    u32 head, tail;
     u32 dropped;
-    u8 *ring; /* INPUT_RING bytes */
-} input;
+    u8 *ring; /* CONSOLE_PASTE bytes */
+} paste;
 
 /* ---- output; all under the lock ---- */
 
-static void show(const void *text, size_t len)
-{
-    if (!len)
-        return;
-    uart_write(text, len);
-    console.mid_line = ((const u8 *)text)[len - 1] != '\n';
-}
-
-/* skep's own text: lines end as a terminal wants them, and nothing is lost. */
+/* skep's own text: lines end as a terminal wants them. */
 static void say(const char *text, size_t len)
 {
     if (!len)
@@ -57,43 +69,117 @@ static void say(const char *text, size_t len)
     console.mid_line = text[len - 1] != '\n';
 }
 
+static void say_line(const char *line, size_t len)
+{
+    if (console.mid_line)
+        say("\n", 1);
+    say(line, len);
+    console.prompt = console.at_prompt;
+}
+
+static void lines_copy(u32 at, void *buf, u32 len, bool in)
+{
+    for (u32 i = 0; i < len; i++)
+        if (in)
+            console.lines[(at + i) % LINES] = ((u8 *)buf)[i];
+        else
+            ((u8 *)buf)[i] = console.lines[(at + i) % LINES];
+}
+
+static bool oldest_line(struct waiting_line *w)
+{
+    if (console.lines_head == console.lines_tail)
+        return false;
+    lines_copy(console.lines_tail, w, sizeof(*w), false);
+    return true;
+}
+
+static void say_oldest(const struct waiting_line *w)
+{
+    char text[320];
+    u32 len = MIN(w->len, (u32)sizeof(text));
+
+    lines_copy(console.lines_tail + (u32)sizeof(*w), text, len, false);
+    console.lines_tail += (u32)sizeof(*w) + w->len;
+    say_line(text, len);
+}
+
+static void say_waiting_lines(void)
+{
+    struct waiting_line w;
+
+    while (oldest_line(&w))
+        say_oldest(&w);
+}
+
+static void line_waits(u64 at, const char *line, size_t len)
+{
+    struct waiting_line w = {at, (u32)len}, first;
+    u32 size = (u32)(sizeof(w) + len);
+
+    while (LINES - (console.lines_head - console.lines_tail) < size && oldest_line(&first))
+        say_oldest(&first);
+    lines_copy(console.lines_head, &w, sizeof(w), true);
+    lines_copy(console.lines_head + (u32)sizeof(w), (void *)line, (u32)len, true);
+    console.lines_head += size;
+}
+
 static void keep(struct output *o, const u8 *bytes, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
-        if (o->head - o->tail == CONSOLE_RING) {
-            o->tail++;
-            o->dropped++;
-        }
+    for (unsigned i = 0; i < n; i++)
         o->ring[o->head++ % CONSOLE_RING] = bytes[i];
+    if (o->head - o->shown > CONSOLE_RING) {
+        o->dropped += (u32)(o->head - o->shown - CONSOLE_RING);
+        o->shown = o->head - CONSOLE_RING;
     }
 }
 
-/* Shows what is kept as far as the serial line takes it. Returns whether that was all. */
-static bool pump(struct output *o)
+/* Shows a VM's output from *at to end, as far as the line takes it. Returns whether that was all.
+ */
+static bool show(const struct output *o, u64 *at, u64 end)
 {
-    if (o->dropped) {
-        char mark[64];
-        int len = fmt_print(mark, sizeof(mark), "\n[%u bytes not shown]\n", o->dropped);
-        o->dropped = 0;
-        say(mark, (size_t)len);
-    }
-    while (o->head != o->tail) {
-        u32 at = o->tail % CONSOLE_RING;
-        size_t n = MIN(o->head - o->tail, CONSOLE_RING - at);
-        n = MIN(n, uart_room() / 2); /* "\n" may become two bytes */
+    while (*at < end) {
+        u32 from = *at % CONSOLE_RING;
+        size_t n = uart_write((const char *)o->ring + from, MIN(end - *at, CONSOLE_RING - from));
         if (n == 0)
             return false;
-        show(o->ring + at, n);
-        o->tail += (u32)n;
+        *at += n;
+        console.mid_line = o->ring[(*at - 1) % CONSOLE_RING] != '\n';
     }
     return true;
 }
 
-static struct output *output_of(struct vm *vm)
+/* The focus's output, and the log lines in between. Returns whether all of it is shown. */
+static bool pump(struct output *o)
 {
-    if (!vm->console)
-        vm->console = kmem_alloc(sizeof(struct output));
-    return vm->console;
+    struct waiting_line w;
+
+    if (o->dropped) {
+        char mark[64];
+        int len = fmt_print(mark, sizeof(mark), "[%u bytes not shown]\n", o->dropped);
+        o->dropped = 0;
+        say_line(mark, (size_t)len);
+    }
+    for (;;) {
+        bool line = oldest_line(&w);
+        if (!show(o, &o->shown, line ? MIN(w.at, o->head) : o->head))
+            return false;
+        if (!line)
+            return true;
+        say_oldest(&w);
+    }
+}
+
+static struct output *focus_output(void)
+{
+    return console.focus ? console.out[console.focus->index] : NULL;
+}
+
+static bool behind(void)
+{
+    struct output *o = focus_output();
+
+    return o && (o->shown != o->head || console.lines_head != console.lines_tail);
 }
 
 void console_vm_out(struct vm *vm, const u8 *bytes, unsigned n)
@@ -101,16 +187,16 @@ void console_vm_out(struct vm *vm, const u8 *bytes, unsigned n)
     bool later = false;
 
     spin_lock(&console.lock);
-    struct output *o = vm->console;
-    bool waiting = o && o->head != o->tail;
-    if (vm == console.focus && !waiting && uart_room() >= 2 * (size_t)n) {
-        show(bytes, n);
-    } else if ((o = output_of(vm)) != NULL) {
-        keep(o, bytes, n);
-        later = vm == console.focus && !pump(o);
+    struct output **o = &console.out[vm->index];
+    if (!*o)
+        *o = kmem_alloc(sizeof(**o));
+    if (*o) {
+        bool waiting = (*o)->shown != (*o)->head;
+        keep(*o, bytes, n);
+        later = vm == console.focus && !pump(*o) && !waiting;
     }
     spin_unlock(&console.lock);
-    if (later && !waiting)
+    if (later)
         sched_poke();
 }
 
@@ -135,10 +221,32 @@ void console_print(const char *fmt, ...)
 void console_log(const char *line, size_t len)
 {
     spin_lock(&console.lock);
+    if (behind())
+        line_waits(focus_output()->head, line, len);
+    else
+        say_line(line, len);
+    bool poke = console.prompt;
+    spin_unlock(&console.lock);
+    if (poke)
+        sched_poke();
+}
+
+void console_fresh_line(void)
+{
+    spin_lock(&console.lock);
     if (console.mid_line)
         say("\n", 1);
-    say(line, len);
     spin_unlock(&console.lock);
+}
+
+void console_prompt(void)
+{
+    spin_lock(&console.lock);
+    console.prompt = false;
+    if (console.mid_line)
+        say("\n", 1);
+    spin_unlock(&console.lock);
+    console.monitor->show_prompt();
 }
 
 /* ---- focus ---- */
@@ -146,89 +254,171 @@ void console_log(const char *line, size_t len)
 void console_focus(struct vm *vm)
 {
     spin_lock(&console.lock);
+    if (vm != console.focus)
+        say_waiting_lines();
     console.focus = vm;
+    console.at_prompt = !vm;
+    console.prompt = false;
     spin_unlock(&console.lock);
+    if (vm && paste.to != vm) {
+        paste.tail = paste.head;
+        paste.dropped = 0;
+    }
+    if (vm)
+        paste.to = vm;
     sched_poke();
 }
 
 struct vm *console_focused(void)
 {
-    return __atomic_load_n(&console.focus, __ATOMIC_RELAXED);
+    return console.focus;
 }
 
-void console_forget(struct vm *vm)
+bool console_behind(void)
 {
     spin_lock(&console.lock);
-    struct output *o = vm->console;
-    vm->console = NULL;
-    if (o && console.focus == vm)
-        pump(o);
-    if (console.focus == vm)
-        console.focus = NULL;
+    bool b = behind();
     spin_unlock(&console.lock);
-    kmem_free(o, sizeof(*o));
+    return b;
 }
 
-/* ---- input ---- */
+void console_renew(struct vm *vm)
+{
+    spin_lock(&console.lock);
+    struct output *o = console.out[vm->index];
+    if (o && vm != console.focus) {
+        o->shown = o->head;
+        o->dropped = 0;
+    }
+    spin_unlock(&console.lock);
+    if (paste.to == vm)
+        paste.tail = paste.head;
+}
+
+/* ---- the log of a VM ---- */
+
+/* Where the last `lines` lines of what is kept begin. */
+static u64 lines_back(const struct output *o, u32 lines)
+{
+    u64 start = o->head > CONSOLE_RING ? o->head - CONSOLE_RING : 0, at = o->head;
+
+    if (!lines)
+        return start;
+    for (; at > start; at--)
+        if (o->ring[(at - 1) % CONSOLE_RING] == '\n' && at != o->head && --lines == 0)
+            break;
+    return at;
+}
+
+bool console_replay(unsigned i, u32 lines)
+{
+    spin_lock(&console.lock);
+    struct output *o = console.out[i];
+    bool any = o && o->head;
+    if (any) {
+        console.replay = o;
+        console.replay_at = lines_back(o, lines);
+        console.replay_end = o->head;
+    }
+    spin_unlock(&console.lock);
+    sched_poke();
+    return any;
+}
+
+bool console_replaying(void)
+{
+    return console.replay != NULL;
+}
+
+/* Under the lock. Output that was overwritten meanwhile is passed over. */
+static bool pump_replay(void)
+{
+    struct output *o = console.replay;
+
+    if (o->head > console.replay_at + CONSOLE_RING)
+        console.replay_at = o->head - CONSOLE_RING;
+    if (!show(o, &console.replay_at, console.replay_end))
+        return false;
+    console.replay = NULL;
+    console.prompt = true;
+    return true;
+}
+
+/* ---- input; boot CPU ---- */
+
+static bool for_vm(u8 byte)
+{
+    return paste.to && console.focus && byte != console.escape;
+}
+
+static void receive_byte(u8 byte)
+{
+    if (for_vm(byte) && keys.head == keys.tail)
+        console_type(byte);
+    else if (keys.head - keys.tail < KEYS)
+        keys.ring[keys.head++ % KEYS] = byte;
+}
+
+void console_type(u8 byte)
+{
+    if (paste.head - paste.tail < CONSOLE_PASTE)
+        paste.ring[paste.head++ % CONSOLE_PASTE] = byte;
+    else
+        paste.dropped++;
+    if (paste.head - paste.tail == CONSOLE_PASTE / 4 * 3)
+        uart_want_input(false);
+}
 
 void console_receive(const u8 *bytes, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (input.head - input.tail == INPUT_RING)
-            input.dropped++;
-        else
-            input.ring[input.head++ % INPUT_RING] = bytes[i];
-    }
+    for (size_t i = 0; i < n; i++)
+        receive_byte(bytes[i]);
     sched_poke();
 }
 
 void console_vm_room(struct vm *vm)
 {
-    if (vm == console_focused() && input.head != input.tail)
+    if (vm == __atomic_load_n(&paste.to, __ATOMIC_RELAXED) && paste.head != paste.tail)
         sched_poke();
 }
 
-/* Bytes from `at` that lie together in the ring and come before an escape. */
-static u32 run_length(u32 at)
+/* Keys in their order: each goes to whoever has the focus once those before it have been heeded. */
+static void deliver_keys(void)
 {
-    u32 n = 0, most = MIN(input.head - at, INPUT_RING - at % INPUT_RING);
-
-    while (n < most && input.ring[(at + n) % INPUT_RING] != console.escape)
-        n++;
-    return n;
-}
-
-static void switch_focus(void)
-{
-    struct vm *next = NULL;
-
-    if (!console_focused())
-        for (unsigned i = 0; i < ARRAY_SIZE(vms) && !next; i++)
-            if (vms[i] && vms[i]->state == VM_RUNNING)
-                next = vms[i];
-    console_focus(next);
-    console.to_monitor(0);
-}
-
-/* Hands input to whoever has the focus, until it is used up or not wanted for now. */
-static void deliver_input(void)
-{
-    while (input.head != input.tail) {
-        u8 first = input.ring[input.tail % INPUT_RING];
-        struct vm *vm = console_focused();
-        if (first == console.escape) {
-            input.tail++;
-            switch_focus();
-        } else if (!vm) {
-            input.tail++;
-            console.to_monitor(first);
+    while (keys.tail != keys.head) {
+        u8 byte = keys.ring[keys.tail++ % KEYS];
+        if (for_vm(byte)) {
+            console_type(byte);
+        } else if (console.replay) {
+            console.replay_at = console.replay_end;
+        } else if (byte == console.escape) {
+            console.monitor->escape();
         } else {
-            u32 n = MIN(run_length(input.tail), CHUNK);
-            u32 taken = board_console_input(&vm->board, &input.ring[input.tail % INPUT_RING], n);
-            input.tail += taken;
-            if (taken < n)
-                return;
+            console.monitor->key(byte);
         }
+    }
+}
+
+static void deliver_paste(void)
+{
+    struct vm *vm = paste.to;
+
+    if (!vm || vm->state != VM_RUNNING || vm->paused)
+        return;
+    while (paste.tail != paste.head) {
+        u32 at = paste.tail % CONSOLE_PASTE;
+        u32 n = MIN(MIN(paste.head - paste.tail, CONSOLE_PASTE - at), CHUNK);
+        u32 taken = board_console_input(&vm->board, paste.ring + at, n);
+        u32 before = paste.head - paste.tail;
+        paste.tail += taken;
+        if (before > CONSOLE_PASTE / 4 && before - taken <= CONSOLE_PASTE / 4)
+            uart_want_input(true);
+        if (taken < n)
+            return;
+    }
+    if (paste.dropped) {
+        log_warn("%u typed bytes were too many for vm %s and are lost", paste.dropped, vm->name);
+        paste.dropped = 0;
     }
 }
 
@@ -240,24 +430,31 @@ static void retry(struct timer *t)
 
 void console_poll(void)
 {
-    bool done = true;
+    bool done = true, prompt;
+    struct output *o;
 
-    deliver_input();
+    deliver_keys();
+    deliver_paste();
     spin_lock(&console.lock);
-    if (console.focus && console.focus->console)
-        done = pump(console.focus->console);
+    if (console.replay)
+        done = pump_replay();
+    else if ((o = focus_output()) != NULL)
+        done = pump(o);
+    prompt = console.prompt && !console.focus && !console.replay;
     spin_unlock(&console.lock);
+    if (prompt)
+        console_prompt();
     if (!done)
         timer_arm(&console.retry, clock_ns() + RETRY_NS);
 }
 
-void console_init(u8 escape, void (*to_monitor)(u8 byte))
+void console_init(u8 escape, const struct console_monitor *monitor)
 {
     console.escape = escape;
-    console.to_monitor = to_monitor;
+    console.monitor = monitor;
     console.retry.fn = retry;
-    input.ring = kmem_alloc(INPUT_RING);
-    if (input.ring)
+    paste.ring = kmem_alloc(CONSOLE_PASTE);
+    if (paste.ring)
         uart_set_receiver(console_receive);
     else
         log_warn("no memory for the keyboard");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The one serial line, shared: the log, the monitor, and each VM's console. The keyboard belongs to
- * the focus: one VM, or the monitor. What the VM in focus prints appears; what others print is kept
- * (the last CONSOLE_RING bytes) and appears when they get the focus.
+ * the focus: one VM, or the monitor. What the VM in focus prints appears as fast as the line goes,
+ * and a log line behind what was printed before it. What others print is kept (the last
+ * CONSOLE_RING bytes) and appears when they get the focus. Nobody ever waits for the line.
  */
 #ifndef MONITOR_CONSOLE_H
 #define MONITOR_CONSOLE_H
@@ -11,26 +12,48 @@
 
 struct vm;
 
-#define CONSOLE_RING 65536u /* bytes kept of each VM's output */
+#define CONSOLE_RING  65536u  /* bytes kept of each VM's output */
+#define CONSOLE_PASTE 131072u /* bytes kept of what was typed for a VM that does not read yet */
 
-/* escape: the byte that moves the keyboard between VM and monitor. Boot CPU, once. */
-void console_init(u8 escape, void (*to_monitor)(u8 byte));
+/* What the console needs of the monitor; called from the boot CPU's loop, no lock held. */
+struct console_monitor {
+    void (*key)(u8 byte);      /* typed while the monitor has the focus */
+    void (*escape)(void);      /* the escape key */
+    void (*show_prompt)(void); /* the cursor is at the start of a line */
+};
+
+/* escape: the byte that takes the keyboard to the monitor. Boot CPU, once. */
+void console_init(u8 escape, const struct console_monitor *monitor);
 
 /* struct vm_outside's functions. */
 void console_vm_out(struct vm *vm, const u8 *bytes, unsigned n);
 void console_vm_room(struct vm *vm);
 
-/* Moves the focus to a VM's console, or with NULL to the monitor. Any CPU. */
+/* Moves the focus to a VM's console, or with NULL to the monitor. Boot CPU's loop. */
 void console_focus(struct vm *vm);
 struct vm *console_focused(void);
-/* The VM ends: its output is shown, and the focus leaves it. */
-void console_forget(struct vm *vm);
+/* Whether the VM in focus has printed more than the line could show so far. */
+bool console_behind(void);
+/* The VM starts anew: what its last run printed stays readable, but is not shown any more. */
+void console_renew(struct vm *vm);
+
+/* A byte for the VM in focus, as if typed, whatever it is. */
+void console_type(u8 byte);
+/*
+ * Shows the last `lines` lines (0: all) that are kept of VM number i's output, from now on and as
+ * fast as the line goes; a key ends it. False if there is nothing to show.
+ */
+bool console_replay(unsigned i, u32 lines);
+bool console_replaying(void);
 
 /* Text of the monitor's own. */
 void console_print(const char *fmt, ...) PRINTF(1, 2);
 void console_write(const char *text, size_t len);
+/* Ends the line that the cursor is in, if it is in one; and shows the monitor's prompt. */
+void console_fresh_line(void);
+void console_prompt(void);
 
-/* Log lines come here; they begin on a fresh line. */
+/* Log lines come here, from any CPU. */
 void console_log(const char *line, size_t len);
 
 /* Bytes from the serial line, from the interrupt. */

@@ -232,7 +232,7 @@ static enum err add_testdev(struct board *b)
     return testdev_attach(&b->testdev, &b->ports, &b->mmio);
 }
 
-static enum err attach_all(struct board *b)
+COLD static enum err attach_all(struct board *b)
 {
     enum err err = OK;
 
@@ -257,7 +257,7 @@ static enum err attach_all(struct board *b)
     return err;
 }
 
-enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
+COLD enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
 {
     struct board *b = &vm->board;
     struct timer_out timer = {deadline_changed, b};

@@ -319,7 +319,7 @@ static bool is_amd(cpuid_host_fn host)
     return r[CPUID_EBX] == 0x68747541 || r[CPUID_EBX] == 0x6f677948;
 }
 
-void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
+COLD void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
 {
     memset(t, 0, sizeof(*t));
     t->amd = is_amd(host);

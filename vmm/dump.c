@@ -2,6 +2,7 @@
 /* See dump.h. */
 #include "vmm/dump.h"
 #include "lib/log.h"
+#include "lib/print.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -9,24 +10,36 @@
 
 typedef unsigned long long ull;
 
-static void dump_general(struct hvm_vcpu *hv)
+static void line(dump_line_fn out, const char *fmt, ...) PRINTF(2, 3);
+static void line(dump_line_fn out, const char *fmt, ...)
+{
+    char text[160];
+    va_list ap;
+
+    va_start(ap, fmt);
+    fmt_vprint(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    out(text);
+}
+
+static void dump_general(struct hvm_vcpu *hv, dump_line_fn out)
 {
     static const char *const names[GPR_COUNT] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
                                                  "rsi", "rdi", "r8 ", "r9 ", "r10", "r11",
                                                  "r12", "r13", "r14", "r15"};
 
-    log_error("  rip %016llx rflags %08llx", (ull)hvm->get(hv, HVM_RIP),
-              (ull)hvm->get(hv, HVM_RFLAGS));
+    line(out, "  rip %016llx rflags %08llx", (ull)hvm->get(hv, HVM_RIP),
+         (ull)hvm->get(hv, HVM_RFLAGS));
     for (unsigned r = 0; r < GPR_COUNT; r += 4)
-        log_error("  %s %016llx %s %016llx %s %016llx %s %016llx", names[r], (ull)hvm_gpr(hv, r),
-                  names[r + 1], (ull)hvm_gpr(hv, r + 1), names[r + 2], (ull)hvm_gpr(hv, r + 2),
-                  names[r + 3], (ull)hvm_gpr(hv, r + 3));
-    log_error("  cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx",
-              (ull)hvm->get(hv, HVM_CR0), (ull)hvm->get(hv, HVM_CR2), (ull)hvm->get(hv, HVM_CR3),
-              (ull)hvm->get(hv, HVM_CR4), (ull)hvm->get(hv, HVM_EFER));
+        line(out, "  %s %016llx %s %016llx %s %016llx %s %016llx", names[r], (ull)hvm_gpr(hv, r),
+             names[r + 1], (ull)hvm_gpr(hv, r + 1), names[r + 2], (ull)hvm_gpr(hv, r + 2),
+             names[r + 3], (ull)hvm_gpr(hv, r + 3));
+    line(out, "  cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx",
+         (ull)hvm->get(hv, HVM_CR0), (ull)hvm->get(hv, HVM_CR2), (ull)hvm->get(hv, HVM_CR3),
+         (ull)hvm->get(hv, HVM_CR4), (ull)hvm->get(hv, HVM_EFER));
 }
 
-static void dump_segments(struct hvm_vcpu *hv)
+static void dump_segments(struct hvm_vcpu *hv, dump_line_fn out)
 {
     static const char *const names[SEG_COUNT] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
     struct x86_seg s;
@@ -34,17 +47,17 @@ static void dump_segments(struct hvm_vcpu *hv)
 
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         hvm->get_seg(hv, i, &s);
-        log_error("  %-4s %04x base %016llx limit %08x attr %05x", names[i], s.sel, (ull)s.base,
-                  s.limit, s.attr);
+        line(out, "  %-4s %04x base %016llx limit %08x attr %05x", names[i], s.sel, (ull)s.base,
+             s.limit, s.attr);
     }
     hvm->get_table(hv, false, &gdt);
     hvm->get_table(hv, true, &idt);
-    log_error("  gdt %016llx/%04x idt %016llx/%04x", (ull)gdt.base, gdt.limit, (ull)idt.base,
-              idt.limit);
+    line(out, "  gdt %016llx/%04x idt %016llx/%04x", (ull)gdt.base, gdt.limit, (ull)idt.base,
+         idt.limit);
 }
 
 /* The bytes at RIP, if they can be read; ff from where they cannot. */
-static void dump_code(struct vcpu *v)
+static void dump_code(struct vcpu *v, dump_line_fn out)
 {
     struct emul_cpu *c = &v->emul;
     u8 b[16];
@@ -60,29 +73,37 @@ static void dump_code(struct vcpu *v)
         if (!emul_peek_gla(c, gla, &gpa) || space_read(v->vm->space, gpa, &b[i], 1))
             break;
     }
-    log_error("  code %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x", b[0], b[1],
-              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11]);
+    line(out, "  code %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x", b[0], b[1],
+         b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11]);
 }
 
-static void dump_exits(struct vcpu *v)
+void dump_exits(struct vcpu *v, u32 count, dump_line_fn out)
 {
-    u32 count = MIN(v->last_head, (u32)LAST_EXITS);
-
-    log_error("  last exits, newest first:");
+    count = MIN(MIN(v->last_head, count), (u32)VCPU_LAST_EXITS);
+    line(out, "  last exits, newest first:");
     for (u32 i = 0; i < count; i++) {
         const struct hvm_exit *e = &v->last[(v->last_head - i) & (VCPU_LAST_EXITS - 1)];
-        log_error("  %-13s rip %016llx info %llx", hvm_exit_name(e->reason), (ull)e->rip,
-                  (ull)e->info);
+        line(out, "  %-13s rip %016llx info %llx", hvm_exit_name(e->reason), (ull)e->rip,
+             (ull)e->info);
     }
+}
+
+void dump_registers(struct vcpu *v, dump_line_fn out)
+{
+    dump_general(v->hv, out);
+    dump_segments(v->hv, out);
+    dump_code(v, out);
+}
+
+static void to_log(const char *text)
+{
+    log_error("%s", text);
 }
 
 void dump_vcpu(struct vcpu *v)
 {
     log_error("vm %s: vcpu %u on cpu %u:", v->vm->name, v->id, v->cpu);
-    if (v->loaded) {
-        dump_general(v->hv);
-        dump_segments(v->hv);
-        dump_code(v);
-    }
-    dump_exits(v);
+    if (v->loaded)
+        dump_registers(v, to_log);
+    dump_exits(v, LAST_EXITS, to_log);
 }

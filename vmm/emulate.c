@@ -64,6 +64,8 @@ static void get_gdt(void *ctx, struct x86_table *out)
 /* The guest's vector registers are live: they are put into v->fpu, looked at, and put back. */
 static void vec_sync(struct vcpu *v, bool out)
 {
+    if (out)
+        v->xcr0 = fpu_xcr0();
     fpu_set_xcr0(fpu_xcr0_mask());
     if (out)
         fpu_save(v->fpu);

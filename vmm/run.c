@@ -47,17 +47,22 @@ static bool interrupt_waits(struct vcpu *v, int *vector)
     return true;
 }
 
-bool vcpu_has_work(struct vcpu *v)
+/* Whether an event is there that ends HLT. */
+static bool wakes(struct vcpu *v)
 {
     int vector;
 
-    if (v->state == VCPU_RUNNABLE || (v->requests & ~(u32)VCPU_REQ_LOOK))
-        return true;
-    if (vlapic_has_events(&v->apic))
-        return true;
-    if (v->state != VCPU_HALTED)
-        return false;
     return v->nmi_pending || v->event.kind || (interrupt_waits(v, &vector) && v->halted_if);
+}
+
+bool vcpu_has_work(struct vcpu *v)
+{
+    if (v->requests & ~(u32)VCPU_REQ_LOOK)
+        return true;
+    if (v->paused)
+        return false;
+    return v->state == VCPU_RUNNABLE || vlapic_has_events(&v->apic) ||
+           (v->state == VCPU_HALTED && wakes(v));
 }
 
 static void ask_window(struct vcpu *v, bool intr, bool nmi)
@@ -133,9 +138,13 @@ COLD static bool prepare(struct vcpu *v)
         v->state = VCPU_OFF;
     if (v->timer_moved)
         vcpu_arm_timer(v);
-    if (v->state == VCPU_HALTED && vcpu_has_work(v))
+    if (bits & VCPU_REQ_CALL) {
+        v->call(v, v->call_arg);
+        __atomic_store_n(&v->call, NULL, __ATOMIC_RELEASE);
+    }
+    if (v->state == VCPU_HALTED && !v->paused && wakes(v))
         v->state = VCPU_RUNNABLE;
-    if (v->state != VCPU_RUNNABLE || (*v->resched && !v->armed))
+    if (v->state != VCPU_RUNNABLE || v->paused || (*v->resched && !v->armed))
         return false;
     v->armed = settle(v, v->armed);
     return true;
@@ -204,7 +213,6 @@ struct hvm_exit *vcpu_next(void *arg, struct hvm_exit *e)
 void vcpu_run(struct vcpu *v, const bool *resched)
 {
     v->resched = resched;
-    v->armed = false;
     vcpu_look(v); /* whatever happened while it did not run */
     v->hv->exit = prepare_entry(v);
     if (v->hv->exit)

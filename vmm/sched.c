@@ -167,6 +167,17 @@ void sched_put_away(void)
     put_away(own());
 }
 
+void sched_load(struct vcpu *v)
+{
+    struct sched *s = own();
+
+    if (s->loaded == v)
+        return;
+    put_away(s);
+    vcpu_load(v);
+    s->loaded = v;
+}
+
 /* Lets go of a vCPU whose VM has ended. */
 static void leave(struct sched *s, struct vcpu *v)
 {
@@ -209,11 +220,7 @@ static struct vcpu *pick(struct sched *s, bool *more)
 
 static void run_one(struct sched *s, struct vcpu *v, bool more)
 {
-    if (s->loaded != v) {
-        put_away(s);
-        vcpu_load(v);
-        s->loaded = v;
-    }
+    sched_load(v);
     s->last = v;
     if (more)
         timer_arm(&s->slice, clock_ns() + SCHED_SLICE_NS);

@@ -31,6 +31,8 @@ void sched_poke(void);
 
 /* Puts the state of whichever vCPU is on this CPU away, so that another can be loaded by hand. */
 void sched_put_away(void);
+/* Has v, which is at home here, loaded. From this CPU's loop. */
+void sched_load(struct vcpu *v);
 
 /*
  * The allowed CPU (a bit each) with the fewest vCPUs, counting the new one from now on. If none of

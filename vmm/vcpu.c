@@ -3,12 +3,16 @@
 #include "vmm/vcpu.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/fpu.h"
+#include "arch/x86_64/panic.h"
+#include "arch/x86_64/percpu.h"
 #include "lib/string.h"
 #include "mm/kmem.h"
 #include "vmm/emulate.h"
 #include "vmm/msr.h"
 #include "vmm/sched.h"
 #include "vmm/vm.h"
+
+#define CALL_PATIENCE_NS 1000000000ull
 
 /* ---- the local APIC's wiring ---- */
 
@@ -217,6 +221,7 @@ void vcpu_load(struct vcpu *v)
 void vcpu_unload(struct vcpu *v)
 {
     hvm->unload(v->hv);
+    v->xcr0 = fpu_xcr0(); /* QEMU's TCG does not intercept XSETBV */
     fpu_set_xcr0(fpu_xcr0_mask());
     fpu_save(v->fpu);
     v->loaded = false;
@@ -234,4 +239,32 @@ void vcpu_request(struct vcpu *v, u32 bits)
 {
     __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
     sched_notice(v);
+}
+
+bool vcpu_call(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg)
+{
+    u64 until = clock_ns() + CALL_PATIENCE_NS;
+
+    if (v->state == VCPU_OFF)
+        return false;
+    if (v->cpu == this_cpu()->id) {
+        sched_load(v);
+        fn(v, arg);
+        return true;
+    }
+    v->call_arg = arg;
+    __atomic_store_n(&v->call, fn, __ATOMIC_RELEASE);
+    vcpu_request(v, VCPU_REQ_CALL);
+    while (__atomic_load_n(&v->call, __ATOMIC_ACQUIRE)) {
+        cpu_pause();
+        if (clock_ns() < until && !panic_begun())
+            continue;
+        /* Still there: nobody has seen it, and nobody will. */
+        if (__atomic_fetch_and(&v->requests, ~(u32)VCPU_REQ_CALL, __ATOMIC_SEQ_CST) &
+            VCPU_REQ_CALL) {
+            v->call = NULL;
+            return false;
+        }
+    }
+    return true;
 }

@@ -31,6 +31,7 @@ enum vcpu_state {
 #define VCPU_REQ_STOP  BIT(0) /* leave the guest for good: the VM has ended */
 #define VCPU_REQ_TIMER BIT(1) /* the board's next deadline changed: arm the timer again */
 #define VCPU_REQ_LOOK  BIT(2) /* an event may have come */
+#define VCPU_REQ_CALL  BIT(3) /* v->call is to be called */
 
 #define VCPU_LAST_EXITS 64 /* a power of two */
 
@@ -55,6 +56,7 @@ struct vcpu {
     u32 requests;        /* VCPU_REQ_*; any CPU */
     u8 state;            /* enum vcpu_state */
     bool loaded;
+    bool paused;    /* its VM is: it is not entered; home CPU only */
     bool halted_if; /* VCPU_HALTED: interrupts were on */
     bool nmi_pending;
     bool window_intr, window_nmi; /* as last asked of the hardware */
@@ -73,6 +75,9 @@ struct vcpu {
     struct emul_cpu emul;
     struct code_page code_page;
     struct vcpu *next; /* in its home's list (sched.c) */
+    /* VCPU_REQ_CALL: set by the boot CPU, cleared by the home CPU when it has been called. */
+    void (*call)(struct vcpu *v, void *arg);
+    void *call_arg;
 
     u64 exits[HVM_EXIT_COUNT];
     u32 last_head; /* the newest exit is at last_head % VCPU_LAST_EXITS */
@@ -113,6 +118,12 @@ static inline void vcpu_look(struct vcpu *v)
 {
     __atomic_fetch_or(&v->requests, VCPU_REQ_LOOK, __ATOMIC_RELAXED);
 }
+/*
+ * Calls fn with v loaded, on v's home CPU, between two entries, and waits until it has returned.
+ * False, and fn not called: v has left, or its home CPU has not answered for a second. From the
+ * boot CPU's loop, no lock held; fn is short.
+ */
+bool vcpu_call(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg);
 /* Whether v has anything to do: runnable, or halted with an event that it can take. Home CPU. */
 bool vcpu_has_work(struct vcpu *v);
 

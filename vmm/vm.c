@@ -248,7 +248,7 @@ enum err vm_start(u32 index, const struct config_vm *config, const struct vm_mod
         log_always("vm %s: not started: out of memory", config->name);
         return ERR_NOMEM;
     }
-    if (vm->state == VM_RUNNING || vm->state == VM_ENDING)
+    if (vm->state != VM_CONFIGURED && vm->state != VM_ENDED)
         return ERR_BUSY;
     memset(vm, 0, sizeof(*vm));
     vms[index] = vm;
@@ -313,18 +313,82 @@ void vm_stop(struct vcpu *v, const char *fmt, ...)
     dismiss_vcpus(v->vm);
 }
 
+void vm_kill(struct vm *vm, const char *why)
+{
+    if (!claim_end(vm, VM_END_STOPPED, 0))
+        return;
+    log_always("vm %s: stopped: %s", vm->name, why);
+    dismiss_vcpus(vm);
+}
+
+/* ---- standing still ---- */
+
+static void pause_vcpu(struct vcpu *v, void *arg)
+{
+    (void)arg;
+    v->paused = true;
+    timer_cancel(&v->timer);
+    if (v->id == 0)
+        timer_cancel(&v->vm->board.timer);
+}
+
+/* arg: how far the TSC went meanwhile. */
+static void resume_vcpu(struct vcpu *v, void *arg)
+{
+    v->paused = false;
+    hvm->set_tsc_offset(v->hv, hvm->tsc_offset(v->hv) - *(const u64 *)arg);
+    vcpu_arm_timer(v);
+    if (v->id == 0)
+        board_arm(&v->vm->board);
+    vcpu_look(v);
+}
+
+/* vCPU 0 last: what the others do until they stand may concern its timers. */
+enum err vm_pause(struct vm *vm)
+{
+    u64 no_time = 0;
+
+    for (u32 i = vm->vcpu_count; i-- > 0;)
+        if (!vcpu_call(vm->vcpu[i], pause_vcpu, NULL)) {
+            while (++i < vm->vcpu_count)
+                vcpu_call(vm->vcpu[i], resume_vcpu, &no_time);
+            return ERR_BUSY;
+        }
+    vm->pause_ns = clock_ns();
+    vm->pause_tsc = cpu_rdtsc();
+    vm->paused = true;
+    return OK;
+}
+
+void vm_resume(struct vm *vm)
+{
+    u64 tsc = cpu_rdtsc() - vm->pause_tsc;
+
+    vm->start_ns += clock_ns() - vm->pause_ns;
+    vm->paused = false;
+    for (u32 i = 0; i < vm->vcpu_count; i++)
+        vcpu_call(vm->vcpu[i], resume_vcpu, &tsc);
+}
+
+/* ---- the end of the end ---- */
+
 void vm_vcpu_left(struct vm *vm)
 {
     if (__atomic_sub_fetch(&vm->vcpus_left, 1, __ATOMIC_ACQ_REL) != 0)
         return;
-    tear_down(vm);
+    __atomic_store_n(&vm->state, VM_LEFT, __ATOMIC_RELEASE);
     vm_outside->ended(vm);
+}
+
+void vm_bury(struct vm *vm)
+{
+    tear_down(vm);
 }
 
 bool vm_any_running(void)
 {
     for (u32 i = 0; i < ARRAY_SIZE(vms); i++)
-        if (vms[i] && (vms[i]->state == VM_RUNNING || vms[i]->state == VM_ENDING))
+        if (vms[i] && vms[i]->state != VM_CONFIGURED && vms[i]->state != VM_ENDED)
             return true;
     return false;
 }

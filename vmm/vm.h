@@ -22,6 +22,7 @@ enum vm_state {
     VM_CONFIGURED, /* nothing allocated */
     VM_RUNNING,
     VM_ENDING, /* its vCPUs are leaving */
+    VM_LEFT,   /* they have left: vm_bury */
     VM_ENDED,  /* everything is given back */
 };
 
@@ -37,8 +38,8 @@ struct vm_outside {
     /* The VM runs. From the boot CPU, no lock held. */
     void (*started)(struct vm *vm);
     /*
-     * The VM has ended and is torn down; NULL: there was none to begin with. From a CPU's
-     * scheduling loop, no lock held.
+     * The VM's last vCPU has left: the boot CPU's loop is to call vm_bury. NULL: there was no VM to
+     * begin with. From a CPU's scheduling loop, no lock held.
      */
     void (*ended)(struct vm *vm);
 };
@@ -56,6 +57,8 @@ struct vm {
     u32 vcpus_left; /* atomically: vCPUs that have not left yet */
     struct vcpu *vcpu[PLAT_MAX_VCPUS];
     u64 start_ns; /* clock_ns() at VM time 0 */
+    bool paused;  /* VM time stands still; the boot CPU's loop alone reads and writes it */
+    u64 pause_ns, pause_tsc; /* since when */
     struct hvm_vm hvm;
     struct space *space;
     struct cpuid_table cpuid;
@@ -95,8 +98,24 @@ void vm_end(struct vm *vm, enum vm_end how, u32 status);
 /* Ends it for a reason, given as one phrase, with the registers and last exits of v (loaded here). */
 void vm_stop(struct vcpu *v, const char *fmt, ...) PRINTF(2, 3);
 
-/* A vCPU has left for good (its home CPU's scheduler). The last one tears the VM down. */
+/* Ends it from outside: "stopped: WHY". Boot CPU's loop. */
+void vm_kill(struct vm *vm, const char *why);
+
+/*
+ * Stops the VM and its time, and lets both go on. ERR_BUSY, and the VM runs: a vCPU's home CPU does
+ * not answer. While a VM is paused nothing from outside may reach its devices. Boot CPU's loop, of
+ * a running VM.
+ */
+enum err vm_pause(struct vm *vm);
+void vm_resume(struct vm *vm);
+
+/* A vCPU has left for good (its home CPU's scheduler). */
 void vm_vcpu_left(struct vm *vm);
+/*
+ * Gives back all of a VM in VM_LEFT but struct vm itself. A VM is made and buried by the boot CPU's
+ * loop alone, so what runs there finds all of it or nothing.
+ */
+void vm_bury(struct vm *vm);
 
 /* Whether any VM is running, or starting. */
 bool vm_any_running(void);

@@ -136,7 +136,7 @@ static void set_scale(u64 tsc_hz)
     clock_scale.tsc_base = cpu_rdtsc();
 }
 
-void clock_init(u16 pm_port, const char **how)
+COLD void clock_init(u16 pm_port, const char **how)
 {
     u64 hz = 0, said = cpuid_tsc_hz();
 

@@ -137,6 +137,13 @@ void fpu_set_xcr0(u64 value)
     cpu_xsetbv(0, value);
 }
 
+u64 fpu_xcr0(void)
+{
+    if (!fpu.xsave)
+        return XCR0_X87 | XCR0_SSE;
+    return xcr0_now[this_cpu()->id] = cpu_xgetbv(0);
+}
+
 bool fpu_xcr0_valid(u64 value)
 {
     u64 avx512 = value & XCR0_AVX512, mpx = value & XCR0_MPX;

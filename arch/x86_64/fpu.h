@@ -44,6 +44,11 @@ void fpu_restore(const void *area);
  * there already.
  */
 void fpu_set_xcr0(u64 value);
+/*
+ * What it is now, which is not always what was set last: a guest whose XSETBV does not leave it has
+ * changed it. x87 and SSE where there is no XSAVE.
+ */
+u64 fpu_xcr0(void);
 
 /* Whether XSETBV would take the value (SDM 1, 13.3): x87 set, AVX with SSE, and so on. */
 bool fpu_xcr0_valid(u64 value);

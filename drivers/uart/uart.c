@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The physical 16550. One ring for output; whoever writes also fills the FIFO when it is empty, so
- * that output goes on even while interrupts are off.
+ * that output goes on even while interrupts are off. Once an interrupt or a timer empties the ring
+ * (`served`), nobody waits for the line any more.
  */
 #include "drivers/uart/uart.h"
 #include "arch/x86_64/cpu.h"
 #include "lib/lock.h"
+#include "lib/print.h"
 
 /* Registers, from the base port (PC16550D, table II). */
 #define REG_DATA    0 /* DLAB: divisor low */
@@ -20,26 +22,34 @@
 #define IER_TX     0x02
 #define IER_ALL    0x0f
 #define IIR_NONE   0x01
+#define IIR_FIFOS  0xc0 /* both set: the FIFOs are there and on */
 #define FCR_ENABLE 0x07 /* FIFO on, both emptied, receive trigger at one byte */
 #define LCR_8N1    0x03
 #define LCR_DLAB   0x80
-#define MCR_LINES  0x0b /* DTR, RTS, and OUT2: the interrupt reaches the board */
+#define MCR_LINES  0x09 /* DTR, and OUT2: the interrupt reaches the board */
+#define MCR_RTS    0x02
 #define LSR_DATA   0x01
+#define LSR_OE     0x02 /* a byte came and found no room */
 #define LSR_THRE   0x20
 #define LSR_TEMT   0x40
 #define LSR_ABSENT 0xff
 
 #define FIFO_SIZE  16
 #define CLOCK      115200
-#define RING_SIZE  8192
+#define RING_SIZE  32768
+#define OTHERS_MAX 1024    /* of the ring, for uart_write: the rest is for skep's own text */
 #define SPIN_LIMIT 1000000 /* a port that never gets ready must not hang skep */
 
 static struct {
     struct spinlock lock; /* all of it */
     u16 port;             /* 0: none */
+    u8 fifo;              /* bytes that the transmitter takes at once */
     bool irq;             /* the transmit interrupt empties the ring */
+    bool served;          /* that, or uart_poll */
     bool tx_on;           /* IER_TX is set */
     u32 head, tail;       /* free-running; head - tail bytes wait */
+    u32 lost;             /* bytes of text that found no room, not told yet */
+    u64 overruns;
     void (*receiver)(const u8 *buf, size_t len);
     char ring[RING_SIZE];
 } uart;
@@ -72,7 +82,8 @@ bool uart_init(u16 port, u32 baud)
     reg_write(REG_IER, (u8)(divisor >> 8));
     reg_write(REG_LCR, LCR_8N1);
     reg_write(REG_IIR_FCR, FCR_ENABLE);
-    reg_write(REG_MCR, MCR_LINES);
+    uart.fifo = (reg_read(REG_IIR_FCR) & IIR_FIFOS) == IIR_FIFOS ? FIFO_SIZE : 1;
+    reg_write(REG_MCR, MCR_LINES | MCR_RTS);
     return true;
 }
 
@@ -98,7 +109,7 @@ static void pump(void)
     if (!uart.port)
         return;
     if (uart.head != uart.tail && (reg_read(REG_LSR) & LSR_THRE))
-        for (unsigned n = 0; n < FIFO_SIZE && uart.head != uart.tail; n++)
+        for (unsigned n = 0; n < uart.fifo && uart.head != uart.tail; n++)
             reg_write(REG_DATA, (u8)uart.ring[uart.tail++ % RING_SIZE]);
     want = uart.irq && uart.head != uart.tail;
     if (want != uart.tx_on) {
@@ -121,9 +132,12 @@ static size_t ring_room(void)
 
 size_t uart_room(void)
 {
-    return uart.port ? RING_SIZE - (__atomic_load_n(&uart.head, __ATOMIC_RELAXED) -
-                                    __atomic_load_n(&uart.tail, __ATOMIC_RELAXED))
-                     : SIZE_MAX;
+    u32 waiting = __atomic_load_n(&uart.head, __ATOMIC_RELAXED) -
+                  __atomic_load_n(&uart.tail, __ATOMIC_RELAXED);
+
+    if (!uart.port)
+        return SIZE_MAX;
+    return waiting < OTHERS_MAX ? OTHERS_MAX - waiting : 0;
 }
 
 size_t uart_write(const char *buf, size_t len)
@@ -131,7 +145,7 @@ size_t uart_write(const char *buf, size_t len)
     if (!uart.port)
         return len;
     spin_lock(&uart.lock);
-    len = MIN(len, ring_room());
+    len = MIN(len, uart_room());
     for (size_t i = 0; i < len; i++)
         uart.ring[uart.head++ % RING_SIZE] = buf[i];
     pump();
@@ -163,18 +177,35 @@ static void drain(void)
     }
 }
 
-void uart_write_text(const char *text, size_t len)
+/* Locked. Once the ring is served nothing is worth waiting for: what finds no room is counted. */
+static void put_text(const char *text, size_t len)
 {
-    if (!uart.port)
-        return;
-    spin_lock(&uart.lock);
     for (size_t i = 0; i < len; i++) {
+        if (uart.served && ring_room() < 2) {
+            uart.lost += (u32)(len - i);
+            return;
+        }
         if (text[i] == '\n')
             put_waiting('\r');
         put_waiting(text[i]);
     }
+}
+
+void uart_write_text(const char *text, size_t len)
+{
+    char mark[48];
+
+    if (!uart.port)
+        return;
+    spin_lock(&uart.lock);
+    if (uart.lost && ring_room() > OTHERS_MAX) {
+        int n = fmt_print(mark, sizeof(mark), "\n[%u bytes lost here]\n", uart.lost);
+        uart.lost = 0;
+        put_text(mark, (size_t)n);
+    }
+    put_text(text, len);
     pump();
-    if (!uart.irq)
+    if (!uart.served)
         drain();
     spin_unlock(&uart.lock);
 }
@@ -189,7 +220,7 @@ void uart_write_polled(const char *text, size_t len)
 {
     if (!uart.port)
         return;
-    uart.irq = false;
+    uart.irq = uart.served = false;
     while (uart.head != uart.tail) /* what was on its way comes first */
         put_polled(uart.ring[uart.tail++ % RING_SIZE]);
     for (size_t i = 0; i < len; i++) {
@@ -218,7 +249,7 @@ void uart_irq_on(void)
     if (!uart.port)
         return;
     spin_lock(&uart.lock);
-    uart.irq = true;
+    uart.irq = uart.served = true;
     uart.tx_on = false;
     reg_write(REG_IER, IER_RX);
     pump();
@@ -229,10 +260,27 @@ void uart_irq_on(void)
 static size_t take_input(u8 *buf, size_t max)
 {
     size_t n = 0;
+    u8 lsr;
 
-    while (n < max && (reg_read(REG_LSR) & LSR_DATA))
+    while (n < max && ((lsr = reg_read(REG_LSR)) & LSR_DATA)) {
+        uart.overruns += (lsr & LSR_OE) != 0;
         buf[n++] = reg_read(REG_DATA);
+    }
     return n;
+}
+
+void uart_want_input(bool want)
+{
+    if (!uart.port)
+        return;
+    spin_lock(&uart.lock);
+    reg_write(REG_MCR, want ? MCR_LINES | MCR_RTS : MCR_LINES);
+    spin_unlock(&uart.lock);
+}
+
+u64 uart_overruns(void)
+{
+    return uart.overruns;
 }
 
 /* Serves both directions; the receiver runs unlocked, for it may write. */
@@ -268,6 +316,7 @@ void uart_interrupt(void)
 
 void uart_poll(void)
 {
+    uart.served = true;
     if (uart.port)
         serve();
 }

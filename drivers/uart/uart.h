@@ -13,8 +13,9 @@
 bool uart_init(u16 port, u32 baud);
 
 /*
- * Queues bytes as they are and returns how many the ring could take; never waits. For the consoles
- * of guests, which keep the rest and try again.
+ * Queues bytes as they are and returns how many were taken; never waits. For the consoles of
+ * guests, which keep the rest and try again: no more than about 1 KiB of theirs (90 ms at 115200
+ * baud) stands before what skep has to say.
  */
 size_t uart_write(const char *buf, size_t len);
 
@@ -22,8 +23,9 @@ size_t uart_write(const char *buf, size_t len);
 size_t uart_room(void);
 
 /*
- * Writes all of a text, "\n" as "\r\n", waiting for room in the ring while that is full. For skep's
- * own lines: none is lost. Before uart_irq_on() it returns with everything sent.
+ * Writes a text of skep's own, "\n" as "\r\n". Before uart_irq_on() or uart_poll() it returns with
+ * everything sent; afterwards it never waits: 31 KiB are kept until the line has taken them, and a
+ * mark tells what was lost beyond that.
  */
 void uart_write_text(const char *text, size_t len);
 
@@ -42,6 +44,12 @@ void uart_interrupt(void);
 
 /* Does what the interrupt would, for machines without one: call it every few milliseconds. */
 void uart_poll(void);
+
+/* Asks the other end to send on, or to stop (RTS), for as far as it heeds that. */
+void uart_want_input(bool want);
+
+/* Bytes that came before the last ones were read, and were lost. */
+u64 uart_overruns(void);
 
 /* The ISA interrupt of a port: 4 for COM1 and COM3, 3 for COM2 and COM4, -1 for others. */
 int uart_isa_irq(u16 port);

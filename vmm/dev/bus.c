@@ -42,7 +42,7 @@ static u32 first_above(const struct bus *bus, u64 addr)
     return low;
 }
 
-enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, void *arg,
+COLD enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, void *arg,
                  const char *name)
 {
     u32 at;
@@ -61,7 +61,7 @@ enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, void *
     return OK;
 }
 
-enum err bus_remove(struct bus *bus, u64 base)
+COLD enum err bus_remove(struct bus *bus, u64 base)
 {
     u32 at = first_above(bus, base);
 
@@ -139,7 +139,7 @@ static bool access_in_pieces(struct bus *bus, struct bus_access *acc)
     return any;
 }
 
-bool bus_access_slow(struct bus *bus, struct bus_access *acc)
+COLD bool bus_access_slow(struct bus *bus, struct bus_access *acc)
 {
     const struct bus_region *r;
 

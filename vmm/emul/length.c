@@ -75,5 +75,8 @@ unsigned insn_length(const u8 *bytes, unsigned n, enum insn_mode mode, enum insn
         pos++;
     if (!p.n)
         return op == OP_IN || op == OP_OUT ? port_length(bytes, pos, limit, op) : 0;
-    return matches(bytes + pos, limit - pos, p) ? pos + p.n : 0;
+    if (matches(bytes + pos, limit - pos, p))
+        return pos + p.n;
+    /* QEMU's TCG reports INVD as WBINVD; a guest sees no difference between the two. */
+    return op == OP_WBINVD ? insn_length(bytes, n, mode, OP_INVD) : 0;
 }

@@ -8,14 +8,15 @@
  * CPUs at the same time; space_fini when no view is attached and nothing is held. The regions do
  * not change between the first access and space_fini.
  *
- * Locking. space_fault, space_hold, the copy helpers, the statistics and space_invalidate take
- * what lock they need themselves and may be called on any CPU, interrupts off, with holds of other
- * pages open. A lock is taken only when something must be filled or changed; touching a filled
- * page takes none.
+ * Locking. All functions take what lock they need themselves and may be called on any CPU,
+ * interrupts off, outside the guest (no view of this CPU between space_enter and space_leave),
+ * with holds open. A lock is taken only when something must be filled or changed; touching a page
+ * that is there takes none. space_protect, space_promote, space_log_* and space_reclaim wait until
+ * the CPUs that are in the guest have left it.
  *
  * Holds. A held page cannot move, vanish or be promoted until it is released. Holds are for the
- * duration of one operation: what waits (a sleeping vCPU) holds nothing. See space.c for why this
- * is safe without a lock.
+ * duration of one operation: what waits (a sleeping vCPU) holds nothing. See space_fault.c for why
+ * this is safe without a lock.
  */
 #ifndef MM_SPACE_H
 #define MM_SPACE_H
@@ -116,8 +117,8 @@ struct space {
 };
 
 /*
- * OK, ERR_NOMEM, or ERR_INVAL for a configuration that makes no sense. The space is large (about
- * 6 KiB): allocate it by kmem_alloc. It need not be zeroed.
+ * OK, ERR_NOMEM, or ERR_INVAL for a configuration that makes no sense. The space is large (two
+ * pages): allocate it by kmem_alloc. It need not be zeroed.
  */
 enum err space_init(struct space *s, const struct space_config *cfg);
 

@@ -192,6 +192,11 @@ static void exc_privilege(void)
 
 static void exc_single_step(void)
 {
+    EXPECT_TRAP(do_step, NULL, EXC_DB, 0, do_step_at);
+}
+
+static void exc_single_step_dr6(void)
+{
     dr6_write(0);
     EXPECT_TRAP(do_step, NULL, EXC_DB, 0, do_step_at);
     EXPECT_EQ(dr6_read() & 0xe00f, 0x4000);
@@ -239,6 +244,7 @@ static const struct check list[] = {
     {"exc_gp_alignment", exc_gp_alignment, ANYWHERE},
     {"exc_privilege", exc_privilege, ANYWHERE},
     {"exc_single_step", exc_single_step, ANYWHERE},
+    {"exc_single_step_dr6", exc_single_step_dr6, ANYWHERE},
     {"exc_icebp", exc_icebp, NOT_TCG},
     {"exc_double_fault", exc_double_fault, ANYWHERE},
 };

@@ -153,6 +153,7 @@ static void put_in_order(void)
 {
     cpu_cli();
     flags_write(FLAG_FIXED);
+    asm volatile("mov %0, %%fs\n mov %0, %%gs" : : "r"(SEL_DATA));
     idt_reload();
     cr0_write(order.cr0);
     cr4_write(order.cr4);

@@ -81,6 +81,12 @@ static void run_form(const struct form *f, ulong window, u8 *beside, unsigned se
     }
 }
 
+/* QEMU's TCG (7.2) gets the carry flag of BLSR, BLSI and BLSMSK wrong. */
+static ulong wrong_flags(const struct form *f)
+{
+    return f->need == F_BMI1 && cpu_is_tcg() ? (ulong)FLAG_CF : 0;
+}
+
 static bool same(const struct form *f, ulong device, unsigned seed)
 {
     struct form_regs a;
@@ -93,7 +99,7 @@ static bool same(const struct form *f, ulong device, unsigned seed)
                    f->name, a.a, b.a, a.b, b.b, a.c, b.c, a.d, b.d, a.si, b.si, a.di, b.di);
         return false;
     }
-    if ((a.flags ^ b.flags) & FLAGS_ARITH & ~f->undefined) {
+    if ((a.flags ^ b.flags) & FLAGS_ARITH & ~(f->undefined | wrong_flags(f))) {
         check_fail("%s: flags %lx on memory, %lx on the device", f->name, a.flags & FLAGS_ARITH,
                    b.flags & FLAGS_ARITH);
         return false;

@@ -269,7 +269,7 @@ static const struct check list[] = {
     {"msr_apic_base_illegal", msr_apic_base_illegal, NOT_BARE_TCG},
     {"msr_tsc_write", msr_tsc_write, NOT_BARE_TCG},
     {"msr_kept", msr_kept, ANYWHERE},
-    {"msr_noncanonical", msr_noncanonical, NOT_BARE_TCG},
+    {"msr_noncanonical", msr_noncanonical, NOT_TCG},
     {"msr_user", msr_user, ANYWHERE},
     {"msr_tsc_aux", msr_tsc_aux, ANYWHERE},
     {"msr_mtrr", msr_mtrr, NOT_BARE_TCG},

@@ -52,6 +52,17 @@ static const struct insn skinit[] = {INSN(stgi), INSN(skinit)};
 static const struct insn calls[] = {INSN(vmcall), INSN(vmmcall)};
 static const struct insn others[] = {INSN(getsec), INSN(rsm)};
 
+/*
+ * Below an SVM hypervisor EFER.SVME is on, whatever the guest sees: at CPL 3 the processor raises
+ * #GP before it looks at the intercept (APM 2, 15.9).
+ */
+static bool undefined_in_user(const struct insn *list, const struct trap *t)
+{
+    bool svm_insn = list == svm || list == skinit;
+
+    return t->vector == EXC_UD || (svm_insn && cpu_is_amd() && on_skep() && t->vector == EXC_GP);
+}
+
 static void all_undefined(const struct insn *list, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -61,8 +72,8 @@ static void all_undefined(const struct insn *list, unsigned count)
         EXPECT(t.vector == EXC_UD && t.ip == (ulong)list[i].at, "%s: vector %d at %lx",
                list[i].name, t.vector, t.ip);
         trap_try_user(&t, list[i].fn, scratch[0]);
-        EXPECT(t.vector == EXC_UD && t.ip == (ulong)list[i].at, "%s at CPL 3: vector %d at %lx",
-               list[i].name, t.vector, t.ip);
+        EXPECT(undefined_in_user(list, &t) && t.ip == (ulong)list[i].at,
+               "%s at CPL 3: vector %d at %lx", list[i].name, t.vector, t.ip);
     }
 }
 

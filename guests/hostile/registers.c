@@ -201,6 +201,8 @@ static void crs(void)
         else if (w.which == 1) /* the same for PAE; SMEP and SMAP would end this code */
             w.value =
                 ((cr4 ^ flip) | (ulong)CR4_PAE) & ~(ulong)(CR4_SMEP | CR4_SMAP | CR4_CET | CR4_PKE);
+        if (boot_word("verbose"))
+            print("%u %lx\n", w.which, w.value);
         dare(write_cr, &w);
         cr0_write(cr0);
         cr4_write(cr4);

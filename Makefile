@@ -43,7 +43,7 @@ KFLAGS := $(BASE) -Os -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-
           -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -ffunction-sections \
           -fdata-sections -mstack-protector-guard=global \
           $(if $(findstring clang,$(CC)),-mstack-alignment=8,-mpreferred-stack-boundary=3) -MMD -MP $(if $(CHECKED),-DCHECKED=1,-DCHECKED=0)
-KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage)
+KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage -malign-data=abi)
 
 HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/cpuid vmm/emulate vmm/msr \
        vmm/dev/bus vmm/dev/vuart vmm/dev/vlapic vmm/dev/vlapic_regs \

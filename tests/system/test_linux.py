@@ -13,16 +13,17 @@ import image
 from tree import ROOT
 from machines import machine, on, plain, skep_iso, skep_lines
 
-# machine -> (virtual processors, architecture)
+# run -> (machine, virtual processors, architecture)
 RUNS = {
-    "qemu": (1, "amd64"),
-    "qemu-2cpu": (2, "amd64"),
-    "qemu-uefi": (1, "amd64"),
-    "qemu-uefi-2cpu": (2, "amd64"),
-    "bochs-skylake_x": (1, "amd64"),
-    "bochs-ivy_bridge": (1, "amd64"),
-    "bochs-tigerlake": (1, "amd64"),
-    "bochs-zambezi": (1, "amd64"),
+    "qemu": ("qemu", 1, "amd64"),
+    "qemu-2cpu": ("qemu-2cpu", 2, "amd64"),
+    "qemu-uefi": ("qemu-uefi", 1, "amd64"),
+    "qemu-uefi-2cpu": ("qemu-uefi-2cpu", 2, "amd64"),
+    "qemu-i386": ("qemu", 1, "i386"),
+    "bochs-skylake_x": ("bochs-skylake_x", 1, "amd64"),
+    "bochs-ivy_bridge": ("bochs-ivy_bridge", 1, "amd64"),
+    "bochs-tigerlake": ("bochs-tigerlake", 1, "amd64"),
+    "bochs-zambezi": ("bochs-zambezi", 1, "amd64"),
 }
 PROMPT = r"guest# (\x1b\[6n)?"
 
@@ -49,12 +50,12 @@ class Shell:
 @pytest.fixture(scope="module", params=on(*RUNS, group="linux"))
 def shell(request):
     name = request.param
-    vcpus, arch = RUNS[name]
+    where, vcpus, arch = RUNS[name]
     work = os.path.join(ROOT, "build/system", f"linux-{name}")
     os.makedirs(work, exist_ok=True)
     kernel, initrd = image.debian(arch)
     linux = image.Guest("linux", kernel, f"mem=256M vcpus={vcpus}", "console=ttyS0 quiet", initrd)
-    with machine(name, work, skep_iso(work, [linux])) as host:
+    with machine(where, work, skep_iso(work, [linux])) as host:
         host.expect(r"guest: ready", 240)
         host.expect(PROMPT, 60)
         guest = Shell(host, vcpus)

@@ -70,6 +70,31 @@ const struct space_region *space_region_at(const struct space *s, gpa_t gpa)
     return NULL;
 }
 
+/* An address that lies among the devices of any PC: the local APIC's. */
+#define AMONG_DEVICES 0xfee00000ull
+
+/*
+ * Finds the hole in memory around AMONG_DEVICES. A fault in it is a device's business, as nearly
+ * all faults on emulated devices are: space_fault need look no further.
+ */
+static void hole_find(struct space *s)
+{
+    gpa_t low = 0, high = space_limit(s);
+
+    for (unsigned i = 0; i < s->region_count; i++) {
+        const struct space_region *r = &s->regions[i];
+
+        if (r->kind == SPACE_DEVICE)
+            continue;
+        if (r->base > AMONG_DEVICES)
+            high = MIN(high, r->base);
+        else
+            low = MAX(low, r->base + r->size);
+    }
+    s->hole = low;
+    s->hole_size = low <= AMONG_DEVICES ? high - low : 0;
+}
+
 static enum err region_add(struct space *s, const struct space_region *r)
 {
     unsigned at = 0;
@@ -89,6 +114,7 @@ static enum err region_add(struct space *s, const struct space_region *r)
     memmove(&s->regions[at + 1], &s->regions[at], (s->region_count - at) * sizeof(s->regions[0]));
     s->regions[at] = *r;
     s->region_count++;
+    hole_find(s);
     return OK;
 }
 

@@ -101,6 +101,7 @@ struct space {
     struct nested tables;                           /* structure changes under lock */
     struct space_region regions[SPACE_MAX_REGIONS]; /* sorted by base */
     unsigned region_count;
+    gpa_t hole, hole_size; /* no memory here, around where the devices are: see region_add */
     bool fill_boot;
     u8 demand_leaf;
     u8 promote_leaf; /* largest leaf that small ones are made into */

@@ -91,6 +91,39 @@ static void faults_say_what_is_there(void **state)
     }
 }
 
+/* Wherever memory is, beside or across the usual place of devices, it is found. */
+static void memory_is_found_around_the_devices(void **state)
+{
+    (void)state;
+    const struct {
+        gpa_t ram, rom;
+    } layouts[] = {
+        {0, 4 * GIB},       {0xfee00000, 0}, {0xfedff000, 0xfee01000}, {0xfee01000, 0xfedff000},
+        {5 * GIB, 4 * GIB}, {0, PAGE_SIZE},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++) {
+        struct box b;
+
+        box_init(&b, NESTED_NPT, 4 * MIB);
+        assert_int_equal(space_fault(&b.s, 0xfee00020, SPACE_READ), SPACE_MMIO);
+        assert_int_equal(space_add_ram(&b.s, layouts[i].ram, PAGE_SIZE), OK);
+        assert_int_equal(space_add_mmio(&b.s, 0xfec00000, PAGE_SIZE), OK);
+        assert_int_equal(space_add_rom(&b.s, layouts[i].rom, PAGE_SIZE), OK);
+        for (gpa_t gpa = 0; gpa < 6 * GIB; gpa += gpa < 0xfe000000 ? 0x1000000 : PAGE_SIZE) {
+            bool memory = gpa == layouts[i].ram || gpa == layouts[i].rom;
+
+            assert_int_equal(space_fault(&b.s, gpa + 5, SPACE_READ),
+                             memory ? SPACE_RESOLVED : SPACE_MMIO);
+            if (gpa == 0x100000000)
+                break;
+        }
+        assert_int_equal(space_fault(&b.s, layouts[i].ram, SPACE_WRITE), SPACE_RESOLVED);
+        assert_int_equal(space_fault(&b.s, layouts[i].rom, SPACE_WRITE), SPACE_DENIED);
+        box_fini(&b);
+    }
+}
+
 /* What a guest's own accesses and faults leave behind equals what the hardware bits would be. */
 static void faults_are_counted_by_what_settles_them(void **state)
 {
@@ -747,6 +780,7 @@ int main(void)
         cmocka_unit_test(configuration_is_checked),
         cmocka_unit_test(regions_are_checked),
         cmocka_unit_test(faults_say_what_is_there),
+        cmocka_unit_test(memory_is_found_around_the_devices),
         cmocka_unit_test(faults_are_counted_by_what_settles_them),
         cmocka_unit_test(demand_fill_takes_the_largest_page_that_fits),
         cmocka_unit_test(demand_fill_minds_processor_policy_and_memory),

@@ -248,6 +248,13 @@ enum err space_scan(struct space *s, struct space_heat *out);
 u8 space_age(struct space *s, gpa_t gpa);
 
 /*
+ * A picture of guest-physical memory from gpa on, as of the last scan: n cells of chunk bytes each
+ * (a multiple of 4 KiB, not 0), without a terminator. A cell shows the hottest page in it:
+ *   '#' hot   '+' warm   '-' cold   '.' memory not filled   ' ' no memory
+ */
+void space_map(struct space *s, gpa_t gpa, u64 chunk, char *cells, size_t n);
+
+/*
  * Takes back RAM that is not in use: pages that have not been accessed since they were last looked
  * at (by space_scan or by this function, which then gives them a second chance), that are zero
  * from end to end, not held, not dirty in a running log, and with no permissions of their own.

@@ -134,3 +134,54 @@ u8 space_age(struct space *s, gpa_t gpa)
         return SPACE_AGE_NONE;
     return r->ages[(gpa - r->base) >> PAGE_SHIFT];
 }
+
+/* The first address after gpa, which no region covers, where one begins; or the limit. */
+static gpa_t next_region(const struct space *s, gpa_t gpa)
+{
+    for (unsigned i = 0; i < s->region_count; i++)
+        if (s->regions[i].base > gpa)
+            return s->regions[i].base;
+    return space_limit(s);
+}
+
+/* How warm what begins at gpa is, 0 (no memory) to 4 (hot), and where it ends. */
+static unsigned warmth(struct space *s, gpa_t gpa, gpa_t *end)
+{
+    const struct space_region *r = space_region_at(s, gpa);
+    unsigned level;
+    u8 age;
+
+    if (!r) {
+        *end = next_region(s, gpa);
+        return 0;
+    }
+    *end = r->base + r->size;
+    if (r->kind == SPACE_DEVICE)
+        return 0;
+    age = space_age(s, gpa);
+    space_is_filled(s, gpa, &level);
+    *end = MIN(*end, ALIGN_DOWN(gpa, NESTED_SIZE(level)) + NESTED_SIZE(level));
+    if (age == SPACE_AGE_NONE)
+        return 1;
+    return age == 0 ? 4 : age <= SPACE_AGE_WARM ? 3 : 2;
+}
+
+void space_map(struct space *s, gpa_t gpa, u64 chunk, char *cells, size_t n)
+{
+    static const char shades[] = {' ', '.', '-', '+', '#'};
+    gpa_t limit = space_limit(s), end = gpa, known = 0;
+    unsigned now = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned most = 0;
+
+        end = gpa >= limit || chunk > limit - gpa ? limit : gpa + chunk;
+        while (gpa < end) {
+            if (gpa >= known)
+                now = warmth(s, gpa, &known);
+            most = MAX(most, now);
+            gpa = MIN(known, end);
+        }
+        cells[i] = shades[most];
+    }
+}

@@ -156,6 +156,41 @@ static void the_formats_agree_on_the_working_set(void **state)
     assert_memory_equal(ages[0], ages[2], sizeof(ages[0]));
 }
 
+static void the_map_shows_the_hottest_of_each_chunk(void **state)
+{
+    (void)state;
+    struct box b;
+    char cells[17] = {0};
+
+    /* RAM to 8 MiB, a hole, ROM from 16 to 17 MiB, a device, RAM from 24 to 32 MiB. */
+    box_init(&b, NESTED_EPT_SOFT_AD, 32 * MIB);
+    assert_int_equal(space_add_ram(&b.s, 0, RAM), OK);
+    assert_int_equal(space_add_rom(&b.s, 16 * MIB, MIB), OK);
+    assert_int_equal(space_add_mmio(&b.s, 20 * MIB, MIB), OK);
+    assert_int_equal(space_add_ram(&b.s, 24 * MIB, RAM), OK);
+    space_map(&b.s, 0, 2 * MIB, cells, 16);
+    assert_string_equal(cells, "....    .   ....");
+    assert_true(box_guest(&b, 2 * MIB, CPU_R));
+    assert_true(box_guest(&b, 4 * MIB, CPU_W));
+    assert_true(box_guest(&b, 16 * MIB, CPU_R));
+    assert_true(box_guest(&b, 26 * MIB, CPU_R));
+    for (unsigned i = 0; i < 5; i++)
+        cool(&b);
+    assert_true(box_guest(&b, 26 * MIB, CPU_R));
+    cool(&b);
+    assert_true(box_guest(&b, 2 * MIB, CPU_R));
+    cool(&b);
+    space_map(&b.s, 0, 2 * MIB, cells, 16);
+    assert_string_equal(cells, ".#-.    -   .+..");
+    space_map(&b.s, 0, 32 * MIB, cells, 16); /* to 512 MiB */
+    assert_string_equal(cells, "#               ");
+    space_map(&b.s, 16 * MIB - 8 * PAGE_SIZE, 4 * PAGE_SIZE, cells, 16);
+    assert_string_equal(cells, "  -.............");
+    space_map(&b.s, BIT(46) - PAGE_SIZE, PAGE_SIZE, cells, 16);
+    assert_string_equal(cells, "                ");
+    box_fini(&b);
+}
+
 static void a_scan_may_lack_memory(void **state)
 {
     (void)state;
@@ -352,6 +387,7 @@ int main(void)
         cmocka_unit_test(accessed_and_dirty_are_apart),
         cmocka_unit_test(who_is_in_the_guest_is_flushed_if_anything_was_cleared),
         cmocka_unit_test(the_formats_agree_on_the_working_set),
+        cmocka_unit_test(the_map_shows_the_hottest_of_each_chunk),
         cmocka_unit_test(a_scan_may_lack_memory),
         cmocka_unit_test(cold_zero_pages_go_back),
         cmocka_unit_test(what_must_stay_stays),

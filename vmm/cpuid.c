@@ -197,21 +197,40 @@ static void add_xsave(struct cpuid_table *t, const struct cpuid_config *c, cpuid
 }
 
 /*
- * Leaves 0x15 and 0x16: the TSC as a multiple of the local APIC timer's clock. Guests multiply in
- * 32 bits, so numerator times crystal in kHz has to stay below 2^32.
+ * The fraction n/d nearest to tsc/apic with n * apic below 2^32, which guests compute in 32 bits
+ * (Linux: crystal * n / d). False if it is off by more than 2 ppm.
+ */
+static bool nearest_ratio(u32 tsc_khz, u32 apic_khz, u32 *n, u32 *d)
+{
+    u64 wanted = (u64)tsc_khz * 1000, least = UINT64_MAX;
+
+    for (u32 den = 1; den <= 8192; den++) {
+        u64 num = ((u64)tsc_khz * den + apic_khz / 2) / apic_khz;
+        if (num * apic_khz > UINT32_MAX)
+            break;
+        u64 tsc = num * apic_khz * 1000 / den;
+        u64 error = tsc > wanted ? tsc - wanted : wanted - tsc;
+        if (error < least) {
+            least = error;
+            *n = (u32)num;
+            *d = den;
+        }
+    }
+    return least * 500 <= tsc_khz; /* Hz against kHz */
+}
+
+/*
+ * Leaves 0x15 and 0x16: the TSC as a multiple of the local APIC timer's clock, if it can be told
+ * well; guests that are told nothing measure it.
  */
 static void add_frequency(struct cpuid_table *t, const struct cpuid_config *c)
 {
-    u32 denominator = 1000;
-    u64 numerator;
+    u32 n = 0, d = 0;
 
-    for (;;) {
-        numerator = ((u64)c->tsc_khz * denominator + c->apic_khz / 2) / c->apic_khz;
-        if (numerator * c->apic_khz <= UINT32_MAX || denominator == 1)
-            break;
-        denominator /= 10;
-    }
-    add(t, 0x15, 0, (u32[4]){denominator, (u32)numerator, c->apic_khz * 1000, 0});
+    if (nearest_ratio(c->tsc_khz, c->apic_khz, &n, &d))
+        add(t, 0x15, 0, (u32[4]){d, n, c->apic_khz * 1000, 0});
+    else
+        add(t, 0x15, 0, (u32[4]){0});
     add(t, 0x16, 0, (u32[4]){c->tsc_khz / 1000, c->tsc_khz / 1000, 100, 0});
 }
 

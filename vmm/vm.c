@@ -162,14 +162,20 @@ static void set_states(struct vm *vm, const struct load_state *state)
     }
 }
 
-static enum err load(struct vm *vm, const struct vm_module *modules, char error[LOAD_ERROR_SIZE])
+/* What loading a guest needs besides the VM itself: too much for a stack. */
+struct loading {
+    struct load_module modules[CONFIG_VM_MODULES];
+    struct load_state state;
+    char error[LOAD_ERROR_SIZE];
+};
+
+static enum err load(struct vm *vm, const struct vm_module *modules, struct loading *l)
 {
     const struct config_vm *c = vm->config;
-    struct load_module list[CONFIG_VM_MODULES];
     struct load_request req = {
         .kind = c->type,
         .kernel = {modules[c->kernel].data, modules[c->kernel].size, c->kernel_name, c->cmdline},
-        .modules = list,
+        .modules = l->modules,
         .module_count = c->module_count,
         .mem_size = c->mem,
         .vcpus = c->vcpus,
@@ -180,20 +186,19 @@ static enum err load(struct vm *vm, const struct vm_module *modules, char error[
         .unrestricted = hvm_caps.unrestricted,
     };
     struct load_mem mem = {mem_write, mem_zero, vm->space};
-    struct load_state state;
 
     for (unsigned i = 0; i < c->module_count; i++) {
         const struct config_module *m = &c->modules[i];
-        list[i].image = (struct load_image){modules[m->index].data, modules[m->index].size,
-                                            m->name[0] ? m->name : NULL, m->cmdline};
-        list[i].initrd = m->initrd;
+        l->modules[i].image = (struct load_image){modules[m->index].data, modules[m->index].size,
+                                                  m->name[0] ? m->name : NULL, m->cmdline};
+        l->modules[i].initrd = m->initrd;
     }
-    enum err err = load_guest(&req, &mem, &state, error);
+    enum err err = load_guest(&req, &mem, &l->state, l->error);
     if (err)
         return err;
-    log_info("vm %s: %s, %llu MiB, %u vCPU%s", vm->name, state.what,
+    log_info("vm %s: %s, %llu MiB, %u vCPU%s", vm->name, l->state.what,
              (unsigned long long)(c->mem / MIB), c->vcpus, c->vcpus > 1 ? "s" : "");
-    set_states(vm, &state);
+    set_states(vm, &l->state);
     return OK;
 }
 
@@ -216,27 +221,37 @@ static void tear_down(struct vm *vm)
     vm->state = VM_ENDED;
 }
 
-static enum err start(struct vm *vm, const struct vm_module *modules)
+static enum err build_and_load(struct vm *vm, const struct vm_module *modules, struct loading *l)
 {
-    char error[LOAD_ERROR_SIZE] = "out of memory: the machine has too little for this VM";
-    enum err err = ERR_NOSUP;
+    enum err err;
 
-    vm->start_ns = clock_ns();
-    if (!hvm_caps.unrestricted && vm->config->vcpus > 1)
-        str_copy(error, sizeof(error),
+    if (!hvm_caps.unrestricted && vm->config->vcpus > 1) {
+        str_copy(l->error, sizeof(l->error),
                  "vcpus= must be 1: this processor cannot run real-mode code in a guest "
                  "(no unrestricted guest), which is how further vCPUs start");
-    else
-        err = build(vm);
-    if (!err)
-        err = load(vm, modules, error);
-    if (!err)
-        return OK;
-    log_always("vm %s: not started: %s", vm->name, error);
-    for (u32 i = 0; i < vm->vcpu_count; i++)
-        if (vm->vcpu[i])
-            sched_unplace(vm->vcpu[i]->cpu);
-    tear_down(vm);
+        return ERR_NOSUP;
+    }
+    str_copy(l->error, sizeof(l->error), "out of memory: the machine has too little for this VM");
+    err = build(vm);
+    return err ? err : load(vm, modules, l);
+}
+
+static enum err start(struct vm *vm, const struct vm_module *modules)
+{
+    struct loading *l = kmem_alloc(sizeof(*l));
+    enum err err = ERR_NOMEM;
+
+    vm->start_ns = clock_ns();
+    if (l)
+        err = build_and_load(vm, modules, l);
+    if (err) {
+        log_always("vm %s: not started: %s", vm->name, l ? l->error : "out of memory");
+        for (u32 i = 0; i < vm->vcpu_count; i++)
+            if (vm->vcpu[i])
+                sched_unplace(vm->vcpu[i]->cpu);
+        tear_down(vm);
+    }
+    kmem_free(l, sizeof(*l));
     return err;
 }
 

@@ -165,23 +165,40 @@ static void beyond_the_highest_leaf(void **state)
 }
 
 /* Linux computes crystal_khz * numerator / denominator in 32 bits. */
+static bool told_frequency(u32 tsc_khz, u32 apic_khz)
+{
+    struct cpuid_config c = plain;
+
+    c.tsc_khz = tsc_khz;
+    c.apic_khz = apic_khz;
+    cpuid_build(&t, &c, all_ones);
+    const struct cpuid_entry *e = cpuid_find(&t, 0x15, 0);
+    if (e->reg[CPUID_EAX] == 0) {
+        assert_int_equal(e->reg[CPUID_EBX] | e->reg[CPUID_ECX], 0);
+        return false;
+    }
+    u32 crystal = e->reg[CPUID_ECX] / 1000;
+    assert_int_equal(crystal, apic_khz);
+    u64 product = (u64)crystal * e->reg[CPUID_EBX];
+    assert_true(product <= UINT32_MAX);
+    s64 error = (s64)(product * 1000 / e->reg[CPUID_EAX]) - (s64)tsc_khz * 1000;
+    assert_true(error * 500 <= tsc_khz && -error * 500 <= tsc_khz); /* 2 ppm */
+    return true;
+}
+
 static void frequency_survives_32_bits(void **state)
 {
-    static const u32 khz[] = {100000, 1000000, 2399987, 3000000, 4294967};
+    static const u32 khz[] = {100000, 1000000, 2399987, 2601432, 3000000, 3312001, 4200000};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(khz); i++) {
-        struct cpuid_config c = plain;
-        c.tsc_khz = khz[i];
-        cpuid_build(&t, &c, all_ones);
-        const struct cpuid_entry *e = cpuid_find(&t, 0x15, 0);
-        u32 crystal = e->reg[CPUID_ECX] / 1000;
-        assert_int_equal(crystal, 25000);
-        u64 product = (u64)crystal * e->reg[CPUID_EBX];
-        assert_true(product <= UINT32_MAX);
-        s64 error = (s64)(product / e->reg[CPUID_EAX]) - khz[i];
-        assert_true(error * 100000 < khz[i] && -error * 100000 < khz[i]); /* 10 ppm */
+        told_frequency(khz[i], 25000);
+        told_frequency(khz[i], 1000000);
     }
+    assert_true(told_frequency(100000, 1000000));
+    assert_true(told_frequency(3000000, 1000000));
+    assert_true(told_frequency(2600000, 25000));
+    assert_false(told_frequency(3000400, 1000000)); /* too near to 3, and no fraction fits */
 }
 
 static void topology_of_several(void **state)
@@ -217,8 +234,7 @@ static void a_meagre_processor(void **state)
     assert_false(has(1, CPUID_ECX, 26));
 }
 
-#define BOTH(test)                                                                                 \
-    cmocka_unit_test_setup(test, intel), cmocka_unit_test_setup(test, amd)
+#define BOTH(test) cmocka_unit_test_setup(test, intel), cmocka_unit_test_setup(test, amd)
 
 int main(void)
 {

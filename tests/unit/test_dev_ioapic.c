@@ -231,14 +231,19 @@ static void broadcast(void *arg, u8 vector)
 
 static const struct vlapic_ops whole_ops = {bench_kick, broadcast};
 
-static void level_triggered_eoi_broadcast(void **state)
+static void start_whole(void)
 {
-    (void)state;
     cpus = bench_new(2);
     enable_all(cpus);
     for (unsigned i = 0; i < 2; i++)
         cpus->cpu[i].l.c.ops = &whole_ops;
     vioapic_init(&io, to_cpus, NULL);
+}
+
+static void level_triggered_eoi_broadcast(void **state)
+{
+    (void)state;
+    start_whole();
     io.s.entry[9] = 0x0100000000008052;
     vioapic_set_line(&io, 9, true);
     assert_int_equal(take(cpus, 0), -1);
@@ -250,14 +255,31 @@ static void level_triggered_eoi_broadcast(void **state)
     wr(cpus, 1, APIC_EOI, 0);
     assert_int_equal(take(cpus, 1), -1);
     assert_false(io.s.entry[9] & IOAPIC_REMOTE_IRR);
-    /* CVE-2016-9777: destinations that do not exist. */
-    for (unsigned dest = 2; dest < 255; dest++) {
-        io.s.entry[4] = (u64)dest << 56 | 0x61;
-        vioapic_set_line(&io, 4, true);
-        vioapic_set_line(&io, 4, false);
-        assert_int_equal(take(cpus, 0), -1);
-        assert_int_equal(take(cpus, 1), -1);
-    }
+    free(cpus);
+}
+
+/* CVE-2016-9777: destinations that do not exist, physical and logical. */
+static void destination_out_of_range(void **state)
+{
+    (void)state;
+    start_whole();
+    for (unsigned dest = 4; dest < 255; dest++)
+        for (unsigned logical = 0; logical < 2; logical++) {
+            if (logical && (dest & 3)) /* bits 0 and 1 are there */
+                continue;
+            io.s.entry[4] = (u64)dest << 56 | logical << 11 | 0x61;
+            vioapic_set_line(&io, 4, true);
+            vioapic_set_line(&io, 4, false);
+            assert_int_equal(take(cpus, 0), -1);
+            assert_int_equal(take(cpus, 1), -1);
+        }
+    free(cpus);
+}
+
+static void what_is_no_plain_interrupt(void **state)
+{
+    (void)state;
+    start_whole();
     /* Illegal vectors are the receiver's error. */
     io.s.entry[4] = 0x0000000000000009;
     vioapic_set_line(&io, 4, true);
@@ -281,6 +303,8 @@ int main(void)
         cmocka_unit_test(level_and_remote_irr),
         cmocka_unit_test(delivery_modes),
         cmocka_unit_test(level_triggered_eoi_broadcast),
+        cmocka_unit_test(destination_out_of_range),
+        cmocka_unit_test(what_is_no_plain_interrupt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -593,6 +593,38 @@ static void unbounded_transmit_buffer(void **state)
         assert_int_equal(t->sent[i], (u8)(i * 7));
 }
 
+/* REP OUTSB and INSB are nothing but one access after the other. */
+static void string_io_to_the_fifo(void **state)
+{
+    struct bench *t = *state;
+    char back[17] = "";
+
+    open_port(t, 0xc1);
+    out8(&t->b, MCR, 0x1b);
+    for (const char *p = "sixteen bytes ok"; *p; p++)
+        out8(&t->b, DATA, (u8)*p);
+    assert_int_equal(in8(&t->b, LSR), 0x61);
+    for (unsigned i = 0; i < 16; i++)
+        back[i] = (char)in8(&t->b, DATA);
+    assert_string_equal(back, "sixteen bytes ok");
+    assert_int_equal(in8(&t->b, LSR), 0x60);
+}
+
+/* A break that is looped back has a time-out like any other character. */
+static void looped_break_times_out(void **state)
+{
+    struct bench *t = *state;
+
+    open_port(t, 0xc1);
+    out8(&t->b, MCR, 0x1b);
+    out8(&t->b, LCR, 0x43);
+    assert_true(vuart_deadline(&t->u) != DEADLINE_NONE);
+    t->b.now = vuart_deadline(&t->u);
+    vuart_tick(&t->u, t->b.now);
+    out8(&t->b, IER, 0x01);
+    assert_int_equal(in8(&t->b, IIR), 0xcc);
+}
+
 /* A doubleword to the data port is four byte accesses to four registers, as on ISA. */
 static void wide_access_is_split(void **state)
 {
@@ -689,6 +721,8 @@ int main(void)
         TEST(paste_arrives_whole),
         TEST(rts_flow_control),
         TEST(unbounded_transmit_buffer),
+        TEST(string_io_to_the_fifo),
+        TEST(looped_break_times_out),
         TEST(wide_access_is_split),
         TEST(linux_probe_finds_16550a),
     };

@@ -38,7 +38,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 BASE := -std=gnu11 -I. -g $(WARN) -fno-common -fno-strict-aliasing -fwrapv
 
 # Small everywhere but on the way of an exit: the whole image is to stay below 256 KiB.
-KFLAGS := $(BASE) -Os -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel \
+KFLAGS := $(BASE) -Oz -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel \
           -mno-red-zone -mgeneral-regs-only -fstack-protector -fcf-protection=none \
           -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -ffunction-sections \
           -fdata-sections -mstack-protector-guard=global \
@@ -51,7 +51,8 @@ HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/cpuid vmm/emulate vmm/msr \
        arch/x86_64/vmx/run arch/x86_64/vmx/event arch/x86_64/vmx/regs \
        arch/x86_64/svm/run arch/x86_64/svm/event arch/x86_64/svm/regs \
        mm/space_fault mm/nested vmm/emul/exec_mov
-$(HOT:%=$(B)/obj/%.o): KFLAGS += -O2 -fomit-frame-pointer -falign-functions=1 -falign-jumps=1 -falign-loops=1 -falign-labels=1
+$(HOT:%=$(B)/obj/%.o): KFLAGS += -O2 -fomit-frame-pointer -falign-functions=1 \
+    $(if $(findstring clang,$(CC)),,-falign-jumps=1 -falign-loops=1 -falign-labels=1)
 # The functions that the compiler makes of the others' copies must not be made of themselves.
 $(B)/obj/lib/string.o: KFLAGS += -fno-builtin
 

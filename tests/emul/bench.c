@@ -22,28 +22,28 @@
 
 /* What kernels, boot code and test programs use on devices; 15 bytes each. */
 static const u8 mix[][15] = {
-    {0x8b, 0x04, 0x25, 0x20, 0xb0, 0x5f, 0xff}, /* mov eax, [apic+0x20] */
-    {0x89, 0x34, 0x25, 0x80, 0xb3, 0x5f, 0xff}, /* mov [apic+0x380], esi */
-    {0x8b, 0x07},                               /* mov eax, [rdi] */
-    {0x89, 0x37},                               /* mov [rdi], esi */
-    {0x44, 0x89, 0x47, 0x10},                   /* mov [rdi+0x10], r8d */
-    {0x41, 0x8b, 0x44, 0x8e, 0x20},             /* mov eax, [r14+rcx*4+0x20] */
+    {0x8b, 0x04, 0x25, 0x20, 0xb0, 0x5f, 0xff},             /* mov eax, [apic+0x20] */
+    {0x89, 0x34, 0x25, 0x80, 0xb3, 0x5f, 0xff},             /* mov [apic+0x380], esi */
+    {0x8b, 0x07},                                           /* mov eax, [rdi] */
+    {0x89, 0x37},                                           /* mov [rdi], esi */
+    {0x44, 0x89, 0x47, 0x10},                               /* mov [rdi+0x10], r8d */
+    {0x41, 0x8b, 0x44, 0x8e, 0x20},                         /* mov eax, [r14+rcx*4+0x20] */
     {0xc7, 0x04, 0x25, 0xb0, 0xb0, 0x5f, 0xff, 0, 0, 0, 0}, /* mov dword [eoi], 0 */
-    {0xc7, 0x87, 0xb0, 0, 0, 0, 1, 2, 3, 4},    /* mov dword [rdi+0xb0], imm */
-    {0x0f, 0xb6, 0x07},                         /* movzx eax, byte [rdi] */
-    {0x0f, 0xb7, 0x47, 0x02},                   /* movzx eax, word [rdi+2] */
-    {0x48, 0x8b, 0x87, 0xf0, 0, 0, 0},          /* mov rax, [rdi+0xf0] */
-    {0x48, 0x89, 0x87, 0xf0, 0, 0, 0},          /* mov [rdi+0xf0], rax */
-    {0x88, 0x07},                               /* mov [rdi], al */
-    {0x8a, 0x47, 0x05},                         /* mov al, [rdi+5] */
-    {0x66, 0x89, 0x07},                         /* mov [rdi], ax */
-    {0x83, 0x4f, 0x08, 0x01},                   /* or dword [rdi+8], 1 */
-    {0x81, 0x27, 0xff, 0xff, 0, 0},             /* and dword [rdi], imm */
-    {0xa1, 0x20, 0, 0xe0, 0xfe, 0, 0, 0, 0},    /* mov eax, [moffs] */
-    {0xf3, 0xa5},                               /* rep movsd */
-    {0x39, 0x47, 0x10},                         /* cmp [rdi+0x10], eax */
-    {0x85, 0x07},                               /* test [rdi], eax */
-    {0x87, 0x07},                               /* xchg [rdi], eax */
+    {0xc7, 0x87, 0xb0, 0, 0, 0, 1, 2, 3, 4},                /* mov dword [rdi+0xb0], imm */
+    {0x0f, 0xb6, 0x07},                                     /* movzx eax, byte [rdi] */
+    {0x0f, 0xb7, 0x47, 0x02},                               /* movzx eax, word [rdi+2] */
+    {0x48, 0x8b, 0x87, 0xf0, 0, 0, 0},                      /* mov rax, [rdi+0xf0] */
+    {0x48, 0x89, 0x87, 0xf0, 0, 0, 0},                      /* mov [rdi+0xf0], rax */
+    {0x88, 0x07},                                           /* mov [rdi], al */
+    {0x8a, 0x47, 0x05},                                     /* mov al, [rdi+5] */
+    {0x66, 0x89, 0x07},                                     /* mov [rdi], ax */
+    {0x83, 0x4f, 0x08, 0x01},                               /* or dword [rdi+8], 1 */
+    {0x81, 0x27, 0xff, 0xff, 0, 0},                         /* and dword [rdi], imm */
+    {0xa1, 0x20, 0, 0xe0, 0xfe, 0, 0, 0, 0},                /* mov eax, [moffs] */
+    {0xf3, 0xa5},                                           /* rep movsd */
+    {0x39, 0x47, 0x10},                                     /* cmp [rdi+0x10], eax */
+    {0x85, 0x07},                                           /* test [rdi], eax */
+    {0x87, 0x07},                                           /* xchg [rdi], eax */
 };
 
 static double now(void)
@@ -68,7 +68,8 @@ static double time_skep(const struct bytes *b, unsigned repeat)
 
     for (unsigned r = 0; r < repeat; r++) {
         for (unsigned i = 0; i < b->count; i++)
-            sink += insn_decode(b->p + (size_t)i * b->step, 15, INSN_64, &in) == INSN_OK ? in.len : 1;
+            sink +=
+                insn_decode(b->p + (size_t)i * b->step, 15, INSN_64, &in) == INSN_OK ? in.len : 1;
     }
     return now() - start;
 }
@@ -81,8 +82,8 @@ static double time_zydis(const struct bytes *b, unsigned repeat, const ZydisDeco
 
     for (unsigned r = 0; r < repeat; r++) {
         for (unsigned i = 0; i < b->count; i++)
-            sink += ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(
-                        d, &ctx, b->p + (size_t)i * b->step, 15, &in))
+            sink += ZYAN_SUCCESS(
+                        ZydisDecoderDecodeInstruction(d, &ctx, b->p + (size_t)i * b->step, 15, &in))
                         ? in.length
                         : 1;
     }
@@ -111,8 +112,10 @@ static bool race(const char *name, const struct bytes *b, unsigned repeat, doubl
 
 static int open_counter(void)
 {
-    struct perf_event_attr a = {.type = PERF_TYPE_HARDWARE, .size = sizeof(a),
-                                .config = PERF_COUNT_HW_INSTRUCTIONS, .exclude_kernel = 1,
+    struct perf_event_attr a = {.type = PERF_TYPE_HARDWARE,
+                                .size = sizeof(a),
+                                .config = PERF_COUNT_HW_INSTRUCTIONS,
+                                .exclude_kernel = 1,
                                 .exclude_hv = 1};
 
     return (int)syscall(SYS_perf_event_open, &a, 0, -1, -1, 0);
@@ -124,8 +127,12 @@ static void emulation(void)
     static struct machine m;
     const u64 rip = 0xffffffff81000123, apic = 0xffffffffff5fb000;
     const unsigned n = 200000;
-    struct emul_exit e = {.kind = EMUL_EXIT_MEMORY, .gla_valid = true, .read = true, .device = true,
-                          .gpa = MACHINE_DEV + 0x20, .gla = apic + 0x20};
+    struct emul_exit e = {.kind = EMUL_EXIT_MEMORY,
+                          .gla_valid = true,
+                          .read = true,
+                          .device = true,
+                          .gpa = MACHINE_DEV + 0x20,
+                          .gla = apic + 0x20};
     int fd = open_counter();
     u64 before = 0, after = 0;
     double start;

@@ -150,9 +150,9 @@ static void show_insn(const struct insn *in)
 
     printf("decoded   %s, %u bytes, operand %u, address %u bits", insn_name(in->op), in->len,
            8 * in->opsize, 8 * in->asize);
-    printf("%s%s%s%s%s\n", in->flags & INSN_LOCK ? ", LOCK" : "", in->flags & INSN_REP ? ", REP" : "",
-           in->flags & INSN_REPNE ? ", REPNE" : "", in->flags & INSN_REX ? ", REX" : "",
-           in->flags & INSN_VEX ? ", VEX" : "");
+    printf("%s%s%s%s%s\n", in->flags & INSN_LOCK ? ", LOCK" : "",
+           in->flags & INSN_REP ? ", REP" : "", in->flags & INSN_REPNE ? ", REPNE" : "",
+           in->flags & INSN_REX ? ", REX" : "", in->flags & INSN_VEX ? ", VEX" : "");
     if (!(in->flags & INSN_HAS_MEM))
         return;
     printf("memory    %u bytes %s%s at %s:", in->msize, in->access & INSN_READ ? "r" : "",
@@ -178,8 +178,8 @@ static void show_walk(const struct capsule *c)
 
 static void show_result(const struct capsule *c, enum emul_result r)
 {
-    static const char *const names[] = {"done", "partly done", "fault", "retry", "not supported",
-                                        "stopped"};
+    static const char *const names[] = {"done",  "partly done",   "fault",
+                                        "retry", "not supported", "stopped"};
 
     printf("executed  %s", names[r]);
     if (r == EMUL_FAULT)
@@ -282,8 +282,11 @@ static int self_test(void)
     m.gpr[RCX] = 0x10;
     m.dev[0x20] = 0x78;
     emul_begin(&m.cpu, &m.ops, &m, m.gpr);
-    m.cpu.exit = (struct emul_exit){.kind = EMUL_EXIT_MEMORY, .gla_valid = true, .read = true,
-                                    .gpa = MACHINE_DEV + 0x20, .gla = gla + 0x20};
+    m.cpu.exit = (struct emul_exit){.kind = EMUL_EXIT_MEMORY,
+                                    .gla_valid = true,
+                                    .read = true,
+                                    .gpa = MACHINE_DEV + 0x20,
+                                    .gla = gla + 0x20};
     if (emul_decode(&m.cpu) != EMUL_DONE)
         return 1;
     if (emul_capsule(&m.cpu, line, sizeof(line)) >= (int)sizeof(line))

@@ -12,11 +12,11 @@
 #include <string.h>
 #include "vmm/emul/emul.h"
 
-#define MACHINE_RAM   (64 * PAGE_SIZE)
-#define MACHINE_DEV   0xfee00000ull
+#define MACHINE_RAM       (64 * PAGE_SIZE)
+#define MACHINE_DEV       0xfee00000ull
 #define MACHINE_DEV_PAGES 4ull
-#define MACHINE_LOG   64
-#define MACHINE_TABLES (MACHINE_RAM - 16 * PAGE_SIZE) /* page tables are built from here up */
+#define MACHINE_LOG       64
+#define MACHINE_TABLES    (MACHINE_RAM - 16 * PAGE_SIZE) /* page tables are built from here up */
 
 struct machine_access {
     u64 addr, value;
@@ -128,7 +128,7 @@ static inline void machine_release(void *ctx, void *p, gpa_t gpa, bool write)
 }
 
 static inline void machine_record(struct machine *m, u64 addr, unsigned size, bool write, u64 value,
-                           bool port)
+                                  bool port)
 {
     if (m->accesses < MACHINE_LOG)
         m->log[m->accesses] = (struct machine_access){addr, value, (u8)size, write, port};

@@ -28,22 +28,30 @@
 
 /* ---- the address space both sides see ---- */
 
-#define DATA      0x20000000ull /* five pages: RW, RW, R, RW, none */
+#define DATA       0x20000000ull /* five pages: RW, RW, R, RW, none */
 #define DATA_PAGES 4
-#define CODE      0x20010000ull /* two pages, then none */
+#define CODE       0x20010000ull /* two pages, then none */
 #define CODE_PAGES 2
-#define SEG_BASE  0x1fff0000ull /* of the small segments; DATA is at 64 KiB of it */
-#define PHYS_DATA 0x4000ull
-#define PHYS_CODE 0xa000ull
-#define READ_ONLY 2 /* which data page */
+#define SEG_BASE   0x1fff0000ull /* of the small segments; DATA is at 64 KiB of it */
+#define PHYS_DATA  0x4000ull
+#define PHYS_CODE  0xa000ull
+#define READ_ONLY  2 /* which data page */
 
 static u8 *data = (u8 *)DATA, *code_alias;
 
 /* ---- selectors: an LDT of small segments for 16- and 32-bit code ---- */
 
 #define LDT(n) ((u16)((n) << 3 | 7))
-enum { LDT_CODE16, LDT_DATA64K, LDT_DATA_SMALL, LDT_DOWN, LDT_RO, LDT_CODE_READ, LDT_GS,
-       LDT_COUNT };
+enum {
+    LDT_CODE16,
+    LDT_DATA64K,
+    LDT_DATA_SMALL,
+    LDT_DOWN,
+    LDT_RO,
+    LDT_CODE_READ,
+    LDT_GS,
+    LDT_COUNT
+};
 
 static const struct ldt_desc {
     u32 base, limit;
@@ -87,7 +95,8 @@ struct outcome {
     struct state st;
 };
 
-struct template {
+struct template
+{
     u8 vex, map, opcode, pp, reg;
     u8 op;
 };
@@ -279,7 +288,8 @@ static unsigned put_opcode(u8 *b, const struct template *tp, enum insn_mode mode
     unsigned n = 0;
 
     if (tp->vex) {
-        u8 w_vvvv_l_pp = (u8)(rnd() & 0xfc) | tp->pp, rxb = mode == INSN_64 ? (u8)rnd() & 0xe0 : 0xe0;
+        u8 w_vvvv_l_pp = (u8)(rnd() & 0xfc) | tp->pp,
+           rxb = mode == INSN_64 ? (u8)rnd() & 0xe0 : 0xe0;
 
         if (chance(75))
             w_vvvv_l_pp |= 0x78;
@@ -303,7 +313,6 @@ static unsigned put_opcode(u8 *b, const struct template *tp, enum insn_mode mode
     b[n++] = tp->opcode;
     return n;
 }
-
 
 /* ModRM, SIB and displacement, or a moffset; remembers where the displacement is. */
 static unsigned put_operands(struct test *c, u8 *b, const struct template *tp, unsigned at)
@@ -389,9 +398,15 @@ static void aim(struct test *c)
 
 static void pick_segments(struct test *c)
 {
-    static const u16 choices[] = {USER_DS, USER_DS, LDT(LDT_DATA64K), LDT(LDT_DATA64K),
-                                  LDT(LDT_DATA_SMALL), LDT(LDT_DOWN), LDT(LDT_RO),
-                                  LDT(LDT_CODE_READ), 0};
+    static const u16 choices[] = {USER_DS,
+                                  USER_DS,
+                                  LDT(LDT_DATA64K),
+                                  LDT(LDT_DATA64K),
+                                  LDT(LDT_DATA_SMALL),
+                                  LDT(LDT_DOWN),
+                                  LDT(LDT_RO),
+                                  LDT(LDT_CODE_READ),
+                                  0};
     static const u16 stacks[] = {USER_DS, USER_DS, LDT(LDT_DATA64K), LDT(LDT_DATA_SMALL),
                                  LDT(LDT_DOWN)};
 
@@ -482,9 +497,9 @@ static void plant(struct test *c)
     if (ea < DATA || ea + 16 > DATA + 2 * PAGE_SIZE)
         return;
     v = in->op == OP_CMPXCHG || in->op == OP_CMPXCHG8B || in->op == OP_SCAS ? gpr[RAX]
-        : in->op == OP_DIV                             ? gpr[RDX] + below(1000) + 1
-        : in->op == OP_BOUND                           ? below(1000)
-                                                       : CODE + 0x80;
+        : in->op == OP_DIV   ? gpr[RDX] + below(1000) + 1
+        : in->op == OP_BOUND ? below(1000)
+                             : CODE + 0x80;
     if (c->mode == INSN_16 && (in->op == OP_CALL || in->op == OP_JMP || in->op == OP_RET))
         v -= CODE;
     if (in->op == OP_BOUND) {
@@ -507,8 +522,9 @@ static void generate(struct test *c)
     for (;;) {
         unsigned mode = mode_choice >= 0 ? (unsigned)mode_choice : chance(50) ? INSN_64 : below(2);
         unsigned g = (unsigned)below(group_count[mode]), n = 0;
-        const struct template *tp = &templates[mode][group_start[mode][g] +
-                                                     below(group_start[mode][g + 1] - group_start[mode][g])];
+        const struct template *tp =
+            &templates[mode][group_start[mode][g] +
+                             below(group_start[mode][g + 1] - group_start[mode][g])];
 
         c->mode = (enum insn_mode)mode;
         n = put_prefixes(c->bytes, tp, c->mode);
@@ -535,7 +551,8 @@ static void generate(struct test *c)
         if (c->insn.op == OP_CALL && c->insn.form == F_IMM && c->insn.imm + 16 < 32)
             continue; /* into itself */
         if ((c->insn.op >= OP_VMOV && !(c->insn.flags & INSN_HAS_MEM)) ||
-            (c->mode == INSN_64 && (c->insn.op == OP_CALL || c->insn.op == OP_JMP || c->insn.op == OP_RET) &&
+            (c->mode == INSN_64 &&
+             (c->insn.op == OP_CALL || c->insn.op == OP_JMP || c->insn.op == OP_RET) &&
              (c->insn.flags & INSN_OPSIZE))) {
             skipped++; /* register-only vector moves; 66 on near branches: differs by vendor */
             continue;
@@ -621,9 +638,9 @@ static const int greg[GPR_COUNT] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP,
                                     REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
                                     REG_R12, REG_R13, REG_R14, REG_R15};
 
-#define XSAVE_XMM   160
-#define XSAVE_BV    512
-#define XSAVE_YMM   576
+#define XSAVE_XMM 160
+#define XSAVE_BV  512
+#define XSAVE_YMM 576
 
 static void vectors(ucontext_t *uc, u8 vec[16][32], bool set)
 {
@@ -684,7 +701,9 @@ static void collect(ucontext_t *uc, struct outcome *o, const struct test *c)
 
 static void load_selectors(const struct test *c)
 {
-    __asm__ volatile("mov %0, %%ds; mov %1, %%es" : : "r"((u32)c->sel[SEG_DS]), "r"((u32)c->sel[SEG_ES]));
+    __asm__ volatile("mov %0, %%ds; mov %1, %%es"
+                     :
+                     : "r"((u32)c->sel[SEG_DS]), "r"((u32)c->sel[SEG_ES]));
     __asm__ volatile("mov %0, %%gs" : : "r"((u32)c->sel[SEG_GS]));
     if (c->mode == INSN_64)
         syscall(SYS_arch_prctl, ARCH_SET_GS, DATA + 0x800);
@@ -899,7 +918,7 @@ static unsigned print_coverage(void)
 
 static void finish(void)
 {
-    static const char *const names[] = {[0] = "#DE", [5] = "#BR", [6] = "#UD", [12] = "#SS",
+    static const char *const names[] = {[0] = "#DE",  [5] = "#BR",  [6] = "#UD", [12] = "#SS",
                                         [13] = "#GP", [14] = "#PF", [17] = "#AC"};
     unsigned holes = cases >= 200000 && only == ~0ull ? print_coverage() : 0;
 
@@ -964,13 +983,15 @@ static void map_memory(void)
     }
     must(mmap(data, DATA_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1, 0));
-    must(mmap((void *)CODE, CODE_PAGES * PAGE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd,
-              0));
-    code_alias = must(mmap(NULL, CODE_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    must(mmap((void *)CODE, CODE_PAGES * PAGE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED,
+              fd, 0));
+    code_alias =
+        must(mmap(NULL, CODE_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
     memset(code_alias, 0xcc, CODE_PAGES * PAGE_SIZE);
     memset(data, 0x5a, DATA_PAGES * PAGE_SIZE);
     mprotect(data + READ_ONLY * PAGE_SIZE, PAGE_SIZE, PROT_READ);
-    altstack = must(mmap(NULL, 64 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    altstack = must(
+        mmap(NULL, 64 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     for (unsigned i = 0; i < CODE_PAGES; i++)
         (void)*(volatile u8 *)(CODE + i * PAGE_SIZE);
 }
@@ -1023,7 +1044,10 @@ static void parse(int argc, char **argv)
         else if (!strcmp(argv[i - 1], "--only"))
             only = strtoull(v, NULL, 16);
         else if (!strcmp(argv[i - 1], "--mode"))
-            mode_choice = !strcmp(v, "64") ? INSN_64 : !strcmp(v, "32") ? INSN_32 : !strcmp(v, "16") ? INSN_16 : -1;
+            mode_choice = !strcmp(v, "64")   ? INSN_64
+                          : !strcmp(v, "32") ? INSN_32
+                          : !strcmp(v, "16") ? INSN_16
+                                             : -1;
         else {
             fprintf(stderr, "native: what is %s?\n", argv[i - 1]);
             exit(2);

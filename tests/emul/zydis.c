@@ -92,11 +92,13 @@ static bool explain_unsupported(const struct zydis *z)
 static bool explain_rejected(const struct input *in, const struct zydis *z, const struct insn *d)
 {
     if (d->op == OP_NONE)
-        return because("opcodes that are not executed: only the length of those that exist is known");
+        return because(
+            "opcodes that are not executed: only the length of those that exist is known");
     if (z->status == ZYDIS_STATUS_BAD_REGISTER && d->op >= OP_MOV_FROM_CR && d->op <= OP_MOV_TO_DR)
         return because("control registers that exist on no processor");
     if (d->op >= OP_CPUID)
-        return because("intercepted instructions with prefixes that make the processor refuse them");
+        return because(
+            "intercepted instructions with prefixes that make the processor refuse them");
     if (d->op == OP_NOP || d->op == OP_PREFETCH)
         return because("hints of which the processor makes no-ops");
     (void)in;
@@ -286,9 +288,10 @@ static void print_case(const struct input *in, const char *what, enum insn_statu
     }
     printf("  skep:  status %d", st);
     if (st == INSN_OK)
-        printf(", length %u, operand %u, address %u, memory %u, access %u: %s base %u index %u seg %u",
-               d->len, d->opsize * 8u, d->asize * 8u, d->msize, d->access, insn_name(d->op), d->base,
-               d->index, d->seg);
+        printf(
+            ", length %u, operand %u, address %u, memory %u, access %u: %s base %u index %u seg %u",
+            d->len, d->opsize * 8u, d->asize * 8u, d->msize, d->access, insn_name(d->op), d->base,
+            d->index, d->seg);
     printf("\n");
 }
 

@@ -42,8 +42,8 @@ static void pages(struct machine *m)
 /* Registers near something more often than not. */
 static u64 near_pages(u64 v, u8 options)
 {
-    static const u64 bases[8] = {RAMP, RAMP + 0x1000, RAMP + 0x2000, DEVP, DEVP + 0x1000, 0, 0x1000,
-                                 0x100};
+    static const u64 bases[8] = {RAMP, RAMP + 0x1000, RAMP + 0x2000, DEVP, DEVP + 0x1000,
+                                 0,    0x1000,        0x100};
 
     if (options & 1)
         return v;
@@ -116,7 +116,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     r = machine_run(&m, &e);
     ASSERT(m.held == 0);
     ASSERT(r <= EMUL_STOP && r != EMUL_STOP);
-    if (r != EMUL_DONE && r != EMUL_PARTIAL && !(m.cpu.insn.op >= OP_MOVS && m.cpu.insn.op <= OP_OUTS)) {
+    if (r != EMUL_DONE && r != EMUL_PARTIAL &&
+        !(m.cpu.insn.op >= OP_MOVS && m.cpu.insn.op <= OP_OUTS)) {
         ASSERT(!memcmp(m.gpr, before.gpr, sizeof(m.gpr)));
         ASSERT(m.reg[EMUL_RSP] == before.reg[EMUL_RSP]);
         ASSERT(m.reg[EMUL_RFLAGS] == before.reg[EMUL_RFLAGS]);

@@ -95,8 +95,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     m.held = 0;
     m.meddle = h.meddle;
     walk_init(&w);
-    r = walk_gla(&w, h.gla, h.access & (WALK_WRITE | WALK_USER | WALK_FETCH | WALK_SYSTEM | WALK_PEEK),
-                 &out);
+    r = walk_gla(&w, h.gla,
+                 h.access & (WALK_WRITE | WALK_USER | WALK_FETCH | WALK_SYSTEM | WALK_PEEK), &out);
     ASSERT(m.held == 0);
     ASSERT(r <= WALK_RETRY);
     if (r == WALK_FAULT)

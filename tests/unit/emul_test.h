@@ -45,15 +45,17 @@ static inline enum emul_result run_bytes(const u8 *b, unsigned n, const struct e
     return machine_run(&m, e);
 }
 
-#define RUN(...)                                                                                   \
-    run_bytes((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}), NULL)
-#define RUN_EXIT(e, ...)                                                                           \
-    run_bytes((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}), e)
+#define RUN(...)         run_bytes((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}), NULL)
+#define RUN_EXIT(e, ...) run_bytes((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}), e)
 
 static inline struct emul_exit memory_exit(gla_t gla, bool write)
 {
-    return (struct emul_exit){.kind = EMUL_EXIT_MEMORY, .gla_valid = true, .read = !write,
-                              .write = write, .device = true, .gla = gla,
+    return (struct emul_exit){.kind = EMUL_EXIT_MEMORY,
+                              .gla_valid = true,
+                              .read = !write,
+                              .write = write,
+                              .device = true,
+                              .gla = gla,
                               .gpa = gla - DEV + MACHINE_DEV};
 }
 

@@ -29,12 +29,12 @@ static void test_read_and_write_each_width(void **state)
             op = read + 1;
         assert_int_equal(run_bytes(op, (unsigned)(read + 4 - op), &e), EMUL_DONE);
         assert_int_equal(m.accesses, 1);
-        assert_access(0, false, MACHINE_DEV + 0x20, size, 0xa1b2c3d4e5f60718 & (~0ull >> (64 - 8 * size)));
-        assert_int_equal(m.gpr[RAX],
-                         size == 8   ? 0xa1b2c3d4e5f60718
-                         : size == 4 ? 0xe5f60718
-                         : size == 2 ? 0x1122334455660718
-                                     : 0x1122334455667718);
+        assert_access(0, false, MACHINE_DEV + 0x20, size,
+                      0xa1b2c3d4e5f60718 & (~0ull >> (64 - 8 * size)));
+        assert_int_equal(m.gpr[RAX], size == 8   ? 0xa1b2c3d4e5f60718
+                                     : size == 4 ? 0xe5f60718
+                                     : size == 2 ? 0x1122334455660718
+                                                 : 0x1122334455667718);
     }
 }
 
@@ -46,7 +46,8 @@ static void test_write_immediate(void **state)
     start(INSN_64, 0);
     m.gpr[RDI] = DEV;
     /* mov qword [rdi+0xb0], -1: the immediate is sign-extended */
-    assert_int_equal(RUN_EXIT(&e, 0x48, 0xc7, 0x87, 0xb0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff), EMUL_DONE);
+    assert_int_equal(RUN_EXIT(&e, 0x48, 0xc7, 0x87, 0xb0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
+                     EMUL_DONE);
     assert_int_equal(m.accesses, 1);
     assert_access(0, true, MACHINE_DEV + 0xb0, 8, ~0ull);
     assert_int_equal(m.reg[EMUL_RIP], CODE + 11);
@@ -153,7 +154,8 @@ static void test_crossing_into_absent_page(void **state)
             machine_map(&m, RO, MACHINE_DEV, 7); /* first part is a device */
             if (size == 8)
                 code[0] = 0x48;
-            assert_page_fault(run_bytes(size == 4 ? code + 1 : code, size == 4 ? 2 : 3, NULL), PF_W, ABSENT);
+            assert_page_fault(run_bytes(size == 4 ? code + 1 : code, size == 4 ? 2 : 3, NULL), PF_W,
+                              ABSENT);
             assert_int_equal(m.accesses, 0);
         }
     }
@@ -169,7 +171,8 @@ static void test_crossing_from_ram_to_device(void **state)
         m.gpr[RBX] = DEV - before;
         m.gpr[RAX] = 0x8877665544332211;
         assert_int_equal(RUN(0x48, 0x89, 0x03), EMUL_DONE);
-        assert_int_equal(ram_get(0x3000 - before, before), 0x8877665544332211 & (~0ull >> (64 - 8 * before)));
+        assert_int_equal(ram_get(0x3000 - before, before),
+                         0x8877665544332211 & (~0ull >> (64 - 8 * before)));
         assert_int_equal(dev_get(0, after), 0x8877665544332211 >> (8 * before));
         for (unsigned i = 0; i < m.accesses; i++) { /* natural widths, in order, each once */
             assert_int_equal(m.log[i].addr, MACHINE_DEV + seen);
@@ -221,7 +224,8 @@ static void test_read_modify_write_reads_once_and_writes_once(void **state)
         assert_int_equal(m.accesses, 2);
         assert_access(0, false, MACHINE_DEV + 8, 4, 0xff);
         assert_access(1, true, MACHINE_DEV + 8, 4, 0x100);
-        assert_int_equal(m.reg[EMUL_RFLAGS] & (FLAG_CF | FLAG_ZF | FLAG_AF | FLAG_PF), FLAG_AF | FLAG_PF);
+        assert_int_equal(m.reg[EMUL_RFLAGS] & (FLAG_CF | FLAG_ZF | FLAG_AF | FLAG_PF),
+                         FLAG_AF | FLAG_PF);
     }
 }
 
@@ -251,7 +255,8 @@ static void test_compare_exchange(void **state)
     assert_true(m.reg[EMUL_RFLAGS] & FLAG_ZF);
     m.accesses = 0;
     m.reg[EMUL_RIP] = CODE;
-    assert_int_equal(RUN(0xf0, 0x0f, 0xb1, 0x0b), EMUL_DONE); /* unequal: written back, EAX loaded */
+    assert_int_equal(RUN(0xf0, 0x0f, 0xb1, 0x0b),
+                     EMUL_DONE); /* unequal: written back, EAX loaded */
     assert_access(1, true, MACHINE_DEV, 4, 9);
     assert_int_equal(m.gpr[RAX], 9);
     assert_false(m.reg[EMUL_RFLAGS] & FLAG_ZF);
@@ -344,7 +349,7 @@ static void test_vector_moves(void **state)
     assert_int_equal(m.accesses, 2);
     assert_access(0, false, MACHINE_DEV + 0x40, 8, 0x0807060504030201);
     assert_memory_equal(m.vec[1], m.dev + 0x40, 16);
-    assert_int_equal(m.vec[1][16], 0xee); /* legacy: the upper half stays */
+    assert_int_equal(m.vec[1][16], 0xee);                     /* legacy: the upper half stays */
     assert_int_equal(RUN(0xc5, 0xfe, 0x6f, 0x13), EMUL_DONE); /* vmovdqu ymm2, [rbx] */
     assert_memory_equal(m.vec[2], m.dev + 0x40, 32);
     assert_int_equal(RUN(0xc5, 0xf8, 0x10, 0x1b), EMUL_DONE); /* vmovups xmm3, [rbx] */
@@ -492,17 +497,30 @@ static void test_insn_length(void **state)
         u8 n;
         enum insn_op op;
     } cases[] = {
-        {{0x0f, 0xa2}, 2, OP_CPUID},       {{0x0f, 0x32}, 2, OP_RDMSR},
-        {{0x0f, 0x30}, 2, OP_WRMSR},       {{0x0f, 0x31}, 2, OP_RDTSC},
-        {{0x0f, 0x01, 0xf9}, 3, OP_RDTSCP}, {{0x0f, 0x33}, 2, OP_RDPMC},
-        {{0xf4}, 1, OP_HLT},               {{0x0f, 0x08}, 2, OP_INVD},
-        {{0x0f, 0x09}, 2, OP_WBINVD},      {{0xf3, 0x0f, 0x09}, 3, OP_WBINVD},
-        {{0x0f, 0x01, 0xd1}, 3, OP_XSETBV}, {{0x0f, 0x06}, 2, OP_CLTS},
-        {{0xf3, 0x90}, 2, OP_PAUSE},       {{0x0f, 0x01, 0xc8}, 3, OP_MONITOR},
-        {{0x0f, 0x01, 0xc9}, 3, OP_MWAIT}, {{0x0f, 0x01, 0xc1}, 3, OP_VMCALL},
-        {{0x0f, 0x01, 0xd9}, 3, OP_VMMCALL}, {{0xec}, 1, OP_IN}, {{0xe5, 0x80}, 2, OP_IN},
-        {{0x66, 0xed}, 2, OP_IN},          {{0xee}, 1, OP_OUT}, {{0xe6, 0x80}, 2, OP_OUT},
-        {{0x66, 0x48, 0x0f, 0xa2}, 4, OP_CPUID}, {{0x2e, 0x67, 0xf2, 0x0f, 0x32}, 5, OP_RDMSR},
+        {{0x0f, 0xa2}, 2, OP_CPUID},
+        {{0x0f, 0x32}, 2, OP_RDMSR},
+        {{0x0f, 0x30}, 2, OP_WRMSR},
+        {{0x0f, 0x31}, 2, OP_RDTSC},
+        {{0x0f, 0x01, 0xf9}, 3, OP_RDTSCP},
+        {{0x0f, 0x33}, 2, OP_RDPMC},
+        {{0xf4}, 1, OP_HLT},
+        {{0x0f, 0x08}, 2, OP_INVD},
+        {{0x0f, 0x09}, 2, OP_WBINVD},
+        {{0xf3, 0x0f, 0x09}, 3, OP_WBINVD},
+        {{0x0f, 0x01, 0xd1}, 3, OP_XSETBV},
+        {{0x0f, 0x06}, 2, OP_CLTS},
+        {{0xf3, 0x90}, 2, OP_PAUSE},
+        {{0x0f, 0x01, 0xc8}, 3, OP_MONITOR},
+        {{0x0f, 0x01, 0xc9}, 3, OP_MWAIT},
+        {{0x0f, 0x01, 0xc1}, 3, OP_VMCALL},
+        {{0x0f, 0x01, 0xd9}, 3, OP_VMMCALL},
+        {{0xec}, 1, OP_IN},
+        {{0xe5, 0x80}, 2, OP_IN},
+        {{0x66, 0xed}, 2, OP_IN},
+        {{0xee}, 1, OP_OUT},
+        {{0xe6, 0x80}, 2, OP_OUT},
+        {{0x66, 0x48, 0x0f, 0xa2}, 4, OP_CPUID},
+        {{0x2e, 0x67, 0xf2, 0x0f, 0x32}, 5, OP_RDMSR},
     };
 
     (void)state;
@@ -518,8 +536,9 @@ static void test_insn_length(void **state)
             assert_int_equal(emul_insn_length(&m.cpu, cases[i].op, &len), EMUL_DONE);
             assert_int_equal(len, cases[i].n);
             emul_begin(&m.cpu, &m.ops, &m, m.gpr);
-            assert_int_equal(emul_insn_length(&m.cpu, cases[i].op == OP_HLT ? OP_CPUID : OP_HLT, &len),
-                             EMUL_RETRY);
+            assert_int_equal(
+                emul_insn_length(&m.cpu, cases[i].op == OP_HLT ? OP_CPUID : OP_HLT, &len),
+                EMUL_RETRY);
         }
     }
     start(INSN_64, 0); /* an instruction that ends where the page does, the next page absent */

@@ -15,39 +15,39 @@ static void test_what_cannot_explain(void **state)
         enum insn_mode mode;
         enum emul_result want;
     } cases[] = {
-        {{0xd9, 0x03}, INSN_64, EMUL_UNSUPPORTED},       /* fld [rbx] */
-        {{0xd9, 0xc0}, INSN_64, EMUL_RETRY},             /* fld st0 */
-        {{0x0f, 0xa0}, INSN_64, EMUL_UNSUPPORTED},       /* push fs */
-        {{0x0f, 0xa1}, INSN_64, EMUL_UNSUPPORTED},       /* pop fs */
-        {{0x0f, 0xa8}, INSN_64, EMUL_UNSUPPORTED},       /* push gs */
-        {{0x0f, 0xa9}, INSN_64, EMUL_UNSUPPORTED},       /* pop gs */
-        {{0x0f, 0x80}, INSN_64, EMUL_RETRY},             /* jo */
-        {{0x0f, 0xc8}, INSN_64, EMUL_RETRY},             /* bswap */
-        {{0x0f, 0xa2}, INSN_64, EMUL_RETRY},             /* cpuid */
-        {{0xc5, 0xf8, 0x77}, INSN_64, EMUL_RETRY},       /* vzeroupper */
-        {{0x60}, INSN_32, EMUL_UNSUPPORTED},             /* pusha */
-        {{0x9a}, INSN_32, EMUL_UNSUPPORTED},             /* call far */
-        {{0x9c}, INSN_32, EMUL_UNSUPPORTED},             /* pushf */
-        {{0xc9}, INSN_32, EMUL_UNSUPPORTED},             /* leave */
-        {{0xcf}, INSN_32, EMUL_UNSUPPORTED},             /* iret */
-        {{0xcd}, INSN_32, EMUL_UNSUPPORTED},             /* int */
-        {{0x40}, INSN_32, EMUL_RETRY},                   /* inc eax */
-        {{0x70}, INSN_32, EMUL_RETRY},                   /* jo */
-        {{0x99}, INSN_32, EMUL_RETRY},                   /* cdq */
-        {{0x9b}, INSN_32, EMUL_RETRY},                   /* fwait */
-        {{0x9e}, INSN_32, EMUL_RETRY},                   /* sahf */
-        {{0x9f}, INSN_32, EMUL_RETRY},                   /* lahf */
-        {{0xe0}, INSN_32, EMUL_RETRY},                   /* loopne */
-        {{0xe9}, INSN_32, EMUL_RETRY},                   /* jmp */
-        {{0xeb}, INSN_32, EMUL_RETRY},                   /* jmp short */
-        {{0xf5}, INSN_32, EMUL_RETRY},                   /* cmc */
-        {{0xfc}, INSN_32, EMUL_RETRY},                   /* cld */
-        {{0x27}, INSN_32, EMUL_RETRY},                   /* daa */
-        {{0x2f}, INSN_32, EMUL_RETRY},                   /* das */
-        {{0x37}, INSN_32, EMUL_RETRY},                   /* aaa */
-        {{0x3f}, INSN_32, EMUL_RETRY},                   /* aas */
-        {{0xd4}, INSN_32, EMUL_RETRY},                   /* aam */
-        {{0xd5}, INSN_32, EMUL_RETRY},                   /* aad */
+        {{0xd9, 0x03}, INSN_64, EMUL_UNSUPPORTED}, /* fld [rbx] */
+        {{0xd9, 0xc0}, INSN_64, EMUL_RETRY},       /* fld st0 */
+        {{0x0f, 0xa0}, INSN_64, EMUL_UNSUPPORTED}, /* push fs */
+        {{0x0f, 0xa1}, INSN_64, EMUL_UNSUPPORTED}, /* pop fs */
+        {{0x0f, 0xa8}, INSN_64, EMUL_UNSUPPORTED}, /* push gs */
+        {{0x0f, 0xa9}, INSN_64, EMUL_UNSUPPORTED}, /* pop gs */
+        {{0x0f, 0x80}, INSN_64, EMUL_RETRY},       /* jo */
+        {{0x0f, 0xc8}, INSN_64, EMUL_RETRY},       /* bswap */
+        {{0x0f, 0xa2}, INSN_64, EMUL_RETRY},       /* cpuid */
+        {{0xc5, 0xf8, 0x77}, INSN_64, EMUL_RETRY}, /* vzeroupper */
+        {{0x60}, INSN_32, EMUL_UNSUPPORTED},       /* pusha */
+        {{0x9a}, INSN_32, EMUL_UNSUPPORTED},       /* call far */
+        {{0x9c}, INSN_32, EMUL_UNSUPPORTED},       /* pushf */
+        {{0xc9}, INSN_32, EMUL_UNSUPPORTED},       /* leave */
+        {{0xcf}, INSN_32, EMUL_UNSUPPORTED},       /* iret */
+        {{0xcd}, INSN_32, EMUL_UNSUPPORTED},       /* int */
+        {{0x40}, INSN_32, EMUL_RETRY},             /* inc eax */
+        {{0x70}, INSN_32, EMUL_RETRY},             /* jo */
+        {{0x99}, INSN_32, EMUL_RETRY},             /* cdq */
+        {{0x9b}, INSN_32, EMUL_RETRY},             /* fwait */
+        {{0x9e}, INSN_32, EMUL_RETRY},             /* sahf */
+        {{0x9f}, INSN_32, EMUL_RETRY},             /* lahf */
+        {{0xe0}, INSN_32, EMUL_RETRY},             /* loopne */
+        {{0xe9}, INSN_32, EMUL_RETRY},             /* jmp */
+        {{0xeb}, INSN_32, EMUL_RETRY},             /* jmp short */
+        {{0xf5}, INSN_32, EMUL_RETRY},             /* cmc */
+        {{0xfc}, INSN_32, EMUL_RETRY},             /* cld */
+        {{0x27}, INSN_32, EMUL_RETRY},             /* daa */
+        {{0x2f}, INSN_32, EMUL_RETRY},             /* das */
+        {{0x37}, INSN_32, EMUL_RETRY},             /* aaa */
+        {{0x3f}, INSN_32, EMUL_RETRY},             /* aas */
+        {{0xd4}, INSN_32, EMUL_RETRY},             /* aam */
+        {{0xd5}, INSN_32, EMUL_RETRY},             /* aad */
     };
     struct emul_exit port = {.kind = EMUL_EXIT_PORT, .port = 0x80, .size = 1};
 
@@ -301,10 +301,10 @@ static void test_stack_exit_without_linear_address(void **state)
 static void table(unsigned cpl)
 {
     static const u64 entries[] = {0,
-                                  0x00cf92000000ffff,  /* 8: data */
-                                  0x00cf1e000000ffff,  /* 16: conforming code, absent */
-                                  0x00cf9e000000ffff,  /* 24: conforming code */
-                                  0x00cf90000000ffff,  /* 32: read-only data */
+                                  0x00cf92000000ffff, /* 8: data */
+                                  0x00cf1e000000ffff, /* 16: conforming code, absent */
+                                  0x00cf9e000000ffff, /* 24: conforming code */
+                                  0x00cf90000000ffff, /* 32: read-only data */
                                   0x0000000000000000,
                                   0x00cffa000000ffff}; /* 48: readable code, DPL 3 */
 
@@ -334,7 +334,7 @@ static void test_descriptor_checks(void **state)
     load(24, 0x03, EMUL_DONE, 0);
     load(24 | 3, 0x03, EMUL_DONE, 0); /* conforming: no privilege is asked */
     load(48, 0x03, EMUL_DONE, 0);
-    load(32, 0x13, EMUL_FAULT, EXC_GP); /* SS: read-only */
+    load(32, 0x13, EMUL_FAULT, EXC_GP);    /* SS: read-only */
     load(8 | 1, 0x13, EMUL_FAULT, EXC_GP); /* SS: RPL */
     load(40, 0x03, EMUL_FAULT, EXC_GP);
     m.seg[SEG_LDTR] = (struct x86_seg){.sel = 0, .attr = 0x82, .base = KERNEL, .limit = 0x2f};
@@ -354,7 +354,8 @@ static void test_far_pointers(void **state)
     static const struct {
         u8 code[3];
         enum seg seg;
-    } cases[] = {{{0x0f, 0xb2, 0x0b}, SEG_SS}, {{0x0f, 0xb4, 0x0b}, SEG_FS}, {{0x0f, 0xb5, 0x0b}, SEG_GS}};
+    } cases[] = {
+        {{0x0f, 0xb2, 0x0b}, SEG_SS}, {{0x0f, 0xb4, 0x0b}, SEG_FS}, {{0x0f, 0xb5, 0x0b}, SEG_GS}};
 
     (void)state;
     for (unsigned i = 0; i < 3; i++) {

@@ -198,7 +198,8 @@ static void test_high_byte_registers(void **state)
                 continue;
             m.reg[EMUL_RIP] = CODE;
             m.reg[EMUL_RSP] = 0x11111111;
-            assert_int_equal(RUN(0x40, 0x8a, (u8)(0x04 | r << 3), 0x25, 0, 0x10, 0x50, 0), EMUL_DONE);
+            assert_int_equal(RUN(0x40, 0x8a, (u8)(0x04 | r << 3), 0x25, 0, 0x10, 0x50, 0),
+                             EMUL_DONE);
             assert_int_equal(r == RSP ? m.reg[EMUL_RSP] : m.gpr[r], 0x111111a5);
         }
     }
@@ -362,16 +363,16 @@ static void test_segment_load_faults(void **state)
 {
     (void)state;
     gdt(0);
-    load_fault(24, 0x03, EXC_NP, 24);  /* absent */
-    load_fault(40, 0x03, EXC_GP, 40);  /* a TSS */
-    load_fault(48, 0x03, EXC_GP, 48);  /* execute-only code */
-    load_fault(64, 0x03, EXC_GP, 64);  /* beyond the limit */
-    load_fault(12, 0x03, EXC_GP, 12);  /* no LDT */
+    load_fault(24, 0x03, EXC_NP, 24);   /* absent */
+    load_fault(40, 0x03, EXC_GP, 40);   /* a TSS */
+    load_fault(48, 0x03, EXC_GP, 48);   /* execute-only code */
+    load_fault(64, 0x03, EXC_GP, 64);   /* beyond the limit */
+    load_fault(12, 0x03, EXC_GP, 12);   /* no LDT */
     load_fault(8 | 3, 0x03, EXC_GP, 8); /* RPL over DPL */
-    load_fault(0, 0x13, EXC_GP, 0);    /* SS: NULL */
-    load_fault(16, 0x13, EXC_GP, 16);  /* SS: code */
-    load_fault(32, 0x13, EXC_GP, 32);  /* SS: DPL 3 at CPL 0 */
-    load_fault(24, 0x13, EXC_SS, 24);  /* SS: absent */
+    load_fault(0, 0x13, EXC_GP, 0);     /* SS: NULL */
+    load_fault(16, 0x13, EXC_GP, 16);   /* SS: code */
+    load_fault(32, 0x13, EXC_GP, 32);   /* SS: DPL 3 at CPL 0 */
+    load_fault(24, 0x13, EXC_SS, 24);   /* SS: absent */
     ram_put(0x2000, 8, 2);
     assert_int_equal(RUN(0x8e, 0x13), EMUL_DONE);
     assert_int_equal(m.seg[SEG_SS].sel, 8);
@@ -408,8 +409,8 @@ static void real_mode(bool vm86)
     else
         m.reg[EMUL_CR0] &= ~CR0_PE;
     for (unsigned s = SEG_ES; s <= SEG_GS; s++)
-        m.seg[s] = (struct x86_seg){.sel = 0x200, .base = 0x2000, .limit = 0xffff,
-                                    .attr = vm86 ? 0xf3 : 0x93};
+        m.seg[s] = (struct x86_seg){
+            .sel = 0x200, .base = 0x2000, .limit = 0xffff, .attr = vm86 ? 0xf3 : 0x93};
     m.seg[SEG_CS].sel = 0x100;
     m.seg[SEG_CS].base = 0x1000;
     m.dev_base = 0x5000000;

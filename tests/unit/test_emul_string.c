@@ -217,7 +217,7 @@ static void test_outs_to_port(void **state)
         assert_int_equal(RUN_EXIT(&e, 0xf3, 0x6e), EMUL_DONE);
         assert_int_equal(m.accesses, 5);
         for (unsigned k = 0; k < 5; k++)
-            assert_access(k, true, 0x3f8, 1, (u8)"hello"[k]);
+            assert_access(k, true, 0x3f8, 1, (u8) "hello"[k]);
         assert_int_equal(m.gpr[RCX], 0);
     }
 }
@@ -294,7 +294,7 @@ static void test_port_privilege(void **state)
     port_user(3, 0, 0x3f8, 0x2068);
     m.gpr[RDI] = DATA;
     m.gpr[RSI] = DATA;
-    assert_fault(RUN(0x6f), EXC_GP, 0); /* outsd */
+    assert_fault(RUN(0x6f), EXC_GP, 0);     /* outsd */
     assert_int_equal(RUN(0x6c), EMUL_DONE); /* insb */
 }
 

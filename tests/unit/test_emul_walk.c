@@ -94,8 +94,10 @@ static const struct model_level levels_pae[] = {
     {30, 2, 8, 0, false}, {21, 9, 8, 1, true}, {12, 9, 8, 0, true}};
 static const struct model_level levels_4[] = {
     {39, 9, 8, 0, true}, {30, 9, 8, 3, true}, {21, 9, 8, 1, true}, {12, 9, 8, 0, true}};
-static const struct model_level levels_5[] = {{48, 9, 8, 0, true}, {39, 9, 8, 0, true},
-                                              {30, 9, 8, 3, true}, {21, 9, 8, 1, true},
+static const struct model_level levels_5[] = {{48, 9, 8, 0, true},
+                                              {39, 9, 8, 0, true},
+                                              {30, 9, 8, 3, true},
+                                              {21, 9, 8, 1, true},
                                               {12, 9, 8, 0, true}};
 
 static u64 range(unsigned high, unsigned low)
@@ -185,7 +187,8 @@ static struct model_result model_fault(const struct walk *w, u32 access, u32 err
     return res;
 }
 
-static struct model_result model(const struct walk *w, const struct memory *m, gla_t gla, u32 access)
+static struct model_result model(const struct walk *w, const struct memory *m, gla_t gla,
+                                 u32 access)
 {
     static const struct {
         const struct model_level *l;
@@ -239,8 +242,7 @@ static struct model_result model(const struct walk *w, const struct memory *m, g
             u64 low = BIT(l->shift) - 1, page = e & range(51, 12) & ~low;
 
             if (l->width == 4)
-                page = (e & range(31, l->shift)) |
-                       (l->shift == 22 ? (e >> 13 & 0xff) << 32 : 0);
+                page = (e & range(31, l->shift)) | (l->shift == 22 ? (e >> 13 & 0xff) << 32 : 0);
             res.gpa = page | (gla & low);
             break;
         }
@@ -397,8 +399,13 @@ static u64 get64(struct memory *m, gpa_t at)
 /* 4-level tables at pages 1 to 4 for addresses below 2 MiB. */
 static struct walk long_walk(struct memory *m)
 {
-    struct walk w = {.mem = &mem, .ctx = m, .cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = 0x1000,
-                     .cr4 = CR4_PAE, .efer = EFER_LMA | EFER_LME | EFER_NXE, .maxphyaddr = 40,
+    struct walk w = {.mem = &mem,
+                     .ctx = m,
+                     .cr0 = CR0_PE | CR0_PG | CR0_WP,
+                     .cr3 = 0x1000,
+                     .cr4 = CR4_PAE,
+                     .efer = EFER_LMA | EFER_LME | EFER_NXE,
+                     .maxphyaddr = 40,
                      .pages_1g = true};
 
     memset(m, 0, sizeof(*m));
@@ -478,8 +485,8 @@ static void change_neighbour(struct memory *m, gpa_t gpa)
 static void test_32bit_entry_written_as_32_bits(void **state)
 {
     static struct memory m;
-    struct walk w = {.mem = &mem, .ctx = &m, .cr0 = CR0_PE | CR0_PG, .cr3 = 0x1000,
-                     .maxphyaddr = 40};
+    struct walk w = {
+        .mem = &mem, .ctx = &m, .cr0 = CR0_PE | CR0_PG, .cr3 = 0x1000, .maxphyaddr = 40};
     u32 pde = 0x2000 | 7, pte = 0x9000 | 7, v;
     struct walk_out out;
 

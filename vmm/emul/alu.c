@@ -21,26 +21,26 @@ static inline u64 unpack(u64 flags, u64 f)
 
 /* One instruction for each operand size, as cases of a switch. */
 #define CASES(op, ...)                                                                             \
-    case (op) * 16 + 1:                                                                            \
+    case (op)*16 + 1:                                                                              \
         __VA_ARGS__("b", "b");                                                                     \
         break;                                                                                     \
-    case (op) * 16 + 2:                                                                            \
+    case (op)*16 + 2:                                                                              \
         __VA_ARGS__("w", "w");                                                                     \
         break;                                                                                     \
-    case (op) * 16 + 4:                                                                            \
+    case (op)*16 + 4:                                                                              \
         __VA_ARGS__("l", "k");                                                                     \
         break;                                                                                     \
-    case (op) * 16 + 8:                                                                            \
+    case (op)*16 + 8:                                                                              \
         __VA_ARGS__("q", "q");                                                                     \
         break
 #define WIDE_CASES(op, ...)                                                                        \
-    case (op) * 16 + 2:                                                                            \
+    case (op)*16 + 2:                                                                              \
         __VA_ARGS__("w", "w");                                                                     \
         break;                                                                                     \
-    case (op) * 16 + 4:                                                                            \
+    case (op)*16 + 4:                                                                              \
         __VA_ARGS__("l", "k");                                                                     \
         break;                                                                                     \
-    case (op) * 16 + 8:                                                                            \
+    case (op)*16 + 8:                                                                              \
         __VA_ARGS__("q", "q");                                                                     \
         break
 
@@ -205,7 +205,9 @@ static bool idiv_fits(unsigned size, u64 hi, u64 lo, u64 src)
     if (hi >= src)
         return false;
     if (size == 8) {
-        __asm__("divq %[s]" : "=a"(quotient), "=d"(remainder) : [s] "r"(src), "a"(lo), "d"(hi)
+        __asm__("divq %[s]"
+                : "=a"(quotient), "=d"(remainder)
+                : [s] "r"(src), "a"(lo), "d"(hi)
                 : "cc");
         (void)remainder;
     } else {

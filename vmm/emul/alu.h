@@ -23,8 +23,8 @@ u64 alu_imul(unsigned size, u64 dst, u64 src, u64 *flags);
 /* op: OP_BSF, OP_BSR; dst is the destination's whole old value, of which zero may leave all. */
 u64 alu_scan(unsigned op, unsigned size, u64 dst, u64 src, u64 *flags);
 /*
- * op: OP_MUL to OP_IDIV on the accumulator pair: *lo is RAX, *hi is RDX (for size 1 only *lo counts).
- * False: divide error, nothing changed.
+ * op: OP_MUL to OP_IDIV on the accumulator pair: *lo is RAX, *hi is RDX (for size 1 only *lo
+ * counts). False: divide error, nothing changed.
  */
 bool alu_muldiv(unsigned op, unsigned size, u64 *lo, u64 *hi, u64 src, u64 *flags);
 

@@ -40,8 +40,7 @@ static void put_seg(struct text *t, struct emul_cpu *c, unsigned s)
 {
     const struct x86_seg *seg = emul_seg(c, s);
 
-    put(t, " s%u=%x:%x:%x:%llx", s, seg->sel, seg->attr, seg->limit,
-        (unsigned long long)seg->base);
+    put(t, " s%u=%x:%x:%x:%llx", s, seg->sel, seg->attr, seg->limit, (unsigned long long)seg->base);
 }
 
 static void put_segments(struct text *t, struct emul_cpu *c)
@@ -56,8 +55,7 @@ static void put_segments(struct text *t, struct emul_cpu *c)
     put_seg(t, c, SEG_CS);
     put_seg(t, c, SEG_SS);
     put_seg(t, c, SEG_ES);
-    if (in->len && in->seg != SEG_ES && in->seg <= SEG_GS && in->seg != SEG_SS &&
-        in->seg != SEG_CS)
+    if (in->len && in->seg != SEG_ES && in->seg <= SEG_GS && in->seg != SEG_SS && in->seg != SEG_CS)
         put_seg(t, c, in->seg);
 }
 

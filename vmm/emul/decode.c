@@ -3,24 +3,33 @@
  * The decoder: prefixes, opcode maps, ModRM, SIB, displacement, immediate. Intel SDM volume 2,
  * chapter 2. The bytes are read once, each after a check that it is there.
  *
- * One pass over local variables: the common instruction (one opcode byte, ModRM) takes no call.
+ * The common instruction takes the lane of decode_quick.h; here is the way for all of them.
  */
-#include "vmm/emul/insn.h"
-#include "vmm/emul/table.h"
-
-ASSERT_OFFSET(struct insn, row_flags, 6);
-ASSERT_OFFSET(struct insn, seg, 16);
+#include "vmm/emul/decode_quick.h"
 
 #define NO_SEG 0xff
 
 /* Legacy prefixes seen. P_REP is two bits: 2 for F3, 3 for F2, as rows of insn_pfx count. */
-#define P_OPSIZE 1u
-#define P_ASIZE  2u
-#define P_LOCK   4u
+#define P_OPSIZE    1u
+#define P_ASIZE     2u
+#define P_LOCK      4u
 #define P_REP_SHIFT 4
 
 struct vex {
     u8 rex, vvvv, l, pp, map, opcode;
+};
+
+/* An instruction being decoded: the bytes, and what they have said so far. */
+struct decoding {
+    const u8 *b;
+    unsigned n, limit, pos;
+    bool is64, vex;
+    u8 rex, seg, op, map, modrm;
+    u32 prefixes;
+    unsigned pp; /* mandatory prefix, as rows of insn_pfx count */
+    const struct insn_row *row;
+    u32 flags; /* of all rows on the way to the last */
+    unsigned imm_rule, disp_len;
 };
 
 /*
@@ -31,53 +40,11 @@ static const u8 attributes[3][2][2] = {{{0, 1}, {0, 1}}, {{1, 0}, {1, 0}}, {{5, 
 
 static const u8 address_bytes[3][2] = {{2, 4}, {4, 2}, {8, 4}};
 
-static const u8 size_bytes[S_RULES][8] = {
-    [S_NONE] = {4, 4, 4, 0, 4, 4, 4}, [S_B] = {1, 1, 1, 0, 1, 1, 1},
-    [S_W] = {2, 2, 2, 0, 2, 2, 2},    [S_D] = {4, 4, 4, 0, 4, 4, 4},
-    [S_Q] = {8, 8, 8, 0, 8, 8, 8},    [S_X] = {16, 16, 16, 0, 16, 16, 16},
-    [S_V] = {2, 4, 8, 0, 2, 4, 8},    [S_Z] = {2, 4, 4, 0, 2, 4, 4},
-    [S_Y] = {4, 4, 8, 0, 4, 4, 8},    [S_64] = {2, 4, 4, 0, 2, 8, 8},
-    [S_F64] = {2, 4, 4, 0, 8, 8, 8},  [S_N] = {4, 4, 4, 0, 8, 8, 8},
-    [S_VL] = {16, 16, 16, 0, 16, 16, 16},
-};
-
 static const u8 imm_bytes[I_RULES][8] = {
-    [I_B] = {1, 1, 1, 0, 1, 1, 1},   [I_UB] = {1, 1, 1, 0, 1, 1, 1},
-    [I_W] = {2, 2, 2, 0, 2, 2, 2},   [I_Z] = {2, 4, 4, 0, 2, 4, 4},
-    [I_V] = {2, 4, 8, 0, 2, 4, 8},   [I_J] = {2, 4, 4, 0, 4, 4, 4},
-    [I_WB] = {3, 3, 3, 0, 3, 3, 3},  [I_FAR] = {4, 6, 6, 0, 4, 6, 6},
-    [I_BB] = {2, 2, 2, 0, 2, 2, 2},
+    [I_B] = {1, 1, 1, 0, 1, 1, 1},  [I_UB] = {1, 1, 1, 0, 1, 1, 1},  [I_W] = {2, 2, 2, 0, 2, 2, 2},
+    [I_Z] = {2, 4, 4, 0, 2, 4, 4},  [I_V] = {2, 4, 8, 0, 2, 4, 8},   [I_J] = {2, 4, 4, 0, 4, 4, 4},
+    [I_WB] = {3, 3, 3, 0, 3, 3, 3}, [I_FAR] = {4, 6, 6, 0, 4, 6, 6}, [I_BB] = {2, 2, 2, 0, 2, 2, 2},
 };
-
-/*
- * What a ModRM byte says with 32- and 64-bit addresses and no REX (SDM 2, table 2-2): the third
- * group of struct insn's bytes as it is stored, and what follows.
- */
-struct modrm_info {
-    u8 seg, base, index, scale, reg, rm, modrm, opcode;
-};
-ASSERT_SIZE(struct modrm_info, 8);
-
-#define MOD(m)    ((m) >> 6)
-#define RM(m)     ((m) & 7)
-#define NO_BASE(m) (MOD(m) == 3 || RM(m) == 4 || (MOD(m) == 0 && RM(m) == 5))
-#define INFO(m)                                                                                    \
-    {(MOD(m) == 1 || MOD(m) == 2) && RM(m) == 5 ? SEG_SS : SEG_DS,                                 \
-     NO_BASE(m) ? INSN_NO_REG : RM(m), INSN_NO_REG, 0, (m) >> 3 & 7, RM(m), m, 0}
-/* Displacement bytes; a SIB byte comes first; no base register, or RIP. */
-#define FOLLOW_SIB  0x10
-#define FOLLOW_DISP 0x20
-#define FOLLOW(m)                                                                                  \
-    (MOD(m) == 3                   ? 0                                                             \
-     : MOD(m) == 0 && RM(m) == 5   ? FOLLOW_DISP | 4                                               \
-     : (RM(m) == 4 ? FOLLOW_SIB : 0) | (MOD(m) == 2 ? 4 : MOD(m)))
-#define X4(f, m)   f(m), f((m) + 1), f((m) + 2), f((m) + 3)
-#define X16(f, m)  X4(f, m), X4(f, (m) + 4), X4(f, (m) + 8), X4(f, (m) + 12)
-#define X64(f, m)  X16(f, m), X16(f, (m) + 16), X16(f, (m) + 32), X16(f, (m) + 48)
-#define X256(f)    X64(f, 0), X64(f, 64), X64(f, 128), X64(f, 192)
-
-static const struct modrm_info modrm_info[256] = {X256(INFO)};
-static const u8 modrm_follow[256] = {X256(FOLLOW)};
 
 static enum insn_status out_of_bytes(unsigned n)
 {
@@ -91,24 +58,6 @@ static u64 read_le(const u8 *p, unsigned n)
     for (unsigned i = 0; i < n; i++)
         v |= (u64)p[i] << (8 * i);
     return v;
-}
-
-/* 0, 1, 2 or 4 bytes, sign-extended. */
-static ALWAYS_INLINE u64 read_signed(const u8 *p, unsigned n)
-{
-    s32 v4;
-    s16 v2;
-
-    if (n == 4) {
-        __builtin_memcpy(&v4, p, 4);
-        return (u64)(s64)v4;
-    }
-    if (n == 1)
-        return (u64)(s64)(s8)p[0];
-    if (n == 0)
-        return 0;
-    __builtin_memcpy(&v2, p, 2);
-    return (u64)(s64)v2;
 }
 
 static u64 read_imm(const u8 *p, unsigned n, unsigned rule)
@@ -137,24 +86,6 @@ static unsigned parse_mem16(struct insn *in, unsigned mod, unsigned rm)
     return mod; /* 0, 1 or 2 bytes */
 }
 
-/* Base, index and scale of a SIB byte; returns the displacement's size. */
-static ALWAYS_INLINE unsigned parse_sib(struct insn *in, unsigned mod, u8 rex, u8 sib)
-{
-    unsigned base = sib & 7, index = (sib >> 3 & 7) | (rex & 2u) << 2;
-
-    in->scale = sib >> 6;
-    in->index = index == 4 ? INSN_NO_REG : (u8)index;
-    if (base == 5 && mod == 0) {
-        in->base = INSN_NO_REG;
-        in->seg = SEG_DS;
-        return 4;
-    }
-    base |= (rex & 1u) << 3;
-    in->base = (u8)base;
-    in->seg = base == RSP || base == RBP ? SEG_SS : SEG_DS;
-    return mod == 2 ? 4 : mod;
-}
-
 /* ModRM.reg values that name no register (SDM 2, table 2-4 and each instruction). */
 static bool reg_undefined(unsigned op, unsigned reg)
 {
@@ -168,24 +99,6 @@ static bool reg_undefined(unsigned op, unsigned reg)
         return !(0x11d >> reg & 1); /* CR0, CR2, CR3, CR4, CR8 */
     }
     return reg > 7; /* DR8-DR15 */
-}
-
-static unsigned mem_bytes(unsigned rule, unsigned opsize, unsigned mode)
-{
-    switch (rule) {
-    case M_SAME:
-        return opsize;
-    case M_TWICE:
-    case M_PAIR:
-        return opsize * 2;
-    case M_PLUS2:
-        return opsize + 2;
-    case M_TABLE:
-        return mode == INSN_64 ? 10 : 6;
-    case M_NONE:
-        return 0;
-    }
-    return 1u << (rule - M_1);
 }
 
 /* Takes a prefix in; p and rex are what was seen before. */
@@ -356,191 +269,164 @@ static enum insn_status finish(const u8 *b, unsigned n, unsigned pos, unsigned d
     return INSN_OK;
 }
 
-/*
- * The instructions that MMIO exits are made of: 64-bit mode, perhaps REX, one opcode of the first
- * two maps that needs nothing but ModRM. All INSN_MAX bytes are there, so nothing is checked.
- * False: not one of these, and nothing is decided.
- */
-static ALWAYS_INLINE bool decode_quick(const u8 *b, struct insn *in)
+/* Prefixes and the first opcode byte. */
+static enum insn_status parse_prefixes(struct decoding *d)
 {
-    const u8 *start = b;
-    const struct insn_row *row;
-    u8 op = *b++, rex = 0, map = 0, modrm, follow;
-
-    if ((op & 0xf0) == 0x40) {
-        rex = op;
-        op = *b++;
-    }
-    row = &insn_map1[op];
-    if (op == 0x0f) {
-        map = 1;
-        op = *b++;
-        row = &insn_map2[op];
-    }
-    if ((row->flags & ~T_LOCK) != T_MODRM || row->imm)
-        return false;
-    __builtin_memcpy(in, row, sizeof(*row));
-    modrm = *b++;
-    __builtin_memcpy(&in->seg, &modrm_info[modrm], sizeof(modrm_info[0]));
-    in->opcode = op;
-    in->flags = modrm < 0xc0 ? INSN_HAS_MEM : 0;
-    follow = modrm_follow[modrm];
-    if (rex) {
-        in->reg |= (rex & 4u) << 1;
-        in->rm |= (rex & 1u) << 3;
-        in->base |= (rex & 1u) << 3;
-        in->flags |= INSN_REX;
-        if (rex & 1)
-            in->seg = SEG_DS;
-    }
-    if (follow & FOLLOW_SIB)
-        follow = (u8)parse_sib(in, modrm >> 6, rex, *b++);
-    else if (follow & FOLLOW_DISP)
-        in->flags |= INSN_RIP_REL;
-    in->mode = INSN_64;
-    in->asize = 8;
-    in->vvvv = in->vexl = 0;
-    in->map = map;
-    in->rexw = rex >> 3 & 1;
-    in->opsize = size_bytes[row->size][5 + in->rexw];
-    in->msize = row->mem == M_SAME ? in->opsize : (u8)mem_bytes(row->mem, in->opsize, INSN_64);
-    follow &= 7;
-    in->disp = read_signed(b, follow);
-    in->imm = 0;
-    in->len = (u8)(b - start + follow);
-    return true;
-}
-
-static __attribute__((noinline)) enum insn_status decode_any(const u8 *b, unsigned n, enum insn_mode mode, struct insn *in)
-{
-    unsigned limit = MIN(n, (unsigned)INSN_MAX), pos = 0, disp_len = 0, attr, mod = 3, rule;
-    bool is64 = mode == INSN_64, vex = false;
-    const struct insn_row *row;
-    u8 op, modrm, rex = 0, seg = NO_SEG, map = 0;
-    u32 p = 0, flags, insn_flags = 0;
-    enum insn_status st, verdict = INSN_OK; /* the verdict stands only if the length is legal */
-
     for (;;) {
-        if (unlikely(pos >= limit))
-            return out_of_bytes(n);
-        op = b[pos++];
-        row = &insn_map1[op];
-        if (likely(!(row->flags & T_PREFIX)))
-            break;
-        if ((op & 0xf0) != 0x40) {
-            rex = 0; /* REX counts only right before the opcode */
-            p = add_prefix(op, is64, p, &seg);
-        } else if (is64) {
-            rex = op;
+        if (unlikely(d->pos >= d->limit))
+            return out_of_bytes(d->n);
+        d->op = d->b[d->pos++];
+        d->row = &insn_map1[d->op];
+        if (likely(!(d->row->flags & T_PREFIX)))
+            return INSN_OK;
+        if ((d->op & 0xf0) != 0x40) {
+            d->rex = 0; /* REX counts only right before the opcode */
+            d->prefixes = add_prefix(d->op, d->is64, d->prefixes, &d->seg);
+        } else if (d->is64) {
+            d->rex = d->op;
         } else {
-            row = &insn_row_plain; /* INC, DEC */
-            break;
+            d->row = &insn_row_plain; /* INC, DEC */
+            return INSN_OK;
         }
     }
-    if (op == 0x0f) {
-        if (unlikely(pos >= limit))
-            return out_of_bytes(n);
-        op = b[pos++];
-        row = &insn_map2[op];
-        map = 1;
-    }
-    in->vvvv = in->vexl = 0;
-    rule = p >> P_REP_SHIFT ? p >> P_REP_SHIFT : p & P_OPSIZE;
-    if (unlikely(row->flags & T_SPECIAL)) {
-        struct vex v = {.opcode = op, .map = map, .pp = (u8)rule};
+}
 
-        row = parse_special(b, n, &pos, p, rex, mode, &v, &st);
-        if (!row)
+/* The opcode's other bytes, VEX included: the row to begin with. */
+static enum insn_status parse_opcode(struct decoding *d, struct insn *in)
+{
+    u32 p = d->prefixes;
+    enum insn_status st;
+
+    if (d->op == 0x0f) {
+        if (unlikely(d->pos >= d->limit))
+            return out_of_bytes(d->n);
+        d->op = d->b[d->pos++];
+        d->row = &insn_map2[d->op];
+        d->map = 1;
+    }
+    d->pp = p >> P_REP_SHIFT ? p >> P_REP_SHIFT : p & P_OPSIZE;
+    in->vvvv = in->vexl = 0;
+    if (unlikely(d->row->flags & T_SPECIAL)) {
+        struct vex v = {.opcode = d->op, .map = d->map, .pp = (u8)d->pp};
+
+        d->row = parse_special(d->b, d->n, &d->pos, p, d->rex, in->mode, &v, &st);
+        if (!d->row)
             return st;
-        if (op == 0xc4 || op == 0xc5) {
-            vex = row != &insn_row_les_lds;
-            rex = vex ? v.rex : rex;
-            rule = vex ? v.pp : rule;
+        d->vex = (d->op == 0xc4 || d->op == 0xc5) && d->row != &insn_row_les_lds;
+        if (d->vex) {
+            d->rex = v.rex;
+            d->pp = v.pp;
             in->vvvv = v.vvvv;
             in->vexl = v.l;
         }
-        op = v.opcode;
-        map = v.map;
+        d->op = v.opcode;
+        d->map = v.map;
     }
-    flags = row->flags;
-    in->mode = (u8)mode;
-    in->opcode = op;
-    in->map = map;
-    in->rexw = rex >> 3 & 1;
-    in->asize = address_bytes[mode][p >> 1 & 1];
-    in->seg = SEG_DS;
-    if (flags & T_MODRM) {
-        if (unlikely(pos >= limit))
-            return out_of_bytes(n);
-        modrm = b[pos++];
-        in->modrm = modrm;
-        in->reg = (modrm >> 3 & 7) | (rex & 4u) << 1;
-        in->rm = (modrm & 7) | (rex & 1u) << 3;
-        mod = modrm >> 6;
-        if (mod != 3 && likely(row->form != F_CR)) {
-            insn_flags = INSN_HAS_MEM;
-            if (unlikely(in->asize == 2)) {
-                disp_len = parse_mem16(in, mod, modrm & 7);
-            } else if (modrm_follow[modrm] & FOLLOW_SIB) {
-                if (unlikely(pos >= limit))
-                    return out_of_bytes(n);
-                disp_len = parse_sib(in, mod, rex, b[pos++]);
-            } else {
-                in->index = INSN_NO_REG;
-                in->scale = 0;
-                in->base = modrm_info[modrm].base | (u8)((rex & 1u) << 3);
-                in->seg = rex & 1 ? SEG_DS : modrm_info[modrm].seg;
-                disp_len = modrm_follow[modrm] & 7;
-                if ((modrm_follow[modrm] & FOLLOW_DISP) && is64)
-                    insn_flags |= INSN_RIP_REL;
-            }
-        } else {
-            in->base = in->index = INSN_NO_REG;
-        }
-        if (flags & T_INDIRECT) {
-            unsigned imm = row->imm;
+    d->flags = d->row->flags;
+    return INSN_OK;
+}
 
-            row = resolve(row, modrm, rule, &flags);
-            rule = imm ? imm : row->imm;
-        } else {
-            rule = row->imm;
-        }
+/* ModRM and what belongs to it, but the displacement's bytes. */
+static enum insn_status parse_modrm(struct decoding *d, struct insn *in)
+{
+    unsigned mod;
+    u8 modrm;
+
+    if (unlikely(d->pos >= d->limit))
+        return out_of_bytes(d->n);
+    modrm = d->modrm = d->b[d->pos++];
+    __builtin_memcpy(&in->seg, &modrm_info[modrm], sizeof(modrm_info[0]));
+    in->reg |= (d->rex & 4u) << 1;
+    in->rm |= (d->rex & 1u) << 3;
+    mod = modrm >> 6;
+    if (mod == 3)
+        return INSN_OK;
+    if (unlikely(d->row->form == F_CR)) {
+        in->base = INSN_NO_REG;
+        return INSN_OK;
+    }
+    in->flags = INSN_HAS_MEM;
+    if (unlikely(in->asize == 2)) {
+        d->disp_len = parse_mem16(in, mod, modrm & 7);
+    } else if (modrm_follow[modrm] & FOLLOW_SIB) {
+        if (unlikely(d->pos >= d->limit))
+            return out_of_bytes(d->n);
+        d->disp_len = parse_sib(in, mod, d->rex, d->b[d->pos++]);
     } else {
-        if (flags & T_INDIRECT)
-            row = resolve(row, 0, rule, &flags);
-        in->modrm = in->reg = 0;
-        in->rm = (op & 7) | (rex & 1u) << 3;
-        in->base = in->index = INSN_NO_REG;
-        in->scale = 0;
-        rule = row->imm;
+        in->base |= (d->rex & 1u) << 3;
+        if (d->rex & 1)
+            in->seg = SEG_DS;
+        d->disp_len = modrm_follow[modrm] & 7;
+        if ((modrm_follow[modrm] & FOLLOW_DISP) && d->is64)
+            in->flags |= INSN_RIP_REL;
     }
-    __builtin_memcpy(in, row, sizeof(*row));
-    if (unlikely(flags & T_CHECKED)) {
-        verdict = check_row(in, flags, insn_flags & INSN_HAS_MEM);
-        if (flags & (T_UD | T_SPECIAL))
-            return verdict; /* its length is not known */
-    }
-    attr = attributes[mode][rex >> 3 & 1][p & P_OPSIZE];
-    in->opsize = size_bytes[row->size][attr];
-    in->msize = row->mem == M_SAME ? in->opsize : (u8)mem_bytes(row->mem, in->opsize, mode);
-    if (rex & 0xf0)
-        insn_flags |= INSN_REX;
-    in->flags = (u16)insn_flags;
-    if (unlikely((p & ~P_ASIZE) || seg != NO_SEG || vex)) {
-        st = apply_prefixes(in, p, seg, vex);
-        if (verdict == INSN_OK)
-            verdict = st;
-    }
-    if (unlikely(rule)) {
-        st = finish(b, n, pos, disp_len, rule, attr, in);
-        return st == INSN_OK ? verdict : st;
-    }
-    in->len = (u8)(pos + disp_len);
-    if (unlikely(pos + disp_len > limit))
-        return out_of_bytes(n);
-    in->disp = read_signed(b + pos, disp_len);
-    in->imm = 0;
-    return verdict;
+    return INSN_OK;
+}
+
+/* No ModRM: the opcode's low bits may name a register. */
+static void no_modrm(const struct decoding *d, struct insn *in)
+{
+    in->seg = SEG_DS;
+    in->base = in->index = INSN_NO_REG;
+    in->scale = in->reg = in->modrm = 0;
+    in->rm = (d->op & 7) | (u8)((d->rex & 1u) << 3);
+}
+
+/* The row that counts, and its columns' meaning in this mode with these prefixes. */
+static enum insn_status apply_row(struct decoding *d, struct insn *in, unsigned attr)
+{
+    enum insn_status verdict = INSN_OK, st;
+    unsigned imm = d->row->imm;
+
+    if (d->flags & T_INDIRECT)
+        d->row = resolve(d->row, d->modrm, d->pp, &d->flags);
+    d->imm_rule = imm ? imm : d->row->imm;
+    __builtin_memcpy(in, d->row, sizeof(*d->row));
+    if (unlikely(d->flags & T_CHECKED))
+        verdict = check_row(in, d->flags, in->flags & INSN_HAS_MEM);
+    in->opsize = size_bytes[d->row->size][attr];
+    in->msize =
+        d->row->mem == M_SAME ? in->opsize : (u8)mem_bytes(d->row->mem, in->opsize, in->mode);
+    if (d->rex & 0xf0)
+        in->flags |= INSN_REX;
+    st = apply_prefixes(in, d->prefixes, d->seg, d->vex);
+    return verdict != INSN_OK ? verdict : st;
+}
+
+static __attribute__((noinline)) enum insn_status decode_any(const u8 *b, unsigned n,
+                                                             enum insn_mode mode, struct insn *in)
+{
+    struct decoding d = {.b = b,
+                         .n = n,
+                         .limit = MIN(n, (unsigned)INSN_MAX),
+                         .is64 = mode == INSN_64,
+                         .seg = NO_SEG};
+    enum insn_status st, verdict; /* the verdict stands only if the length is legal */
+    unsigned attr;
+
+    in->mode = (u8)mode;
+    in->flags = 0;
+    st = parse_prefixes(&d);
+    if (st == INSN_OK)
+        st = parse_opcode(&d, in);
+    if (st != INSN_OK)
+        return st;
+    in->asize = address_bytes[mode][d.prefixes >> 1 & 1];
+    attr = attributes[mode][d.rex >> 3 & 1][d.prefixes & P_OPSIZE];
+    if (d.flags & T_MODRM)
+        st = parse_modrm(&d, in);
+    else
+        no_modrm(&d, in);
+    if (st != INSN_OK)
+        return st;
+    in->opcode = d.op;
+    in->map = d.map;
+    in->rexw = d.rex >> 3 & 1;
+    verdict = apply_row(&d, in, attr);
+    if (d.flags & (T_UD | T_SPECIAL))
+        return verdict; /* its length is not known */
+    st = finish(b, n, d.pos, d.disp_len, d.imm_rule, attr, in);
+    return st == INSN_OK ? verdict : st;
 }
 
 enum insn_status insn_decode(const u8 *bytes, unsigned n, enum insn_mode mode, struct insn *out)

@@ -27,11 +27,17 @@ enum emul_reg {
     EMUL_RIP,    /* read and written (set by branches only; see retire) */
     EMUL_RSP,    /* read and written */
     EMUL_RFLAGS, /* read and written */
-    EMUL_CR0, EMUL_CR3, EMUL_CR4, EMUL_EFER,
+    EMUL_CR0,
+    EMUL_CR3,
+    EMUL_CR4,
+    EMUL_EFER,
     EMUL_XCR0,
     EMUL_PKRU,
     EMUL_CPL,
-    EMUL_PDPTE0, EMUL_PDPTE1, EMUL_PDPTE2, EMUL_PDPTE3, /* only if emul_ops.pdpte_regs */
+    EMUL_PDPTE0,
+    EMUL_PDPTE1,
+    EMUL_PDPTE2,
+    EMUL_PDPTE3, /* only if emul_ops.pdpte_regs */
     EMUL_REG_COUNT
 };
 
@@ -54,8 +60,8 @@ struct emul_ops {
     struct emul_mem mem;
     /*
      * Guest-physical addresses at which hold gives NULL: devices, ROM when written, nothing at all.
-     * size is 1, 2, 4 or 8; wider accesses come as several of 8, in order of address. Never crosses a
-     * page. OK, or an error: the emulation ends with EMUL_STOP.
+     * size is 1, 2, 4 or 8; wider accesses come as several of 8, in order of address. Never crosses
+     * a page. OK, or an error: the emulation ends with EMUL_STOP.
      */
     enum err (*mmio_read)(void *ctx, gpa_t gpa, unsigned size, u64 *value);
     enum err (*mmio_write)(void *ctx, gpa_t gpa, unsigned size, u64 value);
@@ -102,11 +108,11 @@ struct emul_fault {
 };
 
 enum emul_result {
-    EMUL_DONE,        /* completed, retired */
-    EMUL_PARTIAL,     /* string instruction: some iterations done, RIP still at it; let interrupts
-                         in, enter the guest (which executes it again) */
-    EMUL_FAULT,       /* .fault is to be injected (CR2 first); nothing but finished iterations done */
-    EMUL_RETRY,       /* nothing done: the bytes do not explain the exit; enter the guest again */
+    EMUL_DONE,    /* completed, retired */
+    EMUL_PARTIAL, /* string instruction: some iterations done, RIP still at it; let interrupts
+                     in, enter the guest (which executes it again) */
+    EMUL_FAULT,   /* .fault is to be injected (CR2 first); nothing but finished iterations done */
+    EMUL_RETRY,   /* nothing done: the bytes do not explain the exit; enter the guest again */
     EMUL_UNSUPPORTED, /* nothing done: print the capsule, inject #UD or stop the VM */
     EMUL_STOP,        /* a callback returned an error (.error): stop the VM */
 };
@@ -114,9 +120,9 @@ enum emul_result {
 struct emul_cpu {
     const struct emul_ops *ops;
     void *ctx;
-    u64 *gpr; /* 16 registers, written in place; [RSP] is not used */
+    u64 *gpr;              /* 16 registers, written in place; [RSP] is not used */
     struct emul_exit exit; /* EMUL_EXIT_NONE after emul_begin */
-    u32 max_iterations; /* of a string instruction in one call; 1024 after emul_begin */
+    u32 max_iterations;    /* of a string instruction in one call; 1024 after emul_begin */
 
     /* Results. */
     struct emul_fault fault;
@@ -184,13 +190,15 @@ enum emul_result emul_execute(struct emul_cpu *c);
 enum emul_result emul_insn_length(struct emul_cpu *c, enum insn_op op, unsigned *len);
 
 /*
- * Value of the register-or-memory operand of the decoded c->insn, `size` bytes (1 to 8) zero-extended,
- * and a write to it; for system instructions that the exit handlers execute (LMSW, SMSW, INVPCID…).
+ * Value of the register-or-memory operand of the decoded c->insn, `size` bytes (1 to 8)
+ * zero-extended, and a write to it; for system instructions that the exit handlers execute (LMSW,
+ * SMSW, INVPCID…).
  */
 enum emul_result emul_operand_read(struct emul_cpu *c, unsigned size, u64 *value);
 enum emul_result emul_operand_write(struct emul_cpu *c, unsigned size, u64 value);
 
-/* Linear address of the memory operand, segment-checked for `size` bytes of `access` (WALK_WRITE or 0). */
+/* Linear address of the memory operand, segment-checked for `size` bytes of `access` (WALK_WRITE or
+ * 0). */
 enum emul_result emul_operand_gla(struct emul_cpu *c, unsigned size, u32 access, gla_t *gla);
 
 /*
@@ -200,7 +208,8 @@ enum emul_result emul_operand_gla(struct emul_cpu *c, unsigned size, u32 access,
 enum emul_result emul_read_gla(struct emul_cpu *c, gla_t gla, void *buf, unsigned len, u32 access);
 enum emul_result emul_write_gla(struct emul_cpu *c, gla_t gla, const void *buf, unsigned len,
                                 u32 access);
-/* gla to gpa, for monitor commands and debuggers: no rights checked, no bits set. False: unmapped. */
+/* gla to gpa, for monitor commands and debuggers: no rights checked, no bits set. False: unmapped.
+ */
 bool emul_peek_gla(struct emul_cpu *c, gla_t gla, gpa_t *gpa);
 
 /*

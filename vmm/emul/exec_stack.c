@@ -144,7 +144,8 @@ static enum emul_result branch(struct emul_cpu *c, u64 target)
 
 static u64 next_ip(struct emul_cpu *c)
 {
-    return (emul_get(c, EMUL_RIP) + c->insn.len) & size_mask(c->mode == INSN_64 ? 8 : c->insn.opsize);
+    return (emul_get(c, EMUL_RIP) + c->insn.len) &
+           size_mask(c->mode == INSN_64 ? 8 : c->insn.opsize);
 }
 
 /* A stack that cannot take the push faults before a bad target; nothing is pushed for either. */

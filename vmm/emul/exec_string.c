@@ -227,7 +227,8 @@ enum emul_result exec_string(struct emul_cpu *c)
     struct string_op op = {
         .step = down ? -(s64)in->opsize : in->opsize,
         .counted = in->flags & (INSN_REP | INSN_REPNE),
-        .uses_src = in->op == OP_MOVS || in->op == OP_CMPS || in->op == OP_LODS || in->op == OP_OUTS,
+        .uses_src =
+            in->op == OP_MOVS || in->op == OP_CMPS || in->op == OP_LODS || in->op == OP_OUTS,
         .uses_dst = in->op != OP_LODS && in->op != OP_OUTS,
     };
     enum emul_result r;

@@ -12,8 +12,7 @@ static enum emul_result state_enabled(struct emul_cpu *c, bool vex)
     u64 cr0 = emul_get(c, EMUL_CR0), cr4 = emul_get(c, EMUL_CR4);
 
     if (vex) {
-        if (!(cr4 & CR4_OSXSAVE) ||
-            ~emul_get(c, EMUL_XCR0) & (XCR0_SSE | XCR0_AVX))
+        if (!(cr4 & CR4_OSXSAVE) || ~emul_get(c, EMUL_XCR0) & (XCR0_SSE | XCR0_AVX))
             return emul_raise(c, EXC_UD);
     } else if ((cr0 & CR0_EM) || !(cr4 & CR4_OSFXSR)) {
         return emul_raise(c, EXC_UD);

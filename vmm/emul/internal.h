@@ -88,7 +88,7 @@ static inline void reg_write(struct emul_cpu *c, unsigned r, unsigned size, u64 
 
 /* ---- results ---- */
 
-enum emul_result emul_raise(struct emul_cpu *c, unsigned vector);            /* no error code */
+enum emul_result emul_raise(struct emul_cpu *c, unsigned vector); /* no error code */
 enum emul_result emul_raise_error(struct emul_cpu *c, unsigned vector, u32 error);
 enum emul_result emul_retry(struct emul_cpu *c, const char *why);
 enum emul_result emul_unsupported(struct emul_cpu *c, const char *why);
@@ -120,7 +120,7 @@ static inline void emul_find_mode(struct emul_cpu *c)
 struct page_cache {
     gla_t page;
     gpa_t gpa;
-    u8 *p; /* the page's first byte; NULL: a device */
+    u8 *p;    /* the page's first byte; NULL: a device */
     u16 held; /* offset at which it was held */
     bool valid, writable;
 };
@@ -212,7 +212,8 @@ static ALWAYS_INLINE void emul_find_walk(struct emul_cpu *c)
 }
 
 /* For CPL-dependent accesses; false if it is not plain sailing: emul_translate tells why. */
-static ALWAYS_INLINE bool emul_translate_quick(struct emul_cpu *c, gla_t gla, u32 access, gpa_t *gpa)
+static ALWAYS_INLINE bool emul_translate_quick(struct emul_cpu *c, gla_t gla, u32 access,
+                                               gpa_t *gpa)
 {
     struct walk_out out;
 

@@ -12,12 +12,12 @@ struct pattern {
 };
 
 static const struct pattern patterns[OP_COUNT] = {
-    [OP_CPUID] = {0xa20f, 2},     [OP_RDMSR] = {0x320f, 2},   [OP_WRMSR] = {0x300f, 2},
-    [OP_RDTSC] = {0x310f, 2},     [OP_RDTSCP] = {0xf9010f, 3}, [OP_RDPMC] = {0x330f, 2},
-    [OP_HLT] = {0xf4, 1},         [OP_INVD] = {0x080f, 2},    [OP_WBINVD] = {0x090f, 2},
-    [OP_XSETBV] = {0xd1010f, 3},  [OP_XGETBV] = {0xd0010f, 3}, [OP_CLTS] = {0x060f, 2},
-    [OP_PAUSE] = {0x90, 1},       [OP_MONITOR] = {0xc8010f, 3}, [OP_MWAIT] = {0xc9010f, 3},
-    [OP_VMCALL] = {0xc1010f, 3},  [OP_VMMCALL] = {0xd9010f, 3},
+    [OP_CPUID] = {0xa20f, 2},    [OP_RDMSR] = {0x320f, 2},     [OP_WRMSR] = {0x300f, 2},
+    [OP_RDTSC] = {0x310f, 2},    [OP_RDTSCP] = {0xf9010f, 3},  [OP_RDPMC] = {0x330f, 2},
+    [OP_HLT] = {0xf4, 1},        [OP_INVD] = {0x080f, 2},      [OP_WBINVD] = {0x090f, 2},
+    [OP_XSETBV] = {0xd1010f, 3}, [OP_XGETBV] = {0xd0010f, 3},  [OP_CLTS] = {0x060f, 2},
+    [OP_PAUSE] = {0x90, 1},      [OP_MONITOR] = {0xc8010f, 3}, [OP_MWAIT] = {0xc9010f, 3},
+    [OP_VMCALL] = {0xc1010f, 3}, [OP_VMMCALL] = {0xd9010f, 3},
 };
 
 /* Whether b may stand before these opcodes. LOCK may not: it makes them undefined. */

@@ -70,29 +70,38 @@ enum insn_imm {
 
 /* mem: bytes of memory covered, where it differs from the operand size. */
 enum insn_mem {
-    M_SAME, M_1, M_2, M_4, M_8, M_16, M_HALF /* half of the operand, for sign extension */,
-    M_TWICE /* BOUND */, M_PLUS2 /* far pointers */, M_TABLE /* 6 or 10: GDTR, IDTR */,
-    M_PAIR /* 8, or 16 with REX.W: CMPXCHG8B */, M_NONE
+    M_SAME,
+    M_1,
+    M_2,
+    M_4,
+    M_8,
+    M_16,
+    M_HALF /* half of the operand, for sign extension */,
+    M_TWICE /* BOUND */,
+    M_PLUS2 /* far pointers */,
+    M_TABLE /* 6 or 10: GDTR, IDTR */,
+    M_PAIR /* 8, or 16 with REX.W: CMPXCHG8B */,
+    M_NONE
 };
 
-#define T_MODRM    0x0001u /* a ModRM byte follows */
-#define T_PREFIX   0x0002u /* a prefix, or one in 64-bit mode (REX) */
-#define T_SPECIAL  0x0004u /* escapes: 0F, VEX, EVEX */
-#define T_GROUP    0x0008u /* op: index into insn_group[][ModRM.reg] */
-#define T_PFX      0x0010u /* op: index into insn_pfx[][none, 66, F3, F2] */
-#define T_MOD3     0x0020u /* op: index into insn_mod3[][memory, register] */
-#define T_RM3      0x0040u /* op: index into insn_group[][ModRM.rm] */
-#define T_INDIRECT (T_GROUP | T_PFX | T_MOD3 | T_RM3)
-#define T_LOCK     0x0080u /* may be locked when its destination is memory */
-#define T_NO64     0x0100u /* #UD in 64-bit mode */
+#define T_MODRM     0x0001u /* a ModRM byte follows */
+#define T_PREFIX    0x0002u /* a prefix, or one in 64-bit mode (REX) */
+#define T_SPECIAL   0x0004u /* escapes: 0F, VEX, EVEX */
+#define T_GROUP     0x0008u /* op: index into insn_group[][ModRM.reg] */
+#define T_PFX       0x0010u /* op: index into insn_pfx[][none, 66, F3, F2] */
+#define T_MOD3      0x0020u /* op: index into insn_mod3[][memory, register] */
+#define T_RM3       0x0040u /* op: index into insn_group[][ModRM.rm] */
+#define T_INDIRECT  (T_GROUP | T_PFX | T_MOD3 | T_RM3)
+#define T_LOCK      0x0080u /* may be locked when its destination is memory */
+#define T_NO64      0x0100u /* #UD in 64-bit mode */
 #define T_CHECK_REG 0x0200u /* not every ModRM.reg is a register: segment, control, debug */
-#define T_MEM      0x0400u /* #UD with a register */
-#define T_REG      0x0800u /* #UD with memory */
-#define T_VEX      0x1000u /* exists with VEX too */
-#define T_VEX_L0   0x2000u /* with VEX: L must be 0 */
-#define T_UD       0x4000u /* undefined */
-#define T_ALIGNED  0x8000u /* vector moves: #GP unless aligned */
-#define T_CHECKED  (T_NO64 | T_CHECK_REG | T_MEM | T_REG | T_UD | T_SPECIAL)
+#define T_MEM       0x0400u /* #UD with a register */
+#define T_REG       0x0800u /* #UD with memory */
+#define T_VEX       0x1000u /* exists with VEX too */
+#define T_VEX_L0    0x2000u /* with VEX: L must be 0 */
+#define T_UD        0x4000u /* undefined */
+#define T_ALIGNED   0x8000u /* vector moves: #GP unless aligned */
+#define T_CHECKED   (T_NO64 | T_CHECK_REG | T_MEM | T_REG | T_UD | T_SPECIAL)
 
 struct insn_row {
     u8 op, form, size, imm, mem, access;

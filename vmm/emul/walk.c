@@ -89,8 +89,8 @@ static enum walk_result set_bits(const struct walk *w, struct step *s, u64 bits,
     if (size == 4) {
         u32 old = (u32)s->entry;
 
-        same = __atomic_compare_exchange_n((u32 *)p, &old, old | (u32)bits, false,
-                                           __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+        same = __atomic_compare_exchange_n((u32 *)p, &old, old | (u32)bits, false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_RELAXED);
     } else {
         u64 old = s->entry;
 

@@ -34,7 +34,7 @@ enum walk_mode { WALK_FLAT, WALK_32BIT, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 
 /* What an access is: bits of `access`. Error-code bits where they coincide. */
 #define WALK_WRITE  PF_W
-#define WALK_USER   PF_U  /* as an access from CPL 3; without it, an explicit supervisor access */
+#define WALK_USER   PF_U /* as an access from CPL 3; without it, an explicit supervisor access */
 #define WALK_FETCH  PF_I
 #define WALK_SYSTEM BIT(8) /* implicit supervisor access (descriptor tables, TSS): AC ignored */
 #define WALK_PEEK   BIT(9) /* for debugging: checks no rights, sets no accessed or dirty bits */
@@ -45,16 +45,16 @@ struct walk {
     void *ctx;
     u64 cr0, cr3, cr4, efer, rflags;
     u32 pkru;
-    u8 maxphyaddr; /* the guest's, 32 to 52 */
-    bool pages_1g; /* the guest's processor has 1 GiB pages */
+    u8 maxphyaddr;   /* the guest's, 32 to 52 */
+    bool pages_1g;   /* the guest's processor has 1 GiB pages */
     bool pdpte_regs; /* PAE: use pdpte[] (VMX), not the table at CR3 (SVM) */
     u64 pdpte[4];
     /* Derived: */
-    u8 mode;       /* enum walk_mode */
+    u8 mode; /* enum walk_mode */
     u8 levels;
     u64 root;
-    u64 reserved;  /* bits that must be clear in every entry */
-    u64 stop;      /* and those whose setting ends the descent */
+    u64 reserved; /* bits that must be clear in every entry */
+    u64 stop;     /* and those whose setting ends the descent */
 };
 
 enum walk_result {

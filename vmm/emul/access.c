@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reading and writing what memory.c has looked up, RAM or device; register-or-memory operands;
+ * linear memory for exit handlers.
+ */
+#include "lib/string.h"
+#include "vmm/emul/internal.h"
+
+static enum emul_result stopped(struct emul_cpu *c, enum err e)
+{
+    c->error = e;
+    c->why = "a device access failed";
+    return EMUL_STOP;
+}
+
+static inline u64 load(const void *p, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return __atomic_load_n((const u8 *)p, __ATOMIC_RELAXED);
+    case 2: {
+        u16 v;
+        __builtin_memcpy(&v, p, 2);
+        return v;
+    }
+    case 4: {
+        u32 v;
+        __builtin_memcpy(&v, p, 4);
+        return v;
+    }
+    default: {
+        u64 v;
+        __builtin_memcpy(&v, p, 8);
+        return v;
+    }
+    }
+}
+
+static inline void store(void *p, unsigned size, u64 v)
+{
+    u32 v4 = (u32)v;
+    u16 v2 = (u16)v;
+
+    switch (size) {
+    case 1:
+        *(u8 *)p = (u8)v;
+        break;
+    case 2:
+        __builtin_memcpy(p, &v2, 2);
+        break;
+    case 4:
+        __builtin_memcpy(p, &v4, 4);
+        break;
+    default:
+        __builtin_memcpy(p, &v, 8);
+        break;
+    }
+}
+
+/* The widest device access that fits in len bytes. */
+static unsigned chunk(unsigned len)
+{
+    return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
+}
+
+static enum emul_result read_piece(struct emul_cpu *c, const struct span *s, unsigned i, u8 *buf,
+                                   unsigned len)
+{
+    if (s->p[i]) {
+        memcpy(buf, s->p[i], len);
+        return EMUL_DONE;
+    }
+    for (unsigned done = 0, n; done < len; done += n) {
+        u64 v = 0;
+        enum err e;
+
+        n = chunk(len - done);
+        e = c->ops->mmio_read(c->ctx, s->gpa[i] + done, n, &v);
+        if (e)
+            return stopped(c, e);
+        memcpy(buf + done, &v, n);
+    }
+    return EMUL_DONE;
+}
+
+static enum emul_result write_piece(struct emul_cpu *c, const struct span *s, unsigned i,
+                                    const u8 *buf, unsigned len)
+{
+    if (s->p[i] && s->writable[i]) {
+        memcpy(s->p[i], buf, len);
+        return EMUL_DONE;
+    }
+    for (unsigned done = 0, n; done < len; done += n) {
+        u64 v = 0;
+        enum err e;
+
+        n = chunk(len - done);
+        memcpy(&v, buf + done, n);
+        e = c->ops->mmio_write(c->ctx, s->gpa[i] + done, n, v);
+        if (e)
+            return stopped(c, e);
+    }
+    return EMUL_DONE;
+}
+
+enum emul_result span_read(struct emul_cpu *c, struct span *s, void *buf)
+{
+    TRY(read_piece(c, s, 0, buf, s->first));
+    if (s->first != s->len)
+        TRY(read_piece(c, s, 1, (u8 *)buf + s->first, s->len - s->first));
+    return EMUL_DONE;
+}
+
+enum emul_result span_write(struct emul_cpu *c, struct span *s, const void *buf)
+{
+    TRY(write_piece(c, s, 0, buf, s->first));
+    if (s->first != s->len)
+        TRY(write_piece(c, s, 1, (const u8 *)buf + s->first, s->len - s->first));
+    return EMUL_DONE;
+}
+
+enum emul_result span_get(struct emul_cpu *c, struct span *s, u64 *value)
+{
+    if (likely(s->first == s->len)) {
+        enum err e;
+
+        if (s->p[0]) {
+            *value = load(s->p[0], s->len);
+            return EMUL_DONE;
+        }
+        *value = 0;
+        e = c->ops->mmio_read(c->ctx, s->gpa[0], s->len, value);
+        if (unlikely(e))
+            return stopped(c, e);
+        *value &= size_mask(s->len);
+        return EMUL_DONE;
+    }
+    *value = 0;
+    return span_read(c, s, value);
+}
+
+enum emul_result span_put(struct emul_cpu *c, struct span *s, u64 value)
+{
+    if (likely(s->first == s->len)) {
+        enum err e;
+
+        if (s->p[0] && s->writable[0]) {
+            store(s->p[0], s->len, value);
+            return EMUL_DONE;
+        }
+        e = c->ops->mmio_write(c->ctx, s->gpa[0], s->len, value & size_mask(s->len));
+        return likely(!e) ? EMUL_DONE : stopped(c, e);
+    }
+    return span_write(c, s, &value);
+}
+
+#define EXCHANGE(type)                                                                             \
+    do {                                                                                           \
+        type expected = (type)*old;                                                                \
+        *done = __atomic_compare_exchange_n((type *)(void *)s->p[0], &expected, (type)value,       \
+                                            false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);            \
+        *old = expected;                                                                           \
+    } while (0)
+
+/* x86 compares and exchanges at any alignment; the sanitizer need not know. */
+__attribute__((no_sanitize("undefined"))) static void exchange(struct span *s, u64 *old, u64 value,
+                                                               bool *done)
+{
+    switch (s->len) {
+    case 1:
+        EXCHANGE(u8);
+        break;
+    case 2:
+        EXCHANGE(u16);
+        break;
+    case 4:
+        EXCHANGE(u32);
+        break;
+    default:
+        EXCHANGE(u64);
+        break;
+    }
+}
+
+enum emul_result span_update(struct emul_cpu *c, struct span *s, u64 *old, u64 value, bool locked,
+                             bool *done)
+{
+    *done = true;
+    if (locked && s->first == s->len && s->p[0] && s->writable[0]) {
+        exchange(s, old, value, done);
+        return EMUL_DONE;
+    }
+    return span_put(c, s, value);
+}
+
+/* ---- a register-or-memory operand read or written ---- */
+
+enum emul_result rm_read(struct emul_cpu *c, u64 *value)
+{
+    const struct insn *in = &c->insn;
+    struct span s;
+    enum emul_result r;
+
+    if (!(in->flags & INSN_HAS_MEM)) {
+        *value = reg_read(c, in->rm, in->opsize);
+        return emul_explained(c);
+    }
+    if (likely(device_hit(c, INSN_READ))) {
+        enum err e = c->ops->mmio_read(c->ctx, c->exit.gpa, in->msize, value);
+
+        *value &= size_mask(in->msize);
+        return likely(!e) ? EMUL_DONE : stopped(c, e);
+    }
+    TRY(mem_open(c, &s));
+    r = span_get(c, &s, value);
+    span_close(c, &s);
+    return r;
+}
+
+enum emul_result rm_write(struct emul_cpu *c, u64 value)
+{
+    const struct insn *in = &c->insn;
+    struct span s;
+    enum emul_result r;
+
+    if (!(in->flags & INSN_HAS_MEM)) {
+        TRY(emul_explained(c));
+        reg_write(c, in->rm, in->opsize, value);
+        return EMUL_DONE;
+    }
+    if (likely(device_hit(c, INSN_WRITE))) {
+        enum err e =
+            c->ops->mmio_write(c->ctx, c->exit.gpa, in->msize, value & size_mask(in->msize));
+
+        return likely(!e) ? EMUL_DONE : stopped(c, e);
+    }
+    TRY(mem_open(c, &s));
+    r = span_put(c, &s, value);
+    span_close(c, &s);
+    return r;
+}
+
+/* ---- linear memory for callers ---- */
+
+enum emul_result emul_read_gla(struct emul_cpu *c, gla_t gla, void *buf, unsigned len, u32 access)
+{
+    struct span s;
+    enum emul_result r;
+
+    emul_find_mode(c);
+    TRY(span_open(c, &s, gla, len, INSN_READ, access, NULL));
+    r = span_read(c, &s, buf);
+    span_close(c, &s);
+    return r;
+}
+
+enum emul_result emul_write_gla(struct emul_cpu *c, gla_t gla, const void *buf, unsigned len,
+                                u32 access)
+{
+    struct span s;
+    enum emul_result r;
+
+    emul_find_mode(c);
+    TRY(span_open(c, &s, gla, len, INSN_WRITE, access, NULL));
+    r = span_write(c, &s, buf);
+    span_close(c, &s);
+    return r;
+}
+
+bool emul_peek_gla(struct emul_cpu *c, gla_t gla, gpa_t *gpa)
+{
+    return emul_translate(c, gla, WALK_PEEK | WALK_SYSTEM, gpa) == EMUL_DONE;
+}
+
+enum emul_result emul_operand_gla(struct emul_cpu *c, unsigned size, u32 access, gla_t *gla)
+{
+    emul_find_mode(c);
+    return emul_linear(c, c->insn.seg, emul_ea(c), size,
+                       access & WALK_WRITE ? INSN_WRITE : INSN_READ, gla);
+}
+
+enum emul_result emul_operand_read(struct emul_cpu *c, unsigned size, u64 *value)
+{
+    gla_t gla;
+
+    emul_find_mode(c);
+    if (!(c->insn.flags & INSN_HAS_MEM)) {
+        *value = reg_read(c, c->insn.rm, size);
+        return EMUL_DONE;
+    }
+    TRY(emul_operand_gla(c, size, 0, &gla));
+    *value = 0;
+    return emul_read_gla(c, gla, value, size, 0);
+}
+
+enum emul_result emul_operand_write(struct emul_cpu *c, unsigned size, u64 value)
+{
+    gla_t gla;
+
+    emul_find_mode(c);
+    if (!(c->insn.flags & INSN_HAS_MEM)) {
+        reg_write(c, c->insn.rm, size, value);
+        if (c->dirty & (1u << EMUL_RSP))
+            c->ops->set(c->ctx, EMUL_RSP, c->reg[EMUL_RSP]);
+        return EMUL_DONE;
+    }
+    TRY(emul_operand_gla(c, size, WALK_WRITE, &gla));
+    return emul_write_gla(c, gla, &value, size, 0);
+}

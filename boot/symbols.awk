@@ -27,7 +27,11 @@ function split_name(name,    n, i, k, raw, carry) {
     return k
 }
 
-BEGIN { n = 0; words = 0 }
+BEGIN {
+    n = 0; words = 0
+    for (i = 32; i < 127; i++)
+        code[sprintf("%c", i)] = i
+}
 $3 == "text_start" { base = $1 }
 $2 ~ /^[tT]$/ && $1 ~ /^ffffffff/ && $3 !~ /^(text_start|text_end)$/ && $3 !~ /^\./ {
     if ($1 == last)
@@ -52,7 +56,7 @@ END {
     for (i = 1; i <= words; i++) {
         number[word[i]] = i
         len = length(word[i])
-        print ".ascii \"" substr(word[i], 1, len - 1) "\"\n.byte '" substr(word[i], len) " + 0x80"
+        print ".ascii \"" substr(word[i], 1, len - 1) "\"\n.byte " code[substr(word[i], len)] + 128
     }
     for (i = 0; i < n; i++) {
         print ".uleb128 0x" addr[i] " - 0x" base

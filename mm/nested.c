@@ -225,12 +225,15 @@ enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsi
 enum err nested_map_slot(struct nested *n, gpa_t gpa, u64 *slot, hpa_t hpa, unsigned attr,
                          enum nested_memtype type, struct nested_mapped *out)
 {
-    u64 *link;
+    u64 *near = gpa < NESTED_NEAR * GIB ? n->near[gpa / GIB] : NULL, *link;
 
+    if (unlikely(!near))
+        return ERR_NOENT;
+    link = &near[nested_index(gpa, 2)];
+    if (unlikely(&nested_table(n, nested_load(link))[nested_index(gpa, 1)] != slot))
+        return ERR_NOENT;
     if (unlikely(nested_valid(nested_load(slot))))
         return ERR_EXISTS;
-    link = gpa < NESTED_NEAR * GIB ? &n->near[gpa / GIB][nested_index(gpa, 2)]
-                                   : nested_link(n, gpa, 2);
     leaf_store(n, slot, link, hpa | n->fmt->type[type] | n->fmt->leaf[attr], 1, out);
     return OK;
 }

@@ -234,9 +234,9 @@ enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsi
                     enum nested_memtype type, bool foreign, struct nested_mapped *out);
 
 /*
- * As nested_map, for 4 KiB at the empty slot of level 1 that nested_lookup has found for gpa, with
- * arguments known to be good. The lock may have been taken after the lookup, if it has been made
- * sure that the table was not freed in between. OK or ERR_EXISTS.
+ * As nested_map, for 4 KiB at the empty slot of level 1 that nested_lookup found for gpa before the
+ * lock was taken, with arguments known to be good. OK; ERR_EXISTS; ERR_NOENT if the slot's table is
+ * no longer there, or cannot be told to be: then nested_map finds out.
  */
 enum err nested_map_slot(struct nested *n, gpa_t gpa, u64 *slot, hpa_t hpa, unsigned attr,
                          enum nested_memtype type, struct nested_mapped *out);

@@ -71,8 +71,12 @@ static hpa_t fill_frames(const struct space *s, unsigned *level)
 static enum err map_filled(struct space *s, const struct space_region *r, gpa_t gpa, hpa_t hpa,
                            unsigned level, unsigned attr, u64 *slot, struct nested_mapped *mapped)
 {
-    if (likely(level == 1 && slot))
-        return nested_map_slot(&s->tables, gpa, slot, hpa, attr, r->type, mapped);
+    if (likely(level == 1 && slot)) {
+        enum err err = nested_map_slot(&s->tables, gpa, slot, hpa, attr, r->type, mapped);
+
+        if (likely(err != ERR_NOENT))
+            return err;
+    }
     if (level > 1 && r->log)
         return ERR_EXISTS; /* the log has been started meanwhile: small pages only */
     return nested_map(&s->tables, ALIGN_DOWN(gpa, NESTED_SIZE(level)), hpa, level, attr, r->type,
@@ -83,8 +87,8 @@ static enum err map_filled(struct space *s, const struct space_region *r, gpa_t 
  * Fills a leaf of at most `level` around gpa, not mapped when it was looked up. The frames are
  * allocated and zeroed before the lock is taken: two CPUs may do so for the same page, and the
  * second gives its frames back. out->filled says whether it was us; else, if the result is
- * SPACE_RESOLVED, look again. slot is the empty slot of level 1 that was found, if one was (the
- * hold counter of gpa, raised before, keeps its table); else NULL.
+ * SPACE_RESOLVED, look again. slot is the empty slot of level 1 that was found, if one was; else
+ * NULL.
  */
 static enum space_result fill_leaf(struct space *s, const struct space_region *r, gpa_t gpa,
                                    unsigned level, unsigned attr, u64 *slot, struct resolved *out)
@@ -119,12 +123,15 @@ static enum space_result fill_leaf(struct space *s, const struct space_region *r
 
 /*
  * Fills for an access; the page comes up accessed (and dirty), as the retried access would make
- * it. The walk ended at `slot`, of out->level.
+ * it. The walk ended at `slot`, of out->level. The page's hold counter is lowered meanwhile: a
+ * fault on a page that is being promoted, which waits for the lock here, must not look like a
+ * hold that forbids it.
  */
 static enum space_result fill(struct space *s, gpa_t gpa, unsigned access, bool dirty, u64 *slot,
                               struct resolved *out)
 {
     const struct space_region *r = space_region_at(s, gpa);
+    enum space_result result;
     unsigned attr, level;
 
     if (!r || r->kind == SPACE_DEVICE)
@@ -133,7 +140,10 @@ static enum space_result fill(struct space *s, gpa_t gpa, unsigned access, bool 
         return SPACE_DENIED;
     attr = r->perms | (access || dirty ? NESTED_A : 0) | (dirty ? NESTED_D : 0);
     level = fill_level(s, r, gpa, out->level, s->demand_leaf, true);
-    return fill_leaf(s, r, gpa, level, attr, out->level == 1 ? slot : NULL, out);
+    space_release(s, gpa);
+    result = fill_leaf(s, r, gpa, level, attr, out->level == 1 ? slot : NULL, out);
+    __atomic_fetch_add(space_hold_slot(s, gpa), 1, __ATOMIC_SEQ_CST);
+    return result;
 }
 
 /*
@@ -163,7 +173,7 @@ static void count(u64 *counter)
 
 /*
  * Makes the page of gpa fit for the access; its hold counter is raised. `dirty` marks it dirty
- * even if the access is no write.
+ * even if the access is no write. If out->filled, the leaf may have changed again already.
  */
 static enum space_result resolve(struct space *s, gpa_t gpa, unsigned access, bool dirty,
                                  struct resolved *out)
@@ -255,15 +265,18 @@ static __attribute__((noinline)) void *hold_slow(struct space *s, gpa_t gpa, uns
     u64 need = n->fmt->settled[access];
     struct resolved res;
 
-    nested_lookup(n, gpa, &res.level, &res.value);
-    if (res.value & NESTED_SW_FOREIGN)
-        goto refuse;
-    if (((res.value & need) != need || dirty) &&
-        resolve(s, gpa, access, dirty, &res) != SPACE_RESOLVED)
-        goto refuse;
-    return leaf_hva(n, res.value, gpa, NESTED_SIZE(res.level) - 1);
-
-refuse:
+    do {
+        nested_lookup(n, gpa, &res.level, &res.value);
+        if (res.value & NESTED_SW_FOREIGN)
+            break;
+        if ((res.value & need) == need && !dirty)
+            return leaf_hva(n, res.value, gpa, NESTED_SIZE(res.level) - 1);
+        if (resolve(s, gpa, access, dirty, &res) != SPACE_RESOLVED)
+            break;
+        if (!res.filled)
+            return leaf_hva(n, res.value, gpa, NESTED_SIZE(res.level) - 1);
+        /* The counter was lowered while it was filled: the page may have moved since. */
+    } while (true);
     space_release(s, gpa);
     return NULL;
 }

@@ -285,7 +285,7 @@ enum line_result line_key(struct line *l, u8 byte)
         return LINE_ENTERED;
     }
     if (byte == CTRL('C')) {
-        put(l, "^C\n", 3);
+        put(l, "\n", 1);
         return LINE_DROPPED;
     }
     edit(l, byte);

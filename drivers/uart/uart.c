@@ -23,7 +23,7 @@
 #define IER_ALL    0x0f
 #define IIR_NONE   0x01
 #define IIR_FIFOS  0xc0 /* both set: the FIFOs are there and on */
-#define FCR_ENABLE 0x07 /* FIFO on, both emptied, receive trigger at one byte */
+#define FCR_ENABLE 0x87 /* FIFO on, both emptied, interrupt at eight bytes or a pause */
 #define LCR_8N1    0x03
 #define LCR_DLAB   0x80
 #define MCR_LINES  0x09 /* DTR, and OUT2: the interrupt reaches the board */

@@ -242,7 +242,7 @@ void svm_window(struct hvm_vcpu *base, bool intr, bool nmi)
     struct vmcb *cb = v->vmcb;
     const u64 request = VIRQ_PENDING | VIRQ_IGNORE_TPR | VIRQ_PRIO_MAX;
 
-    v->attention &= ATTEND_STEP;
+    v->attention &= (u8) ~(ATTEND_INTR | ATTEND_NMI);
     v->attention |= (u8)((intr ? ATTEND_INTR : 0) | (nmi ? ATTEND_NMI : 0));
     if (intr == !!(cb->intercept1 & INTERCEPT1_VINTR))
         return;

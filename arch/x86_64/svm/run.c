@@ -5,6 +5,7 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu.h"
+#include "lib/assert.h"
 #include "lib/string.h"
 
 struct row {
@@ -82,8 +83,11 @@ static void fill_io(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->io.port = (u16)(info >> 16);
     exit->io.size = info >> IOIO_SIZE & 7;
     exit->io.in = info & IOIO_IN;
-    exit->io.string = info & IOIO_STRING;
-    exit->io.rep = info & IOIO_REP;
+    exit->io.string = exit->io.rep = false;
+    if (unlikely(info & (IOIO_STRING | IOIO_REP))) {
+        exit->io.string = info & IOIO_STRING;
+        exit->io.rep = info & IOIO_REP;
+    }
 }
 
 static void fill_msr(struct svm_vcpu *v, struct hvm_exit *exit)
@@ -159,7 +163,7 @@ static void fill_beyond(struct svm_vcpu *v, struct hvm_exit *exit)
     if (code == SVM_NESTED_FAULT)
         fill_nested(v, exit);
     else if ((u32)code == SVM_INVALID)
-        fill_invalid(v, exit, v->entry_event);
+        fill_invalid(v, exit, v->vmcb->event);
     else
         fill_other(v, exit);
 }
@@ -236,10 +240,10 @@ void svm_flush(struct hvm_vcpu *base)
     if (svm.flush_asid)
         v->vmcb->tlb_control = TLB_FLUSH_ONE;
     else
-        v->generation = 0;
+        v->attention |= ATTEND_ASID;
 }
 
-COLD static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
+static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
 {
     struct vmcb *cb = v->vmcb;
 
@@ -251,6 +255,7 @@ COLD static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
     }
     cb->asid = cpu->next_asid++;
     v->generation = cpu->generation;
+    v->attention &= (u8)~ATTEND_ASID;
     svm_touch(v, CLEAN_ASID);
 }
 
@@ -267,16 +272,21 @@ COLD static bool settle_inside(struct svm_vcpu *v, struct hvm_exit *exit)
     return true;
 }
 
+COLD static void attend(struct svm_vcpu *v)
+{
+    if (v->attention & ATTEND_ASID)
+        renew_asid(v, svm_cpu());
+    svm_attend(v);
+}
+
 static inline void before_entry(struct svm_vcpu *v)
 {
-    struct svm_cpu *cpu = svm_cpu();
     struct vmcb *cb = v->vmcb;
 
     if (unlikely(v->attention))
-        svm_attend(v);
-    if (unlikely(v->generation != cpu->generation))
-        renew_asid(v, cpu);
-    v->entry_event = cb->event;
+        attend(v);
+    if (CHECKED)
+        ASSERT(v->generation == svm_cpu()->generation);
     v->entry_rip = cb->rip;
     v->entry_rflags = cb->rflags;
     cb->rax = v->base.gpr[RAX];
@@ -294,8 +304,14 @@ static inline void fill(struct svm_vcpu *v, struct hvm_exit *exit)
         svm_read_vectoring(v, exit);
         exit->rip = cb->rip;
     }
-    v->soft = false;
     row->fill(v, exit);
+}
+
+/* What was to be injected is in, or is to be redone as the exit says. */
+static void forget_event(struct svm_vcpu *v)
+{
+    v->vmcb->event = 0;
+    v->queued = v->soft = false;
 }
 
 /*
@@ -338,18 +354,17 @@ struct hvm_exit *svm_after_exit(struct svm_vcpu *v)
     v->base.gpr[RAX] = cb->rax;
     cb->clean = svm.clean;
     cb->tlb_control = TLB_KEEP;
-    if (unlikely(v->queued)) {
-        cb->event = 0;
-        v->queued = false;
-    }
     memset(exit, 0, HVM_EXIT_HEAD);
     exit->rip = cb->rip;
     if (unlikely(v->stepping || cb->exit_code == SVM_IRET) && settle_inside(v, exit)) {
+        forget_event(v);
         before_entry(v);
         return exit;
     }
     if (likely(exit->reason != HVM_EXIT_NMI_WINDOW))
         fill(v, exit);
+    if (unlikely(v->queued))
+        forget_event(v);
     return go_on(v, exit);
 }
 

@@ -40,19 +40,20 @@ enum {
     ATTEND_STEP = 1, /* a single-step trap is pending */
     ATTEND_NMI = 2,  /* the caller waits for NMIs to be possible */
     ATTEND_INTR = 4, /* likewise interrupts */
+    ATTEND_ASID = 8, /* needs a new ASID */
 };
 
 /* A vCPU. Everything but `base` is private; all of it belongs to the CPU that has it loaded. */
 struct svm_vcpu {
     struct hvm_vcpu base;
     struct vmcb *vmcb;
-    hpa_t vmcb_hpa, host_hpa;                 /* host_hpa: this CPU's VMSAVE image */
-    u64 generation;                           /* of the ASID; 0: none */
-    u64 entry_event, entry_rip, entry_rflags; /* as they were before the last entry */
-    u32 last_cpu; /* CPU number + 1 that it was loaded on last; 0: none */
-    u8 attention; /* ATTEND_* */
-    bool queued;  /* an event goes in with the next entry */
-    bool soft;    /* it is a soft one: RIP has moved already, from soft_rip to soft_next */
+    hpa_t vmcb_hpa, host_hpa;    /* host_hpa: this CPU's VMSAVE image */
+    u64 generation;              /* of the ASID; 0: none */
+    u64 entry_rip, entry_rflags; /* as they were before the last entry */
+    u32 last_cpu;                /* CPU number + 1 that it was loaded on last; 0: none */
+    u8 attention;                /* ATTEND_* */
+    bool queued;                 /* an event goes in with the next entry */
+    bool soft; /* it is a soft one: RIP has moved already, from soft_rip to soft_next */
     u8 soft_vector;
     u64 soft_rip, soft_next;
     u32 exceptions; /* that the caller intercepts */

@@ -153,10 +153,12 @@ void svm_load(struct hvm_vcpu *base)
 
     if (v->last_cpu != this_cpu()->id + 1) {
         v->last_cpu = this_cpu()->id + 1;
-        v->generation = 0;
+        v->attention |= ATTEND_ASID;
         v->host_hpa = hpa_of(svm_cpu()->host);
         svm_touch(v, CLEAN_ALL);
     }
+    if (v->generation != svm_cpu()->generation) /* other vCPUs have used ASIDs up meanwhile */
+        v->attention |= ATTEND_ASID;
     if (svm.tsc_aux)
         cpu_wrmsr_safe(MSR_TSC_AUX, v->tsc_aux);
     cpu_write_cr2(v->vmcb->cr2); /* Bochs' VMRUN leaves the register as it is */

@@ -116,8 +116,11 @@ static void fill_io(struct vmx_vcpu *v, struct hvm_exit *exit)
     exit->io.port = (u16)(q >> 16);
     exit->io.size = (q & 7) + 1;
     exit->io.in = q & BIT(3);
-    exit->io.string = q & BIT(4);
-    exit->io.rep = q & BIT(5);
+    exit->io.string = exit->io.rep = false;
+    if (unlikely(q & (BIT(4) | BIT(5)))) {
+        exit->io.string = q & BIT(4);
+        exit->io.rep = q & BIT(5);
+    }
 }
 
 static void fill_ept(struct vmx_vcpu *v, struct hvm_exit *exit)

@@ -5,8 +5,9 @@
 #include "guests/lib/paging.h"
 #include "guests/lib/smp.h"
 
-#define VECTOR  0x62
-#define WAIT_MS 2000
+#define VECTOR      0x62
+#define WAKE_VECTOR 0x64 /* gets a processor out of HLT to see that it is to stop */
+#define WAIT_MS     2000
 
 static volatile u32 count[MAX_GUEST_CPUS];
 static volatile u32 ready;
@@ -17,6 +18,12 @@ static void on_ipi(struct trap_frame *f)
 {
     (void)f;
     __sync_fetch_and_add(&count[cpu_number()], 1);
+    apic_eoi();
+}
+
+static void on_wake(struct trap_frame *f)
+{
+    (void)f;
     apic_eoi();
 }
 
@@ -68,6 +75,7 @@ static bool begin(void (*fn)(void *))
     ready = 0;
     stop = false;
     trap_set(VECTOR, on_ipi);
+    trap_set(WAKE_VECTOR, on_wake);
     for (unsigned c = 1; c < cpus; c++)
         smp_call(c, fn, NULL);
     return true;
@@ -93,7 +101,7 @@ static void end(void)
         u64 start = rdtsc();
 
         while (!smp_wait_for(c, tsc_khz * 10)) {
-            apic_icr(smp_apic_id(c), ICR_FIXED | ICR_ASSERT | VECTOR); /* out of its HLT */
+            apic_icr(smp_apic_id(c), ICR_FIXED | ICR_ASSERT | WAKE_VECTOR);
             if (rdtsc() - start > tsc_khz * WAIT_MS) {
                 check_fail("processor %u does not come back", c);
                 return;

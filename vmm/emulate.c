@@ -113,21 +113,6 @@ static void mem_release(void *ctx, void *p, gpa_t gpa, bool write)
     space_release(((struct vcpu *)ctx)->vm->space, gpa);
 }
 
-static bool mem_peek(void *ctx, gpa_t gpa, void *buf, unsigned len)
-{
-    struct space *s = ((struct vcpu *)ctx)->vm->space;
-    void *p = space_hold(s, gpa, len, false);
-
-    if (unlikely(!p))
-        return false;
-    if (likely(len == 8))
-        *(u64 *)buf = __atomic_load_n((u64 *)p, __ATOMIC_RELAXED);
-    else
-        __builtin_memcpy(buf, p, 16);
-    space_release(s, gpa);
-    return true;
-}
-
 static u64 mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 value)
 {
     struct bus_access acc = {.addr = gpa, .size = (u8)size, .write = write, .value = value};
@@ -178,7 +163,7 @@ static void retire(void *ctx, unsigned len)
     hvm->advance(((struct vcpu *)ctx)->hv, len);
 }
 
-void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid)
+void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid, const u64 *generation)
 {
     *ops = (struct emul_ops){
         .get = get_reg,
@@ -188,7 +173,7 @@ void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid)
         .get_gdt = get_gdt,
         .get_vec = get_vec,
         .set_vec = set_vec,
-        .mem = {mem_hold, mem_release, mem_peek},
+        .mem = {mem_hold, mem_release, generation},
         .mmio_read = mmio_read,
         .mmio_write = mmio_write,
         .port_in = port_in,

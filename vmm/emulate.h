@@ -9,8 +9,11 @@
 struct vcpu;
 struct cpuid_table;
 
-/* Fills a VM's interface table; what the emulator knows of the guest's processor is from cpuid. */
-void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid);
+/*
+ * Fills a VM's interface table; what the emulator knows of the guest's processor is from cpuid.
+ * generation: the guest space's, which is raised before a page that was taken away is used again.
+ */
+void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid, const u64 *generation);
 
 /* Starts v->emul on the instruction at CS:RIP (rip as the exit gave it). Loaded here. */
 struct emul_cpu *emulate_begin(struct vcpu *v, const struct hvm_exit *e);

@@ -110,7 +110,6 @@ static void build_cpuid(struct vm *vm)
     };
 
     cpuid_build(&vm->cpuid, &c, host_cpuid);
-    emulate_init_ops(&vm->emul_ops, &vm->cpuid);
 }
 
 static enum err build(struct vm *vm)
@@ -121,6 +120,7 @@ static enum err build(struct vm *vm)
         err = hvm->vm_init(&vm->hvm, space_root(vm->space));
     if (err)
         return err;
+    emulate_init_ops(&vm->emul_ops, &vm->cpuid, &vm->space->generation);
     msr_setup_vm(vm);
     err = board_init(vm, vm->config->testdev, cmos_read_time());
     for (u32 i = 0; i < vm->config->vcpus && !err; i++) {
@@ -241,7 +241,6 @@ static enum err start(struct vm *vm, const struct vm_module *modules)
     struct loading *l = kmem_alloc(sizeof(*l));
     enum err err = ERR_NOMEM;
 
-    vm->start_ns = clock_ns();
     if (l)
         err = build_and_load(vm, modules, l);
     if (err) {
@@ -379,7 +378,7 @@ void vm_resume(struct vm *vm)
 {
     u64 tsc = cpu_rdtsc() - vm->pause_tsc;
 
-    vm->start_ns += clock_ns() - vm->pause_ns;
+    vm->board.start_ns += clock_ns() - vm->pause_ns;
     vm->paused = false;
     for (u32 i = 0; i < vm->vcpu_count; i++)
         vcpu_call(vm->vcpu[i], resume_vcpu, &tsc);

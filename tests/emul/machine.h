@@ -38,6 +38,7 @@ struct machine {
     int held; /* holds minus releases */
     u64 next_table;
     u64 dev_base; /* MACHINE_DEV */
+    u64 generation;
     unsigned retired, seg_loads;
     u64 ram_size;
     u8 ram[MACHINE_RAM] ALIGNED(4096);
@@ -105,16 +106,6 @@ static inline void *machine_hold(void *ctx, gpa_t gpa, unsigned len, bool write)
     m->writes_held += write;
     m->held++;
     return m->ram + gpa;
-}
-
-static inline bool machine_peek(void *ctx, gpa_t gpa, void *buf, unsigned len)
-{
-    struct machine *m = ctx;
-
-    if (gpa >= m->ram_size || len > m->ram_size - gpa)
-        return false;
-    memcpy(buf, m->ram + gpa, len);
-    return true;
 }
 
 static inline void machine_release(void *ctx, void *p, gpa_t gpa, bool write)
@@ -208,7 +199,7 @@ static inline void machine_init(struct machine *m, enum insn_mode mode, unsigned
         .get_gdt = machine_get_gdt,
         .get_vec = machine_get_vec,
         .set_vec = machine_set_vec,
-        .mem = {machine_hold, machine_release, machine_peek},
+        .mem = {machine_hold, machine_release, &m->generation},
         .mmio_read = machine_mmio_read,
         .mmio_write = machine_mmio_write,
         .port_in = machine_port_in,

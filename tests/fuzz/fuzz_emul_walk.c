@@ -44,16 +44,6 @@ static void release(void *ctx, void *p, gpa_t gpa, bool write)
     m->held--;
 }
 
-static bool peek(void *ctx, gpa_t gpa, void *buf, unsigned len)
-{
-    struct memory *m = ctx;
-
-    if (gpa >= RAM)
-        return false;
-    memcpy(buf, m->ram + gpa, len);
-    return true;
-}
-
 struct head {
     u64 cr0, cr3, cr4, efer, gla, pdpte[4];
     u32 access, pkru, meddle;
@@ -62,7 +52,7 @@ struct head {
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-    static const struct emul_mem mem = {hold, release, NULL}, quick = {hold, release, peek};
+    static const struct emul_mem mem = {hold, release, NULL};
     static struct memory m;
     static u8 before[RAM];
     struct head h;
@@ -80,7 +70,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
         memcpy(m.ram + ((data[i] | data[i + 1] << 8) % (RAM / 8)) * 8, data + i + 2, 8);
     memcpy(before, m.ram, RAM);
     memset(&w, 0, sizeof(w));
-    w.mem = h.options & 1 ? &mem : &quick;
+    w.mem = &mem;
     w.ctx = &m;
     w.cr0 = h.cr0;
     w.cr3 = h.cr3 % (2 * RAM);

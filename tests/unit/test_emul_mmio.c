@@ -62,7 +62,10 @@ static void test_hint_saves_the_walk(void **state)
     (void)state;
     start(INSN_64, 0);
     m.gpr[RBX] = DEV + 0x20;
-    assert_int_equal(RUN_EXIT(&e, 0x8b, 0x03), EMUL_DONE);
+    for (unsigned i = 0; i < 2; i++) { /* accessed bits, then where the code is */
+        m.reg[EMUL_RIP] = CODE;
+        assert_int_equal(RUN_EXIT(&e, 0x8b, 0x03), EMUL_DONE);
+    }
     m.holds = 0;
     m.reg[EMUL_RIP] = CODE;
     assert_int_equal(RUN_EXIT(&e, 0x8b, 0x03), EMUL_DONE);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the other emulator tests leave: what cannot explain an exit, callers without release or
- * peek, 57-bit addresses, PAE and 32-bit paging, failures in the middle, descriptor checks, and
- * capsules of every kind.
+ * generation, 57-bit addresses, PAE and 32-bit paging, failures in the middle, descriptor checks,
+ * and capsules of every kind.
  */
 #include "vmm/emul/emul.h"
 #include "tests/unit/emul_test.h"
@@ -64,13 +64,13 @@ static void test_what_cannot_explain(void **state)
     }
 }
 
-/* Everything works with no release and no peek. */
-static void test_without_release_and_peek(void **state)
+/* Everything works with no release and no generation. */
+static void test_without_release_and_generation(void **state)
 {
     (void)state;
     start(INSN_64, 0);
     m.ops.mem.release = NULL;
-    m.ops.mem.peek = NULL;
+    m.ops.mem.generation = NULL;
     m.gpr[RBX] = DEV - 2;
     m.gpr[RAX] = 0x44332211;
     assert_int_equal(RUN(0x89, 0x03), EMUL_DONE);
@@ -86,14 +86,67 @@ static void test_without_release_and_peek(void **state)
     assert_int_equal(RUN(0xf3, 0xa4), EMUL_DONE);
 }
 
-static void test_peek_that_fails_falls_back(void **state)
+static void test_code_without_generation(void **state)
 {
     (void)state;
     start(INSN_64, 0);
-    m.ops.mem.peek = NULL;
+    m.ops.mem.generation = NULL;
     assert_int_equal(RUN(0x8b, 0x04, 0x25, 0x00, 0x10, 0x50, 0x00), EMUL_DONE);
     m.ram_size = 0x1000; /* the code's page is no memory any more */
     assert_int_equal(machine_run(&m, NULL), EMUL_UNSUPPORTED);
+}
+
+/* A second fetch reads the same entries where they were, and no more; any change is seen. */
+static void test_code_is_fetched_again(void **state)
+{
+    static const u8 load[] = {0x8b, 0x04, 0x25, 0x00, 0x10, 0x50, 0x00}; /* mov eax, [DEV] */
+    struct emul_exit e = memory_exit(DEV, false);
+    u64 *entry;
+
+    (void)state;
+    start(INSN_64, 0);
+    assert_int_equal(run_bytes(load, 7, &e), EMUL_DONE);
+    m.reg[EMUL_RIP] = CODE;
+    assert_int_equal(run_bytes(load, 7, &e), EMUL_DONE);
+    m.holds = 0;
+    m.reg[EMUL_RIP] = CODE;
+    assert_int_equal(run_bytes(load, 7, &e), EMUL_DONE);
+    assert_int_equal(m.holds, 0);
+    m.reg[EMUL_RIP] = CODE;
+    m.ram[0x1001] = 0x0c; /* mov ecx, [DEV]: the bytes are read each time */
+    dev_put(0, 0x77, 4);
+    assert_int_equal(machine_run(&m, &e), EMUL_DONE);
+    assert_int_equal(m.gpr[RCX], 0x77);
+    m.reg[EMUL_RIP] = CODE; /* the page is mapped elsewhere: no invalidation is needed to see it */
+    machine_map(&m, CODE, 0x5000, 0x67);
+    memcpy(m.ram + 0x5000, load, 7);
+    m.ram[0x5001] = 0x14; /* mov edx, [DEV] */
+    assert_int_equal(machine_run(&m, &e), EMUL_DONE);
+    assert_int_equal(m.gpr[RDX], 0x77);
+    m.holds = 0;
+    m.reg[EMUL_RIP] = CODE;
+    m.generation++; /* memory may have moved */
+    assert_int_equal(machine_run(&m, &e), EMUL_DONE);
+    assert_int_equal(m.holds, 5);
+    m.reg[EMUL_RIP] = CODE; /* not for user code what was for the kernel */
+    machine_map(&m, CODE, 0x5000, 0x63);
+    assert_int_equal(machine_run(&m, &e), EMUL_DONE);
+    m.reg[EMUL_CPL] = 3;
+    m.reg[EMUL_RIP] = CODE;
+    assert_int_equal(machine_run(&m, &e), EMUL_FAULT);
+    assert_int_equal(m.cpu.fault.error, PF_P | PF_U | PF_I);
+    m.reg[EMUL_CPL] = 0;
+    entry = (u64 *)(m.ram + m.reg[EMUL_CR3]);
+    memcpy(m.ram + 0x8000, entry, PAGE_SIZE); /* another root, the same below */
+    m.reg[EMUL_CR3] = 0x8000;
+    assert_int_equal(machine_run(&m, &e), EMUL_DONE);
+    m.reg[EMUL_RIP] = CODE;
+    entry[0] = 0; /* the old root's entry counts no more, the new one's does */
+    assert_int_equal(machine_run(&m, &e), EMUL_DONE);
+    m.reg[EMUL_RIP] = CODE;
+    ram_put(0x8000, 0, 8);
+    assert_int_equal(machine_run(&m, &e), EMUL_FAULT);
+    assert_int_equal(m.cpu.fault.error, PF_I);
 }
 
 /* With CR4.LA57 an address is canonical up to 57 bits. */
@@ -478,8 +531,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_cannot_explain),
-        cmocka_unit_test(test_without_release_and_peek),
-        cmocka_unit_test(test_peek_that_fails_falls_back),
+        cmocka_unit_test(test_without_release_and_generation),
+        cmocka_unit_test(test_code_without_generation),
+        cmocka_unit_test(test_code_is_fetched_again),
         cmocka_unit_test(test_57_bit_addresses),
         cmocka_unit_test(test_32_bit_paging_modes),
         cmocka_unit_test(test_tables_outside_of_memory),

@@ -61,17 +61,7 @@ static void release(void *ctx, void *p, gpa_t gpa, bool write)
     m->held--;
 }
 
-static bool peek(void *ctx, gpa_t gpa, void *buf, unsigned len)
-{
-    struct memory *m = ctx;
-
-    if (gpa >= RAM || len > RAM - gpa)
-        return false;
-    memcpy(buf, m->ram + gpa, len);
-    return true;
-}
-
-static const struct emul_mem mem = {hold, release, NULL}, quick_mem = {hold, release, peek};
+static const struct emul_mem mem = {hold, release, NULL};
 
 /* ---- the model ---- */
 
@@ -282,7 +272,7 @@ static void random_walk(struct walk *w, struct memory *m)
     static const u8 widths[] = {32, 36, 39, 40, 46, 52};
 
     memset(w, 0, sizeof(*w));
-    w->mem = rnd() & 1 ? &mem : &quick_mem;
+    w->mem = &mem;
     w->ctx = m;
     w->cr0 = CR0_PE | (rnd() % 32 ? CR0_PG : 0) | (rnd() & 1 ? CR0_WP : 0);
     w->cr4 = rnd() & (CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PGE);

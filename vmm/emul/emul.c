@@ -96,32 +96,75 @@ static inline void copy_code(u8 *dst, const u8 *src, unsigned room, bool wide)
         dst[i] = src[i];
 }
 
+static ALWAYS_INLINE u64 code_key(const struct emul_cpu *c, gla_t rip)
+{
+    return (rip & ~PAGE_MASK) | (c->cpl == 3);
+}
+
+/*
+ * Code on a page that was fetched from before: the walk's entries are read again where they were,
+ * and the bytes where they led, all within one generation.
+ */
+static ALWAYS_INLINE bool fetch_again(struct emul_cpu *c, gla_t rip)
+{
+    const struct emul_code *e = &c->code[rip >> PAGE_SHIFT & (EMUL_CODE_PAGES - 1)];
+    const u64 *generation = c->ops->mem.generation;
+
+    if (unlikely(e->page != code_key(c, rip) || e->serial != c->serial || !e->serial ||
+                 __atomic_load_n(generation, __ATOMIC_ACQUIRE) != e->generation))
+        return false;
+    for (u32 i = 0; i < e->levels; i++) {
+        if (unlikely(__atomic_load_n(e->at[i], __ATOMIC_ACQUIRE) != e->value[i]))
+            return false;
+    }
+    __builtin_memcpy(c->bytes, e->code + (rip & PAGE_MASK), 16);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return likely(__atomic_load_n(generation, __ATOMIC_RELAXED) == e->generation);
+}
+
+/* The first fetch from a page: remembers the way. */
+static __attribute__((noinline)) bool fetch_first(struct emul_cpu *c, gla_t rip)
+{
+    struct emul_code *e = &c->code[rip >> PAGE_SHIFT & (EMUL_CODE_PAGES - 1)];
+    const struct emul_mem *mem = &c->ops->mem;
+    u64 generation = __atomic_load_n(mem->generation, __ATOMIC_ACQUIRE);
+    struct walk_trace trace = {.levels = 0};
+    struct walk_out out;
+    u8 *p;
+
+    e->serial = 0;
+    if (!walk_quick(&c->walk, rip, WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0), &out, &trace))
+        return false;
+    p = mem->hold(c->ctx, out.gpa, 16, false);
+    if (!p)
+        return false;
+    __builtin_memcpy(c->bytes, p, 16);
+    if (mem->release)
+        mem->release(c->ctx, p, out.gpa, false);
+    __builtin_memcpy(e->at, trace.at, sizeof(e->at));
+    __builtin_memcpy(e->value, trace.value, sizeof(e->value));
+    e->levels = trace.levels;
+    e->code = p - (rip & PAGE_MASK);
+    e->page = code_key(c, rip);
+    e->generation = generation;
+    e->serial = c->serial;
+    return true;
+}
+
 /*
  * The whole instruction at once: 64-bit code, not near the page's end. False: fetch_page does it,
  * or says why not.
  */
 static ALWAYS_INLINE bool fetch_quick(struct emul_cpu *c)
 {
-    const struct emul_mem *mem = &c->ops->mem;
     gla_t rip = emul_get(c, EMUL_RIP);
-    gpa_t gpa;
-    void *p;
 
-    if (c->mode != INSN_64 || (rip & PAGE_MASK) > PAGE_SIZE - 16 || !walk_canonical(rip, 48))
+    if (c->mode != INSN_64 || (rip & PAGE_MASK) > PAGE_SIZE - 16 || !walk_canonical(rip, 48) ||
+        !c->ops->mem.generation)
         return false;
-    if (!emul_translate_quick(c, rip, WALK_FETCH, &gpa))
+    emul_find_walk(c);
+    if (unlikely(!fetch_again(c, rip) && !fetch_first(c, rip)))
         return false;
-    if (mem->peek) {
-        if (!mem->peek(c->ctx, gpa, c->bytes, 16))
-            return false;
-    } else {
-        p = mem->hold(c->ctx, gpa, 16, false);
-        if (!p)
-            return false;
-        __builtin_memcpy(c->bytes, p, 16);
-        if (mem->release)
-            mem->release(c->ctx, p, gpa, false);
-    }
     c->fetched = INSN_MAX;
     return true;
 }

@@ -117,6 +117,21 @@ enum emul_result {
     EMUL_STOP,        /* a callback returned an error (.error): stop the VM */
 };
 
+/*
+ * Where code was fetched from, and the page-table entries that said so. Used again only if the same
+ * entries still have the same values: it is the walk itself, with its addresses known beforehand.
+ */
+struct emul_code {
+    u64 generation; /* emul_mem.generation then; what follows is valid only while it stays */
+    u64 page;       /* linear address of the page; bit 0: fetched by user code */
+    u32 serial;     /* emul_cpu.serial then; 0: empty */
+    u32 levels;
+    const u64 *at[5];
+    u64 value[5];
+    const u8 *code;
+};
+#define EMUL_CODE_PAGES 4
+
 struct emul_cpu {
     const struct emul_ops *ops;
     void *ctx;
@@ -144,6 +159,8 @@ struct emul_cpu {
     u64 reg[EMUL_REG_COUNT];
     struct x86_seg seg[SEG_COUNT];
     struct walk walk;
+    u32 serial; /* of the control registers in walk */
+    struct emul_code code[EMUL_CODE_PAGES];
 };
 
 /*

@@ -211,21 +211,6 @@ static ALWAYS_INLINE void emul_find_walk(struct emul_cpu *c)
     c->have_walk = true;
 }
 
-/* For CPL-dependent accesses; false if it is not plain sailing: emul_translate tells why. */
-static ALWAYS_INLINE bool emul_translate_quick(struct emul_cpu *c, gla_t gla, u32 access,
-                                               gpa_t *gpa)
-{
-    struct walk_out out;
-
-    emul_find_walk(c);
-    if (c->cpl == 3)
-        access |= WALK_USER;
-    if (unlikely(!walk_quick(&c->walk, gla, access, &out)))
-        return false;
-    *gpa = out.gpa;
-    return true;
-}
-
 /*
  * The case that MMIO exits are made of: 64-bit code reads or writes one device register, the exit
  * says where that is, and the operand is exactly there.

@@ -93,6 +93,7 @@ void emul_renew_walk(struct emul_cpu *c)
     w->pages_1g = c->ops->pages_1g;
     w->pdpte_regs = c->ops->pdpte_regs;
     walk_init(w);
+    c->serial += c->serial == ~0u ? 2 : 1; /* never 0 */
 }
 
 static enum emul_result walk_failed(struct emul_cpu *c, enum walk_result r, gla_t gla,

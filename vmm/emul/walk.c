@@ -312,5 +312,6 @@ static __attribute__((noinline)) enum walk_result walk_fully(const struct walk *
 
 enum walk_result walk_gla(const struct walk *w, gla_t gla, u32 access, struct walk_out *out)
 {
-    return likely(walk_quick(w, gla, access, out)) ? WALK_OK : walk_fully(w, gla, access, out);
+    return likely(walk_quick(w, gla, access, out, NULL)) ? WALK_OK
+                                                         : walk_fully(w, gla, access, out);
 }

@@ -23,11 +23,10 @@ struct emul_mem {
     void *(*hold)(void *ctx, gpa_t gpa, unsigned len, bool write);
     void (*release)(void *ctx, void *p, gpa_t gpa, bool write);
     /*
-     * Optional, for speed: copies len bytes at gpa, 8 (an aligned entry) or 16, within one page; a
-     * hold for reading, a copy and a release in one. False: not memory, or not so quickly; hold
-     * decides.
+     * Optional, for speed: a number that changes before memory at a pointer which hold gave is put
+     * to any other use, be it released or not. While it stays, such a pointer may be read again.
      */
-    bool (*peek)(void *ctx, gpa_t gpa, void *buf, unsigned len);
+    const u64 *generation;
 };
 
 enum walk_mode { WALK_FLAT, WALK_32BIT, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };

@@ -24,19 +24,27 @@ static inline void walk_release(const struct walk *w, void *p, gpa_t gpa, bool w
         w->mem->release(w->ctx, p, gpa, write);
 }
 
+/* The entries that a walk met, from the root, and where they are. */
+struct walk_trace {
+    const u64 *at[5];
+    u64 value[5];
+    unsigned levels;
+};
+
 /* The entry at gpa; 0, which is not present, if there is no memory. */
-static ALWAYS_INLINE u64 walk_entry(const struct walk *w, gpa_t gpa, bool peek)
+static ALWAYS_INLINE u64 walk_entry(const struct walk *w, gpa_t gpa, struct walk_trace *trace)
 {
-    const u64 *p;
+    const u64 *p = w->mem->hold(w->ctx, gpa, 8, false);
     u64 e;
 
-    if (peek)
-        return likely(w->mem->peek(w->ctx, gpa, &e, 8)) ? e : 0;
-    p = w->mem->hold(w->ctx, gpa, 8, false);
     if (unlikely(!p))
         return 0;
     e = __atomic_load_n(p, __ATOMIC_RELAXED);
     walk_release(w, (void *)(uintptr_t)p, gpa, false);
+    if (trace) {
+        trace->at[trace->levels] = p;
+        trace->value[trace->levels++] = e;
+    }
     return e;
 }
 
@@ -44,15 +52,17 @@ static ALWAYS_INLINE u64 walk_entry(const struct walk *w, gpa_t gpa, bool peek)
  * The walk that nearly every access takes: 4 or 5 levels, everything present, allowed, and accessed
  * or dirty already. False: walk_64 finds out what is the matter, from the root.
  */
-static ALWAYS_INLINE bool walk_quick_by(const struct walk *w, gla_t gla, u32 access,
-                                        struct walk_out *out, bool peek)
+static ALWAYS_INLINE bool walk_quick(const struct walk *w, gla_t gla, u32 access,
+                                     struct walk_out *out, struct walk_trace *trace)
 {
     u64 e, acc = ~0ull, stop, need; /* acc: conjunction of the entries, with NX inverted */
     unsigned shift = 9 * w->levels; /* of the index, times 8 */
     gpa_t table = w->root;
 
+    if (unlikely(w->mode < WALK_4LEVEL))
+        return false;
     for (;;) {
-        e = walk_entry(w, table + (gla >> shift & 0xff8), peek);
+        e = walk_entry(w, table + (gla >> shift & 0xff8), trace);
         acc &= e ^ PTE_NX;
         if (shift == 9 || unlikely((e & w->stop) != PTE_P))
             break;
@@ -79,15 +89,6 @@ static ALWAYS_INLINE bool walk_quick_by(const struct walk *w, gla_t gla, u32 acc
     out->page_size = 8ull << shift;
     out->gpa = (e & ADDR_MASK & ~(out->page_size - 1)) | (gla & (out->page_size - 1));
     return true;
-}
-
-static ALWAYS_INLINE bool walk_quick(const struct walk *w, gla_t gla, u32 access,
-                                     struct walk_out *out)
-{
-    if (unlikely(w->mode < WALK_4LEVEL))
-        return false;
-    return w->mem->peek ? walk_quick_by(w, gla, access, out, true)
-                        : walk_quick_by(w, gla, access, out, false);
 }
 
 #endif

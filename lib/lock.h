@@ -22,7 +22,7 @@ static inline void spin_lock(struct spinlock *l)
 
 static inline void spin_unlock(struct spinlock *l)
 {
-    __atomic_store_n(&l->owner, (u16)(l->owner + 1), __ATOMIC_RELEASE);
+    __asm__ volatile("incw %0" : "+m"(l->owner) : : "memory", "cc"); /* nobody else writes it */
 }
 
 static inline bool spin_is_locked(const struct spinlock *l)

@@ -161,7 +161,7 @@ static void cmd_info(struct args *a)
     console_print("  command line: %.200s\n", c->cmdline);
     if (!alive(vm))
         return;
-    u64 ms = (vm->paused ? vm->pause_ns - vm->start_ns : vm_now(vm)) / 1000000;
+    u64 ms = (vm->paused ? vm->pause_ns - vm->board.start_ns : vm_now(vm)) / 1000000;
     console_print("  has run %llu.%03llu s\n", (ull)(ms / 1000), (ull)(ms % 1000));
     for (u32 n = 0; n < vm->vcpu_count; n++)
         console_print("  v%u at home on cpu %u, %u exits\n", n, vm->vcpu[n]->cpu,

@@ -117,7 +117,7 @@ static void arm_locked(struct board *b)
     if (d == DEADLINE_NONE)
         timer_cancel(&b->timer);
     else
-        timer_arm(&b->timer, b->vm->start_ns + d);
+        timer_arm(&b->timer, b->start_ns + d);
 }
 
 void board_arm(struct board *b)
@@ -145,49 +145,25 @@ static void timer_fired(struct timer *t)
     spin_unlock(&b->lock);
 }
 
-COLD static void unlock_and_tell(struct board *b)
+COLD void board_unlock_and_tell(struct board *b)
 {
     b->deadline_moved = false;
     spin_unlock(&b->lock);
     vcpu_request(b->vm->vcpu[0], VCPU_REQ_TIMER);
 }
 
-/* The end of every access: if a deadline moved, whoever owns the timer sets it again. */
-static inline void unlock(struct board *b)
-{
-    if (unlikely(b->deadline_moved))
-        unlock_and_tell(b);
-    else
-        spin_unlock(&b->lock);
-}
-
 /* ---- accesses ---- */
-
-static ALWAYS_INLINE void access(struct board *b, struct bus *bus, struct bus_access *acc)
-{
-    acc->now_ns = vm_now(b->vm);
-    spin_lock(&b->lock);
-    bool claimed = bus_access(bus, acc);
-    unlock(b);
-    if (unlikely(!claimed))
-        acc->value = bus_open(acc->size);
-}
-
-void board_port(struct board *b, struct bus_access *acc)
-{
-    access(b, &b->ports, acc);
-}
 
 void board_mmio(struct board *b, struct bus_access *acc)
 {
-    access(b, &b->mmio, acc);
+    board_access(b, &b->mmio, acc);
 }
 
 void board_eoi(struct board *b, u8 vector)
 {
     spin_lock(&b->lock);
     vioapic_eoi(&b->ioapic, vector);
-    unlock(b);
+    board_unlock(b);
 }
 
 bool board_extint(const struct board *b)
@@ -199,7 +175,7 @@ u8 board_extint_ack(struct board *b)
 {
     spin_lock(&b->lock);
     u8 vector = pic_ack(&b->pic);
-    unlock(b);
+    board_unlock(b);
     return vector;
 }
 
@@ -207,7 +183,7 @@ unsigned board_console_input(struct board *b, const u8 *bytes, unsigned n)
 {
     spin_lock(&b->lock);
     unsigned taken = vuart_receive(&b->com1, bytes, n, vm_now(b->vm));
-    unlock(b);
+    board_unlock(b);
     return taken;
 }
 
@@ -217,7 +193,7 @@ bool board_power_button(struct board *b)
     bool heard = acpipm_button_enabled(&b->pm);
     if (heard)
         acpipm_power_button(&b->pm, vm_now(b->vm));
-    unlock(b);
+    board_unlock(b);
     return heard;
 }
 
@@ -265,6 +241,7 @@ COLD enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
 
     memset(b, 0, sizeof(*b));
     b->vm = vm;
+    b->start_ns = clock_ns();
     b->timer.fn = timer_fired;
     bus_init(&b->ports);
     bus_init(&b->mmio);

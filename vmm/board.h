@@ -7,6 +7,7 @@
 #ifndef VMM_BOARD_H
 #define VMM_BOARD_H
 
+#include "arch/x86_64/clock.h"
 #include "arch/x86_64/timer.h"
 #include "lib/lock.h"
 #include "lib/types.h"
@@ -37,18 +38,45 @@ struct board {
     struct pcihost pci;
     struct post post;
     struct testdev testdev;
-    u8 *testdev_memory; /* NULL without testdev */
+    u8 *testdev_memory;  /* NULL without testdev */
     bool deadline_moved; /* a device's deadline changed since the timer was armed */
     struct timer timer;  /* for all devices; on the home CPU of vCPU 0 */
     struct vm *vm;
+    u64 start_ns; /* clock_ns() at the VM's time 0; moves when the VM has been paused */
 };
 
 /* Builds all devices. wall_s: what the clock shows, seconds since 1970. ERR_NOMEM. */
 enum err board_init(struct vm *vm, bool testdev, s64 wall_s);
 void board_fini(struct board *b);
 
-/* Carries out an access; unclaimed reads answer all ones. Any CPU. */
-void board_port(struct board *b, struct bus_access *acc);
+/* The end of what happens under the lock, when a deadline has moved: whoever owns the timer is
+ * told. */
+void board_unlock_and_tell(struct board *b);
+
+static inline void board_unlock(struct board *b)
+{
+    if (unlikely(b->deadline_moved))
+        board_unlock_and_tell(b);
+    else
+        spin_unlock(&b->lock);
+}
+
+/* Carries out an access; unclaimed reads answer all ones. Any CPU. In line, for the ports' sake. */
+static ALWAYS_INLINE void board_access(struct board *b, struct bus *bus, struct bus_access *acc)
+{
+    acc->now_ns = clock_ns() - b->start_ns;
+    spin_lock(&b->lock);
+    bool claimed = bus_access(bus, acc);
+    board_unlock(b);
+    if (unlikely(!claimed))
+        acc->value = bus_open(acc->size);
+}
+
+static ALWAYS_INLINE void board_port(struct board *b, struct bus_access *acc)
+{
+    board_access(b, &b->ports, acc);
+}
+
 void board_mmio(struct board *b, struct bus_access *acc);
 
 /* A local APIC's EOI of a level-triggered vector, for the I/O APIC. Any CPU. */

@@ -56,7 +56,6 @@ struct vm {
     u32 vcpu_count;
     u32 vcpus_left; /* atomically: vCPUs that have not left yet */
     struct vcpu *vcpu[PLAT_MAX_VCPUS];
-    u64 start_ns; /* clock_ns() at VM time 0 */
     bool paused;  /* VM time stands still; the boot CPU's loop alone reads and writes it */
     u64 pause_ns, pause_tsc; /* since when */
     struct hvm_vm hvm;
@@ -75,7 +74,7 @@ extern struct vm *vms[CONFIG_MAX_VMS];
 /* Time since the VM's start, nanoseconds: what its devices know as now. */
 static inline u64 vm_now(const struct vm *vm)
 {
-    return clock_ns() - vm->start_ns;
+    return clock_ns() - vm->board.start_ns;
 }
 
 /* Boot modules, as the loader left them: bytes and how many. */

@@ -29,6 +29,8 @@ import tty
 
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+# Bochs' models with SVM, by their names.
+SVM_MODELS = ("zambezi", "ryzen", "trinity_apu", "phenom_8650_toliman", "turion64_tyler")
 BOCHS_ROM = "/usr/share/bochs/BIOS-bochs-latest"
 BOCHS_VGA = "/usr/share/bochs/VGABIOS-lgpl-latest"
 
@@ -349,6 +351,9 @@ class Bochs(Host):
             "panic: action=fatal",
             "sound: driver=dummy",
         ] + self.options
+        if self.model in SVM_MODELS:  # Bochs calls each I/O exit of an SVM guest an error
+            lines.append("error: action=report, " +
+                         ", ".join(f"cpu{n}=ignore" for n in range(self.cpus)))
         with open(self.path("bochsrc"), "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
         with open(self.path("rc"), "w", encoding="utf-8") as f:

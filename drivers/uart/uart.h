@@ -19,6 +19,9 @@ bool uart_init(u16 port, u32 baud);
  */
 size_t uart_write(const char *buf, size_t len);
 
+/* Whether anything waits in the ring. */
+bool uart_busy(void);
+
 /* How many bytes uart_write would take now. */
 size_t uart_room(void);
 
@@ -42,7 +45,10 @@ void uart_set_receiver(void (*fn)(const u8 *buf, size_t len));
 void uart_irq_on(void);
 void uart_interrupt(void);
 
-/* Does what the interrupt would, for machines without one: call it every few milliseconds. */
+/*
+ * Does what the interrupt would: for machines without one, every few milliseconds; and for an
+ * interrupt that was lost. On the boot CPU.
+ */
 void uart_poll(void);
 
 /* Asks the other end to send on, or to stop (RTS), for as far as it heeds that. */

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The one serial line: consoles and the monitor, as a person uses them."""
+import os
+import re
+import time
+
+import pytest
+
+import image
+from machines import guest_elf, machine, on, plain, skep_iso
+from tree import ROOT
+
+ESCAPE = "\x1d"
+PROMPT = r"skep> "
+
+
+class Monitor:
+    """A machine at its monitor's prompt."""
+
+    def __init__(self, host):
+        self.host = host
+
+    def say(self, line, timeout=20):
+        """Types a command; gives what it printed."""
+        self.host.send_line(line)
+        self.host.expect(re.escape(line) + r"\r\n", timeout)
+        self.host.expect(r"(?:^|\n)" + PROMPT, timeout)
+        return plain(self.host.child.before)
+
+    def states(self):
+        return dict(re.findall(r"^\s+\d+ (\S+)\s+(\S.*?)\s+\d+M", self.say("list"), re.M))
+
+    def free(self):
+        return int(re.search(r"(\d+) free", self.say("mem")).group(1))
+
+    def wait_state(self, name, state):
+        for _ in range(50):
+            if self.states()[name] == state:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{name} is {self.states()[name]}, not {state}")
+
+
+# ---- VMs that come and go ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=on("qemu-2cpu", group="monitor"))
+def monitor(request):
+    """Two guests that wait for a key, and one that cannot start; the prompt is there."""
+    work = os.path.join(ROOT, "build/system", f"monitor-{request.param}")
+    os.makedirs(work, exist_ok=True)
+    guests = [image.Guest("one", guest_elf("hello64"), "mem=16M start=manual testdev",
+                          "testdev key status=7"),
+              image.Guest("two", guest_elf("hello32"), "mem=16M start=manual", "key poweroff"),
+              image.Guest("bad", guest_elf("hello32"), "mem=16M colour=red", "")]
+    with machine(request.param, work, skep_iso(work, guests, words="idle=monitor")) as host:
+        host.expect(PROMPT, 60)
+        yield Monitor(host)
+
+
+def test_help(monitor):
+    text = monitor.say("help")
+    names = re.findall(r"^  (\w+) ", text, re.M)
+    assert {"list", "start", "stop", "pause", "resume", "reset", "destroy", "console", "log", "info",
+            "set", "regs", "dis", "bt", "x", "xp", "walk", "mem", "exits", "last", "irq", "devices",
+            "cpu", "version", "poweroff", "reboot"} <= set(names)
+    for name in names:
+        assert re.search(rf"for example: {name}\b", monitor.say(f"help {name}")), name
+    assert "no command" in monitor.say("help nothing")
+
+
+def test_wrong_words(monitor):
+    assert 'no command "frobnicate"' in monitor.say("frobnicate")
+    assert 'no VM "nobody"' in monitor.say("regs nobody")
+    assert "not running" in monitor.say("regs one")
+    assert "too much" in monitor.say("list all")
+    assert "colour" in monitor.say("start bad")
+    assert "colour" in monitor.say("info bad")
+    assert "what can be set" in monitor.say("set log=loud")
+    assert "too many words" in monitor.say("x a b c d e f g")
+    assert monitor.say("") == ""
+
+
+def test_start_console_end(monitor):
+    """Started from the prompt, which stays; then its console, and the prompt again at its end."""
+    monitor.say("start two")
+    assert monitor.states()["two"] == "running"
+    monitor.host.send_line("console two")
+    monitor.host.expect(r"\[console of two\]\r\n(.*\n)*hello32: here", 20)
+    monitor.host.expect("press a key", 20)
+    monitor.host.send("k")
+    monitor.host.expect(r"hello32: done\r\n(?:\r\n)?skep: vm two: powered off\r\n" + PROMPT, 20)
+    assert monitor.states()["two"] == "powered off"
+    text = monitor.say("log two")
+    assert "hello32: here\n" in text and text.rstrip().endswith("hello32: done")
+    assert monitor.say("log two 2").split("\n")[-1] == "hello32: done"
+    assert len(monitor.say("log two 2").split("\n")) == 2
+
+
+def test_inside_a_guest(monitor):
+    """Registers, code, memory, page tables and interrupts of a guest that waits for a key."""
+    monitor.say("start one")
+    time.sleep(1)
+    regs = monitor.say("regs one")
+    rip = int(re.search(r"rip ([0-9a-f]{16})", regs).group(1), 16)
+    assert re.search(r"cr3 [0-9a-f]{16}", regs) and re.search(r"\bcs +[0-9a-f]{4} base", regs)
+    dis = monitor.say(f"dis one {rip:#x} 3")
+    assert re.findall(r"^  ([0-9a-f]{16}): ", dis, re.M)[0] == f"{rip:016x}"
+    code = re.search(rf"{rip:016x}: ((?:[0-9a-f]{{2}} )+)", dis).group(1).split()
+    seen = monitor.say(f"x one {rip:#x} 16")
+    assert re.search(r": ((?:[0-9a-f]{2} ?)+)", seen).group(1).split()[:len(code)] == code
+    walk = monitor.say(f"walk one {rip:#x}")
+    assert "4-level" in walk and re.search(r"level 4: entry at", walk)
+    gpa = int(re.search(r"guest-physical ([0-9a-f]+): host", walk).group(1), 16)
+    assert monitor.say(f"xp one {gpa:#x} 4").split(":")[1].split()[:4] == \
+        monitor.say(f"x one {rip:#x} 4").split(":")[1].split()[:4]
+    assert "not mapped" in monitor.say("x one 0xffff900000000000")
+    assert "not canonical" in monitor.say("walk one 0x1234000000000000")
+    assert "no memory" in monitor.say("xp one 0x40000000")
+    assert "no number" in monitor.say("x one rip")
+    assert 'no vCPU "v9"' in monitor.say("regs one v9")
+    assert re.search(r"\bio +\d+", monitor.say("exits one"))
+    assert len(re.findall(r" rip ", monitor.say("last one 5"))) == 5
+    assert "PIC master" in monitor.say("irq one") and "local APIC 0" in monitor.say("irq one")
+    devices = monitor.say("devices one")
+    assert re.search(r"port +3f8- +3ff +uart", devices) and "ioapic" in devices
+    assert "one/v0" in monitor.say("cpu")
+    assert re.search(r"vm one: \d+ KiB of 16384", monitor.say("mem"))
+    assert "skep " in monitor.say("version")
+    assert "power button" in monitor.say("stop one")
+    monitor.say("destroy one")
+    monitor.wait_state("one", "stopped")
+
+
+def test_pause(monitor):
+    """A paused VM takes nothing in and its time stands still; then it goes on where it was."""
+    def ran():
+        return float(re.search(r"has run ([\d.]+) s", monitor.say("info one")).group(1))
+    monitor.say("start one")
+    time.sleep(1)
+    assert "is paused" in monitor.say("pause one")
+    assert "paused already" in monitor.say("pause one")
+    assert monitor.states()["one"] == "paused"
+    first, exits = ran(), monitor.say("exits one")
+    time.sleep(1)
+    assert (ran(), monitor.say("exits one")) == (first, exits)
+    assert "resume it first" in monitor.say("stop one")
+    monitor.host.send_line("console one")
+    monitor.host.expect(r"\[console of one\]", 10)
+    monitor.host.send("x")
+    monitor.host.send(ESCAPE)
+    monitor.host.expect(PROMPT, 10)
+    assert "press a key" in monitor.say("log one 1")
+    assert "goes on" in monitor.say("resume one")
+    monitor.wait_state("one", "exited")  # by the key typed while it stood
+    assert "not running" in monitor.say("resume one")
+
+
+def test_nothing_leaks(monitor):
+    """Started and ended in every way, again and again: the memory is as it was."""
+    monitor.say("start one")  # what is kept of consoles is there from now on
+    monitor.say("start two")
+    time.sleep(0.5)
+    for name in ("one", "two"):
+        monitor.say(f"destroy {name}")
+        monitor.wait_state(name, "stopped")
+    before = monitor.free()
+    for turn in range(3):
+        monitor.say("start one")
+        monitor.say("start two")
+        monitor.say("pause two" if turn & 1 else "pause one")
+        monitor.say("reset one")
+        monitor.wait_state("one", "running")
+        monitor.say("stop two -f")
+        monitor.say("destroy one")
+        monitor.wait_state("one", "stopped")
+        monitor.wait_state("two", "stopped")
+    assert monitor.free() == before
+
+
+def test_escape_keys(monitor):
+    """The escape key from a console and back, by number, to the next, and typed to the guest."""
+    monitor.say("start one")
+    monitor.say("start two")
+    host = monitor.host
+    host.send_line("console one")
+    host.expect(r"\[console of one\]", 10)
+    host.expect("press a key", 20)
+    host.send(ESCAPE)
+    host.expect(PROMPT, 10)
+    host.send("2")
+    host.expect(r"\[console of two\]", 10)
+    host.expect("press a key", 20)
+    host.send(ESCAPE + "n")
+    host.expect(r"\[console of one\]", 10)
+    host.send(ESCAPE + "9")
+    host.expect("no such VM is running", 10)
+    host.send(ESCAPE)  # something was typed since: only back
+    host.expect(r"\[console of one\]", 10)
+    host.send(ESCAPE)
+    host.expect(PROMPT, 10)
+    host.send(ESCAPE)  # twice in a row: typed to the guest, which takes it for its key
+    host.expect(r"\[console of one\]", 10)
+    host.expect(r"key 1d", 10)
+    host.expect(r"skep: vm one: exited, status 7", 20)
+    host.expect(r"\[console of two\]", 10)
+    host.send("k")
+    host.expect(r"skep: vm two: powered off\r\n" + PROMPT, 20)
+
+
+def test_line_editor(monitor):
+    """Keys as a terminal sends them: history, arrows, completion."""
+    host = monitor.host
+    monitor.say("version")
+    host.send("\x1b[A")
+    host.expect("version", 5)
+    host.send("\x15hel\tcon\t\r")
+    host.expect(r"give the keyboard to a VM", 5)
+    host.expect(PROMPT, 5)
+    host.send("lst\x1b[D\x1b[Di\r")
+    host.expect(r"NAME +STATE", 5)
+    host.expect(PROMPT, 5)
+    host.send("nonsense\x03")
+    host.expect(r"\n" + PROMPT, 5)
+
+
+def test_power_off(monitor):
+    """Last of this machine's tests."""
+    monitor.host.send_line("poweroff")
+    monitor.host.wait_end(20)
+    assert not monitor.host.timed_out
+
+
+# ---- a line slower than the guest ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", on("bochs-skylake_x"))
+def test_slow_line(host, workdir):
+    """At 115200 baud a guest is faster than the line: all it printed comes before its closing line."""
+    guests = [image.Guest("hello", guest_elf("hello64"), "mem=16M testdev", "testdev status=3")]
+    with machine(host, workdir, skep_iso(workdir, guests)) as m:
+        m.wait_end(60)
+        text = plain(m.console)
+    said = text.index("hello64: done\n")
+    assert said < text.index("skep: vm hello: exited, status 3\n") < text.index("skep: no VM is left")
+    assert "not shown" not in text

@@ -43,14 +43,14 @@ enum err {
 #define MIB (1024ull * KIB)
 #define GIB (1024ull * MIB)
 
-#define BIT(n)             (1ull << (n))
-#define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)          ((a) < (b) ? (a) : (b))
-#define MAX(a, b)          ((a) > (b) ? (a) : (b))
-#define ALIGN_DOWN(x, a)   ((x) & ~((__typeof__(x))(a) - 1)) /* a: a power of two */
-#define ALIGN_UP(x, a)     ALIGN_DOWN((x) + ((__typeof__(x))(a) - 1), a)
-#define IS_ALIGNED(x, a)   (((x) & ((__typeof__(x))(a) - 1)) == 0)
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define BIT(n)                        (1ull << (n))
+#define ARRAY_SIZE(a)                 (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)                     ((a) < (b) ? (a) : (b))
+#define MAX(a, b)                     ((a) > (b) ? (a) : (b))
+#define ALIGN_DOWN(x, a)              ((x) & ~((__typeof__(x))(a)-1)) /* a: a power of two */
+#define ALIGN_UP(x, a)                ALIGN_DOWN((x) + ((__typeof__(x))(a)-1), a)
+#define IS_ALIGNED(x, a)              (((x) & ((__typeof__(x))(a)-1)) == 0)
+#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -58,17 +58,17 @@ enum err {
 /* Memory is read and written anew after it. */
 #define barrier() __asm__ volatile("" : : : "memory")
 
-#define PACKED         __attribute__((packed))
-#define ALIGNED(n)     __attribute__((aligned(n)))
+#define PACKED     __attribute__((packed))
+#define ALIGNED(n) __attribute__((aligned(n)))
 /* Off the way of an exit: kept out of its callers, so that they save no registers for it. */
-#define COLD           __attribute__((noinline, cold))
-#define NORETURN       __attribute__((noreturn))
-#define PRINTF(f, a)   __attribute__((format(printf, f, a)))
-#define FALLTHROUGH    __attribute__((fallthrough))
-#define ALWAYS_INLINE  __attribute__((always_inline)) inline
+#define COLD          __attribute__((noinline, cold))
+#define NORETURN      __attribute__((noreturn))
+#define PRINTF(f, a)  __attribute__((format(printf, f, a)))
+#define FALLTHROUGH   __attribute__((fallthrough))
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
 
-#define ASSERT_SIZE(type, n)           _Static_assert(sizeof(type) == (n), "size of " #type)
-#define ASSERT_OFFSET(type, field, n)                                                             \
+#define ASSERT_SIZE(type, n) _Static_assert(sizeof(type) == (n), "size of " #type)
+#define ASSERT_OFFSET(type, field, n)                                                              \
     _Static_assert(offsetof(type, field) == (n), "offset of " #type "." #field)
 
 #endif

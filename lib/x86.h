@@ -11,7 +11,23 @@
 
 /* General registers in the encoding order of ModRM (SDM 2, 2.1.5). */
 enum gpr {
-    RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPR_COUNT
+    RAX,
+    RCX,
+    RDX,
+    RBX,
+    RSP,
+    RBP,
+    RSI,
+    RDI,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
+    GPR_COUNT
 };
 
 /* Segment registers in the encoding order of ModRM.reg, then the two system ones. */
@@ -88,9 +104,26 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 
 /* Exceptions (SDM 3, 6.15). */
 enum exception {
-    EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
-    EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
-    EXC_MF = 16, EXC_AC = 17, EXC_MC = 18, EXC_XM = 19, EXC_VE = 20, EXC_CP = 21
+    EXC_DE = 0,
+    EXC_DB = 1,
+    EXC_NMI = 2,
+    EXC_BP = 3,
+    EXC_OF = 4,
+    EXC_BR = 5,
+    EXC_UD = 6,
+    EXC_NM = 7,
+    EXC_DF = 8,
+    EXC_TS = 10,
+    EXC_NP = 11,
+    EXC_SS = 12,
+    EXC_GP = 13,
+    EXC_PF = 14,
+    EXC_MF = 16,
+    EXC_AC = 17,
+    EXC_MC = 18,
+    EXC_XM = 19,
+    EXC_VE = 20,
+    EXC_CP = 21
 };
 
 /* Page-fault error code (SDM 3, 4.7). */
@@ -135,47 +168,47 @@ struct x86_table {
 };
 
 /* MSRs (SDM 4; APM 2, appendix A). */
-#define MSR_TSC              0x10
-#define MSR_PLATFORM_ID      0x17
-#define MSR_APIC_BASE        0x1b
-#define MSR_FEATURE_CONTROL  0x3a
-#define MSR_TSC_ADJUST       0x3b
-#define MSR_SPEC_CTRL        0x48
-#define MSR_PRED_CMD         0x49
-#define MSR_BIOS_SIGN_ID     0x8b
-#define MSR_MTRRCAP          0xfe
+#define MSR_TSC               0x10
+#define MSR_PLATFORM_ID       0x17
+#define MSR_APIC_BASE         0x1b
+#define MSR_FEATURE_CONTROL   0x3a
+#define MSR_TSC_ADJUST        0x3b
+#define MSR_SPEC_CTRL         0x48
+#define MSR_PRED_CMD          0x49
+#define MSR_BIOS_SIGN_ID      0x8b
+#define MSR_MTRRCAP           0xfe
 #define MSR_ARCH_CAPABILITIES 0x10a
-#define MSR_SYSENTER_CS      0x174
-#define MSR_SYSENTER_ESP     0x175
-#define MSR_SYSENTER_EIP     0x176
-#define MSR_MCG_CAP          0x179
-#define MSR_MCG_STATUS       0x17a
-#define MSR_MISC_ENABLE      0x1a0
-#define MSR_DEBUGCTL         0x1d9
-#define MSR_MTRR_PHYSBASE0   0x200
-#define MSR_MTRR_FIX64K      0x250
-#define MSR_MTRR_FIX16K_80   0x258
-#define MSR_MTRR_FIX16K_A0   0x259
-#define MSR_MTRR_FIX4K_C0    0x268
-#define MSR_PAT              0x277
-#define MSR_MTRR_DEF_TYPE    0x2ff
-#define MSR_VMX_BASIC        0x480
-#define MSR_TSC_DEADLINE     0x6e0
-#define MSR_X2APIC_BASE      0x800
-#define MSR_XSS              0xda0
-#define MSR_EFER             0xc0000080
-#define MSR_STAR             0xc0000081
-#define MSR_LSTAR            0xc0000082
-#define MSR_CSTAR            0xc0000083
-#define MSR_SFMASK           0xc0000084
-#define MSR_FS_BASE          0xc0000100
-#define MSR_GS_BASE          0xc0000101
-#define MSR_KERNEL_GS_BASE   0xc0000102
-#define MSR_TSC_AUX          0xc0000103
-#define MSR_AMD_SYSCFG       0xc0010010
-#define MSR_AMD_HWCR         0xc0010015
-#define MSR_AMD_VM_CR        0xc0010114
-#define MSR_AMD_HSAVE_PA     0xc0010117
+#define MSR_SYSENTER_CS       0x174
+#define MSR_SYSENTER_ESP      0x175
+#define MSR_SYSENTER_EIP      0x176
+#define MSR_MCG_CAP           0x179
+#define MSR_MCG_STATUS        0x17a
+#define MSR_MISC_ENABLE       0x1a0
+#define MSR_DEBUGCTL          0x1d9
+#define MSR_MTRR_PHYSBASE0    0x200
+#define MSR_MTRR_FIX64K       0x250
+#define MSR_MTRR_FIX16K_80    0x258
+#define MSR_MTRR_FIX16K_A0    0x259
+#define MSR_MTRR_FIX4K_C0     0x268
+#define MSR_PAT               0x277
+#define MSR_MTRR_DEF_TYPE     0x2ff
+#define MSR_VMX_BASIC         0x480
+#define MSR_TSC_DEADLINE      0x6e0
+#define MSR_X2APIC_BASE       0x800
+#define MSR_XSS               0xda0
+#define MSR_EFER              0xc0000080
+#define MSR_STAR              0xc0000081
+#define MSR_LSTAR             0xc0000082
+#define MSR_CSTAR             0xc0000083
+#define MSR_SFMASK            0xc0000084
+#define MSR_FS_BASE           0xc0000100
+#define MSR_GS_BASE           0xc0000101
+#define MSR_KERNEL_GS_BASE    0xc0000102
+#define MSR_TSC_AUX           0xc0000103
+#define MSR_AMD_SYSCFG        0xc0010010
+#define MSR_AMD_HWCR          0xc0010015
+#define MSR_AMD_VM_CR         0xc0010114
+#define MSR_AMD_HSAVE_PA      0xc0010117
 
 #define APIC_BASE_BSP    BIT(8)
 #define APIC_BASE_X2APIC BIT(10)

@@ -26,6 +26,8 @@ static void take_apic_events(struct vcpu *v)
 
     if (ev & VLAPIC_EV_NMI)
         v->nmi_pending = true;
+    if (ev & VLAPIC_EV_EXTINT)
+        v->extint_pending = true;
     if (ev & VLAPIC_EV_INIT) {
         if (v->id == 0) { /* the boot processor would start at the firmware's reset vector */
             vm_end(v->vm, VM_END_RESET, 0);
@@ -43,7 +45,8 @@ static bool interrupt_waits(struct vcpu *v, int *vector)
 {
     *vector = vlapic_pending(&v->apic);
     if (likely(*vector < 0))
-        return v->id == 0 && board_extint(&v->vm->board) && vlapic_takes_extint(&v->apic);
+        return v->extint_pending ||
+               (v->id == 0 && board_extint(&v->vm->board) && vlapic_takes_extint(&v->apic));
     return true;
 }
 
@@ -81,6 +84,8 @@ static void inject_interrupt(struct vcpu *v, int vector)
 
     if (vector >= 0)
         vlapic_ack(&v->apic, (u8)vector);
+    else
+        v->extint_pending = false;
     e.vector = vector >= 0 ? (u8)vector : board_extint_ack(&v->vm->board);
     hvm->inject(v->hv, &e);
 }

@@ -59,6 +59,7 @@ struct vcpu {
     bool paused;    /* its VM is: it is not entered; home CPU only */
     bool halted_if; /* VCPU_HALTED: interrupts were on */
     bool nmi_pending;
+    bool extint_pending;          /* the I/O APIC sent an ExtINT: the PIC pair has the vector */
     bool window_intr, window_nmi; /* as last asked of the hardware */
     bool armed;                   /* an event is in place for the next entry */
     bool timer_moved;             /* the local APIC's deadline changed since `timer` was armed */

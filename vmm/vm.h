@@ -48,15 +48,15 @@ extern const struct vm_outside *vm_outside;
 struct vm {
     const struct config_vm *config;
     const char *name;
-    u32 index; /* in vms[] */
-    u8 state;  /* enum vm_state */
-    u8 end;    /* enum vm_end */
+    u32 index;       /* in vms[] */
+    u8 state;        /* enum vm_state */
+    u8 end;          /* enum vm_end */
     u32 end_claimed; /* atomically: the first to end the VM says how */
     u32 status;      /* VM_END_EXIT */
     u32 vcpu_count;
     u32 vcpus_left; /* atomically: vCPUs that have not left yet */
     struct vcpu *vcpu[PLAT_MAX_VCPUS];
-    bool paused;  /* VM time stands still; the boot CPU's loop alone reads and writes it */
+    bool paused; /* VM time stands still; the boot CPU's loop alone reads and writes it */
     u64 pause_ns, pause_tsc; /* since when */
     struct hvm_vm hvm;
     struct space *space;
@@ -94,7 +94,8 @@ enum err vm_start(u32 index, const struct config_vm *config, const struct vm_mod
  * may be called under the board's lock.
  */
 void vm_end(struct vm *vm, enum vm_end how, u32 status);
-/* Ends it for a reason, given as one phrase, with the registers and last exits of v (loaded here). */
+/* Ends it for a reason, given as one phrase, with the registers and last exits of v (loaded here).
+ */
 void vm_stop(struct vcpu *v, const char *fmt, ...) PRINTF(2, 3);
 
 /* Ends it from outside: "stopped: WHY". Boot CPU's loop. */

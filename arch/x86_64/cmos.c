@@ -6,7 +6,16 @@
 #define CMOS_INDEX 0x70
 #define CMOS_DATA  0x71
 
-enum { SECONDS = 0, MINUTES = 2, HOURS = 4, DAY = 7, MONTH = 8, YEAR = 9, STATUS_A = 10, STATUS_B = 11 };
+enum {
+    SECONDS = 0,
+    MINUTES = 2,
+    HOURS = 4,
+    DAY = 7,
+    MONTH = 8,
+    YEAR = 9,
+    STATUS_A = 10,
+    STATUS_B = 11
+};
 #define A_UPDATING 0x80
 #define B_BINARY   0x04
 #define B_24_HOURS 0x02

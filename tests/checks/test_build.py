@@ -61,7 +61,8 @@ def test_incremental_build(tmp_path):
     assert users
     os.utime(header)
     build()
-    assert newer_objects(objects, start) == users
+    # The symbol table is made of the whole link, whatever changed.
+    assert newer_objects(objects, start) - {"obj/symbols.o"} == users
 
     time.sleep(1.1)
     start = time.time()

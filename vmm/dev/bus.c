@@ -43,7 +43,7 @@ static u32 first_above(const struct bus *bus, u64 addr)
 }
 
 COLD enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, void *arg,
-                 const char *name)
+                      const char *name)
 {
     u32 at;
 

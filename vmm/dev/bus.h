@@ -96,8 +96,8 @@ static inline bool bus_access(struct bus *bus, struct bus_access *acc)
 
     if (unlikely(offset >= r->len))
         return bus_access_slow(bus, acc);
-    if (acc->size != 1 && (acc->size > r->len - offset || acc->size > r->width ||
-                           !(BUS_SIZES & (1u << acc->size))))
+    if (acc->size != 1 &&
+        (acc->size > r->len - offset || acc->size > r->width || !(BUS_SIZES & (1u << acc->size))))
         return bus_access_slow(bus, acc);
     acc->offset = offset;
     if (!acc->write)

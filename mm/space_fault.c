@@ -94,7 +94,7 @@ static enum space_result fill_leaf(struct space *s, const struct space_region *r
                                    unsigned level, unsigned attr, u64 *slot, struct resolved *out)
 {
     const struct frame_source *src = s->tables.src;
-    struct nested_mapped mapped;
+    struct nested_mapped mapped = {0};
     enum err err = ERR_NOMEM;
     hpa_t hpa;
 

@@ -13,7 +13,7 @@ static void triple(void)
  */
 static u64 watched[512] ALIGNED(4096);
 SNIPPET(db_on_stack, ARG "mov " REG(sp) ", " REG(cx) "\n mov " REG(ax) ", " REG(sp) "\n push " REG(
-                         cx) "\n nop\n nop");
+                         cx) "\n nop\n nop\n mov " REG(cx) ", " REG(sp));
 
 static void ignore(struct trap_frame *f)
 {
@@ -252,6 +252,7 @@ static void run_code(void *arg)
     cpu_sti();
     for (unsigned i = 0; i < 100; i++)
         asm volatile("call *%3" : "+c"(c), "+a"(a) : "d"(0x80), "r"(code) : "memory", "cc");
+    cpu_cli();
 }
 
 static void race(void)

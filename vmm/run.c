@@ -3,6 +3,7 @@
  * The run loop: settle what waits, enter the guest, handle the exit, again. Everything that has to
  * happen before an entry is in here; what each exit means is in exits.c.
  */
+#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/hvm.h"
 #include "lib/assert.h"
 #include "vmm/exits.h"
@@ -196,6 +197,16 @@ static inline struct hvm_exit *prepare_entry(struct vcpu *v)
 }
 
 /*
+ * A physical interrupt ends the guest's run whether the guest has interrupts on or not. Bochs 2.7
+ * forgets that for one that has them off; if it leaves for other reasons, this is where they come.
+ */
+COLD static void take_interrupts(struct vcpu *v)
+{
+    cpu_take_interrupts();
+    vcpu_look(v);
+}
+
+/*
  * The way of an exit without events: handle it and enter again. Everything else is behind
  * v->requests, which whoever changes anything that matters to an entry sets (vcpu_look, vcpu_kick).
  */
@@ -211,6 +222,8 @@ struct hvm_exit *vcpu_next(void *arg, struct hvm_exit *e)
     }
     v->exits[e->reason]++;
     exit_handlers[e->reason](v, e);
+    if (unlikely((u8)v->last_head == 0)) /* now and then */
+        take_interrupts(v);
     __asm__("" : "+r"(v)); /* or addresses are computed early, and kept across the call */
     return prepare_entry(v);
 }

@@ -24,7 +24,7 @@ static u64 get_reg(void *ctx, enum emul_reg reg)
 
     switch (reg) {
     case EMUL_XCR0:
-        return v->xcr0;
+        return fpu_xcr0();
     case EMUL_PKRU: /* protection keys are not offered */
         return 0;
     case EMUL_CPL:
@@ -64,6 +64,8 @@ static void get_gdt(void *ctx, struct x86_table *out)
 /* The guest's vector registers are live: they are put into v->fpu, looked at, and put back. */
 static void vec_sync(struct vcpu *v, bool out)
 {
+    u64 xcr0 = fpu_xcr0(); /* the guest's */
+
     if (out)
         v->xcr0 = fpu_xcr0();
     fpu_set_xcr0(fpu_xcr0_mask());
@@ -71,7 +73,7 @@ static void vec_sync(struct vcpu *v, bool out)
         fpu_save(v->fpu);
     else
         fpu_restore(v->fpu);
-    fpu_set_xcr0(v->xcr0);
+    fpu_set_xcr0(xcr0);
 }
 
 static u8 *vec_high(struct vcpu *v, unsigned reg)
@@ -189,8 +191,18 @@ struct emul_cpu *emulate_begin(struct vcpu *v, const struct hvm_exit *e)
 {
     struct emul_cpu *c = &v->emul;
 
+    struct hvm_mode m;
+
     emul_begin(c, &v->vm->emul_ops, v, v->hv->gpr);
+    hvm->get_mode(v->hv, &m);
     emul_know(c, EMUL_RIP, e->rip);
+    emul_know(c, EMUL_CR0, m.cr0);
+    emul_know(c, EMUL_CR3, m.cr3);
+    emul_know(c, EMUL_CR4, m.cr4);
+    emul_know(c, EMUL_EFER, m.efer);
+    emul_know(c, EMUL_CPL, m.cpl);
+    if ((m.efer & EFER_LMA) && (m.cs_attr & SEG_L))
+        emul_know_64bit(c, m.cpl);
     return c;
 }
 

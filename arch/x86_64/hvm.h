@@ -146,7 +146,8 @@ struct hvm_exit {
     u64 detail_info[2]; /* raw hardware words that go with it */
 };
 
-/* What a back end clears before it fills a record: reason, insn_len, vectoring without its error. */
+/* What a back end clears before it fills a record: reason, insn_len, vectoring without its error.
+ */
 #define HVM_EXIT_HEAD 8
 ASSERT_OFFSET(struct hvm_exit, vectoring.error, HVM_EXIT_HEAD);
 
@@ -186,6 +187,13 @@ enum hvm_reg {
     HVM_REG_COUNT
 };
 
+/* What fetching code depends on, read at once. attr and cpl as in struct x86_seg. */
+struct hvm_mode {
+    u64 cr0, cr3, cr4, efer;
+    u32 cs_attr;
+    u32 cpl;
+};
+
 /* What all vCPUs of a VM share in hardware: nested root, MSR and port permission maps. */
 struct hvm_vm {
     hpa_t nested_root;
@@ -199,8 +207,8 @@ struct hvm_vcpu {
     struct hvm_vm *vm;
     struct hvm_exit *exit; /* the record for the next exit */
     /*
-     * Called by run() after each exit, with what happened in *exit: handles it and gets the next entry
-     * ready. Returns the record for the exit after that, or NULL to have run() return.
+     * Called by run() after each exit, with what happened in *exit: handles it and gets the next
+     * entry ready. Returns the record for the exit after that, or NULL to have run() return.
      */
     struct hvm_exit *(*next)(void *arg, struct hvm_exit *exit);
     void *arg;
@@ -235,6 +243,7 @@ struct hvm_ops {
 
     u64 (*get)(struct hvm_vcpu *v, enum hvm_reg reg);
     void (*set)(struct hvm_vcpu *v, enum hvm_reg reg, u64 value);
+    void (*get_mode)(struct hvm_vcpu *v, struct hvm_mode *out);
     void (*get_seg)(struct hvm_vcpu *v, enum seg s, struct x86_seg *out);
     void (*set_seg)(struct hvm_vcpu *v, enum seg s, const struct x86_seg *in);
     void (*get_table)(struct hvm_vcpu *v, bool idt, struct x86_table *out);

@@ -30,6 +30,7 @@ const struct hvm_ops svm_ops = {
     .run = svm_run,
     .get = svm_get,
     .set = svm_set,
+    .get_mode = svm_get_mode,
     .get_seg = svm_get_seg,
     .set_seg = svm_set_seg,
     .get_table = svm_get_table,

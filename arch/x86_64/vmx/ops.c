@@ -39,6 +39,7 @@ const struct hvm_ops vmx_ops = {
     .run = vmx_run,
     .get = vmx_get,
     .set = vmx_set,
+    .get_mode = vmx_get_mode,
     .get_seg = vmx_get_seg,
     .set_seg = vmx_set_seg,
     .get_table = vmx_get_table,

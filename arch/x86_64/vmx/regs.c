@@ -264,6 +264,19 @@ void vmx_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
 
 #define RIGHTS_MASK 0x1f0ffu
 
+void vmx_get_mode(struct hvm_vcpu *base, struct hvm_mode *out)
+{
+    struct vmx_vcpu *v = vmx_vcpu(base);
+
+    out->cr0 = get_cr0(v);
+    out->cr3 = get_cr3(v);
+    out->cr4 = get_cr4(v);
+    out->efer = get_efer(v);
+    out->cs_attr = (u32)vmread(VMCS_GUEST_RIGHTS + VMCS_SEG_STEP * SEG_CS) & RIGHTS_MASK;
+    out->cpl =
+        (u32)(vmread(VMCS_GUEST_RIGHTS + VMCS_SEG_STEP * SEG_SS) & SEG_DPL_MASK) >> SEG_DPL_SHIFT;
+}
+
 void vmx_get_seg(struct hvm_vcpu *v, enum seg s, struct x86_seg *out)
 {
     unsigned at = VMCS_SEG_STEP * s;

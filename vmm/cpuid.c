@@ -384,3 +384,22 @@ bool cpuid_has(const struct cpuid_table *t, u32 leaf, u32 sub, enum cpuid_reg re
 
     return e && e->leaf == leaf && (e->reg[reg] & B(bit));
 }
+
+#define XSAVE_LEGACY_AND_HEADER 576u
+#define XSAVE_ALIGNED           B(1) /* of leaf 0xd, ECX: starts at a multiple of 64 if compacted */
+
+u32 cpuid_xsave_size(const struct cpuid_table *t, u64 xcr0, bool compacted)
+{
+    u32 size = XSAVE_LEGACY_AND_HEADER;
+
+    for (u32 i = 2; i < 63; i++) {
+        const struct cpuid_entry *e = xcr0 & BIT(i) ? cpuid_find(t, 0xd, i) : NULL;
+        if (!e)
+            continue;
+        u32 start = e->reg[CPUID_EBX];
+        if (compacted)
+            start = e->reg[CPUID_ECX] & XSAVE_ALIGNED ? ALIGN_UP(size, 64) : size;
+        size = MAX(size, start + e->reg[CPUID_EAX]);
+    }
+    return size;
+}

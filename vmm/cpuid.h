@@ -17,7 +17,7 @@ enum cpuid_dynamic {
     CPUID_DYN_LEAF1,   /* APIC ID, APIC enable, OSXSAVE */
     CPUID_DYN_LEAF7,   /* OSPKE */
     CPUID_DYN_TOPO,    /* EDX is the x2APIC ID */
-    CPUID_DYN_XSAVE,   /* EBX is the size for the XCR0 (and XSS) in force */
+    CPUID_DYN_XSAVE,   /* EBX is the size for the XCR0 in force */
     CPUID_DYN_AMD_APIC /* 0x8000001e: EAX is the APIC ID */
 };
 
@@ -71,6 +71,12 @@ static inline const struct cpuid_entry *cpuid_constant(const struct cpuid_table 
         return NULL;
     return (const struct cpuid_entry *)((const u8 *)t + t->constant[leaf]);
 }
+
+/*
+ * Bytes of an XSAVE area that holds the components of xcr0, in the standard or in the compacted
+ * format (SDM 1, 13.4.2 and 13.4.3).
+ */
+u32 cpuid_xsave_size(const struct cpuid_table *t, u64 xcr0, bool compacted);
 
 /* Whether the guest is told of a feature bit. */
 bool cpuid_has(const struct cpuid_table *t, u32 leaf, u32 sub, enum cpuid_reg reg, unsigned bit);

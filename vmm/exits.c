@@ -2,6 +2,7 @@
 /* Exit handlers, and the table that picks one: see exits.h. */
 #include "vmm/exits.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/fpu.h"
 #include "lib/string.h"
 #include "vmm/cpuid.h"
 #include "vmm/emulate.h"
@@ -44,8 +45,8 @@ static void cpuid_dynamic(struct vcpu *v, const struct cpuid_entry *entry)
     case CPUID_DYN_TOPO:
         gpr[RDX] = v->id;
         break;
-    case CPUID_DYN_XSAVE: /* the guest's XCR0 is in force: the processor knows the size */
-        gpr[RBX] = cpu_cpuid(0xd, entry->sub).ebx;
+    case CPUID_DYN_XSAVE:
+        gpr[RBX] = cpuid_xsave_size(&v->vm->cpuid, fpu_xcr0(), entry->sub == 1);
         break;
     default:
         break;
@@ -113,15 +114,19 @@ static void exit_pause(struct vcpu *v, struct hvm_exit *e)
     exit_skip(v, e, OP_PAUSE);
 }
 
-/* Guests have no device that bypasses caches: nothing needs to be written back, or may be lost. */
-static void exit_invd(struct vcpu *v, struct hvm_exit *e)
+/*
+ * INVD and WBINVD. Guests have no device that bypasses caches: nothing needs to be written back, or
+ * may be lost. One handler, for QEMU's TCG reports either as WBINVD.
+ */
+static void exit_cache(struct vcpu *v, struct hvm_exit *e)
 {
-    exit_skip(v, e, OP_INVD);
-}
-
-static void exit_wbinvd(struct vcpu *v, struct hvm_exit *e)
-{
-    exit_skip(v, e, OP_WBINVD);
+    if (e->insn_len) {
+        hvm->advance(v->hv, e->insn_len);
+        return;
+    }
+    struct emul_cpu *c = emulate_begin(v, e);
+    if (emulate_settle(v, c, emul_decode(c)) && (c->insn.op == OP_INVD || c->insn.op == OP_WBINVD))
+        hvm->advance(v->hv, c->insn.len);
 }
 
 static void exit_rdmsr(struct vcpu *v, struct hvm_exit *e)
@@ -291,8 +296,8 @@ const exit_fn exit_handlers[HVM_EXIT_COUNT] = {
     [HVM_EXIT_CPUID] = exit_cpuid,
     [HVM_EXIT_HLT] = exit_hlt,
     [HVM_EXIT_PAUSE] = exit_pause,
-    [HVM_EXIT_INVD] = exit_invd,
-    [HVM_EXIT_WBINVD] = exit_wbinvd,
+    [HVM_EXIT_INVD] = exit_cache,
+    [HVM_EXIT_WBINVD] = exit_cache,
     [HVM_EXIT_RDMSR] = exit_rdmsr,
     [HVM_EXIT_WRMSR] = exit_wrmsr,
     [HVM_EXIT_RDPMC] = exit_gp,

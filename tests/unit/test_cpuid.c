@@ -142,6 +142,18 @@ static void xsave_components_are_known_ones(void **state)
     assert_int_equal(e->reg[CPUID_EAX], 7); /* no XSAVES */
 }
 
+/* all_ones: component i is 64 bytes at 576 + 64 i, and to be aligned when compacted. */
+static void xsave_sizes(void **state)
+{
+    (void)state;
+    assert_int_equal(cpuid_xsave_size(&t, 1, false), 576);
+    assert_int_equal(cpuid_xsave_size(&t, 3, true), 576);
+    assert_int_equal(cpuid_xsave_size(&t, 7, false), 576 + 2 * 64 + 64);
+    assert_int_equal(cpuid_xsave_size(&t, 7, true), 576 + 64);
+    assert_int_equal(cpuid_xsave_size(&t, 0xe7, false), 576 + 7 * 64 + 64);
+    assert_int_equal(cpuid_xsave_size(&t, 0xe7, true), 576 + 4 * 64);
+}
+
 static void addresses_are_cut(void **state)
 {
     (void)state;
@@ -243,6 +255,7 @@ int main(void)
         BOTH(shows_what_skep_adds),
         BOTH(passes_features_on),
         BOTH(xsave_components_are_known_ones),
+        BOTH(xsave_sizes),
         BOTH(addresses_are_cut),
         BOTH(beyond_the_highest_leaf),
         cmocka_unit_test_setup(frequency_survives_32_bits, intel),

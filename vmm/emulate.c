@@ -66,8 +66,6 @@ static void vec_sync(struct vcpu *v, bool out)
 {
     u64 xcr0 = fpu_xcr0(); /* the guest's */
 
-    if (out)
-        v->xcr0 = fpu_xcr0();
     fpu_set_xcr0(fpu_xcr0_mask());
     if (out)
         fpu_save(v->fpu);

@@ -193,7 +193,7 @@ u64 alu_scan(unsigned op, unsigned size, u64 dst, u64 src, u64 *flags)
 /* Dividend and divisor as magnitudes; whether the quotient fits decides on #DE. */
 static bool idiv_fits(unsigned size, u64 hi, u64 lo, u64 src)
 {
-    u64 mask = size_mask(size), sign = BIT(8 * size - 1), quotient, remainder, limit;
+    u64 mask = size_mask(size), sign = BIT(8 * size - 1), quotient = 0, remainder, limit;
     bool neg_dividend = hi & sign, neg_divisor = src & sign;
 
     if (neg_divisor)

@@ -4,6 +4,7 @@
 #include "lib/log.h"
 #include "lib/print.h"
 #include "vmm/vcpu.h"
+#include "lib/string.h"
 #include "vmm/vm.h"
 
 #define LAST_EXITS 12
@@ -67,9 +68,9 @@ static void dump_code(struct vcpu *v, dump_line_fn out)
     u64 rip = hvm->get(v->hv, HVM_RIP);
     struct x86_seg cs;
     hvm->get_seg(v->hv, SEG_CS, &cs);
+    memset(b, 0xff, sizeof(b));
     for (unsigned i = 0; i < sizeof(b); i++) {
         gla_t gla = cs.base + rip + i;
-        b[i] = 0xff;
         if (!emul_peek_gla(c, gla, &gpa) || space_read(v->vm->space, gpa, &b[i], 1))
             break;
     }

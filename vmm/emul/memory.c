@@ -262,7 +262,7 @@ void span_close(struct emul_cpu *c, struct span *s)
 enum emul_result mem_open(struct emul_cpu *c, struct span *s)
 {
     const struct insn *in = &c->insn;
-    gla_t gla;
+    gla_t gla = 0;
 
     TRY(emul_linear(c, in->seg, emul_ea(c), in->msize, in->access, &gla));
     TRY(emul_align(c, gla, MIN(in->msize, 16))); /* 32 bytes are two halves */

@@ -3,8 +3,8 @@
 #include "vmm/dump.h"
 #include "lib/log.h"
 #include "lib/print.h"
-#include "vmm/vcpu.h"
 #include "lib/string.h"
+#include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
 #define LAST_EXITS 12

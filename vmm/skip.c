@@ -8,9 +8,9 @@
  * since, unseen; so the bytes are only believed if they are exactly the instruction that the exit
  * reported, without a prefix. Anything else is fetched anew.
  *
- * The page is not held meanwhile. Its frame may go only after the generation has been raised; should
- * that happen between the comparison and the look, up to three foreign bytes are compared with
- * constants, and nothing of them reaches anybody.
+ * The page is not held meanwhile. Its frame may go only after the generation has been raised;
+ * should that happen between the comparison and the look, up to three foreign bytes are compared
+ * with constants, and nothing of them reaches anybody.
  */
 #include "lib/string.h"
 #include "vmm/emulate.h"

@@ -41,7 +41,7 @@ BASE := -std=gnu11 -I. -g $(WARN) -fno-common -fno-strict-aliasing -fwrapv
 KFLAGS := $(BASE) -Oz -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel \
           -mno-red-zone -mgeneral-regs-only -fstack-protector -fcf-protection=none \
           -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -ffunction-sections \
-          -fdata-sections -mstack-protector-guard=global \
+          -fdata-sections -fno-jump-tables -mstack-protector-guard=global \
           $(if $(findstring clang,$(CC)),-mstack-alignment=8,-mpreferred-stack-boundary=3) -MMD -MP $(if $(CHECKED),-DCHECKED=1,-DCHECKED=0)
 KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage -malign-data=abi)
 
@@ -51,7 +51,7 @@ HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/cpuid vmm/emulate vmm/msr \
        arch/x86_64/vmx/run arch/x86_64/vmx/event arch/x86_64/vmx/regs \
        arch/x86_64/svm/run arch/x86_64/svm/event arch/x86_64/svm/regs \
        mm/space_fault
-$(HOT:%=$(B)/obj/%.o): KFLAGS += -O2 -fomit-frame-pointer -falign-functions=1 \
+$(HOT:%=$(B)/obj/%.o): KFLAGS += -O2 -fjump-tables -fomit-frame-pointer -falign-functions=1 \
     $(if $(findstring clang,$(CC)),,-falign-jumps=1 -falign-loops=1 -falign-labels=1)
 # The functions that the compiler makes of the others' copies must not be made of themselves.
 $(B)/obj/lib/string.o: KFLAGS += -fno-builtin

@@ -56,6 +56,7 @@ struct config_vm {
     bool manual;    /* start=manual: wait for the monitor to start it */
     bool fill_boot; /* fill=boot: all memory at start */
     bool testdev;
+    bool strict; /* an instruction that cannot be emulated stops the VM */
 };
 
 struct config {

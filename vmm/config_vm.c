@@ -21,6 +21,7 @@ enum vm_key {
     KEY_BASE,
     KEY_ENTRY,
     KEY_TESTDEV,
+    KEY_STRICT,
     KEY_COUNT
 };
 
@@ -161,11 +162,23 @@ static bool set_entry(struct line *l, struct slice v)
     return l->vm->has_entry;
 }
 
-/* By enum vm_key; testdev, which has no value, is apart. */
+static bool set_testdev(struct line *l, struct slice v)
+{
+    (void)v;
+    return l->vm->testdev = true;
+}
+
+static bool set_strict(struct line *l, struct slice v)
+{
+    (void)v;
+    return l->vm->strict = true;
+}
+
+/* By enum vm_key. */
 static const struct vm_word {
     const char *key;
     bool (*set)(struct line *l, struct slice value);
-    const char *accepts;
+    const char *accepts; /* NULL: the word has no value */
 } vm_words[KEY_COUNT] = {
     [KEY_MEM] = {"mem", set_mem, "a number with K, M or G behind it"},
     [KEY_VCPUS] = {"vcpus", set_vcpus, "a number from 1 to 32"},
@@ -176,6 +189,8 @@ static const struct vm_word {
     [KEY_FILL] = {"fill", set_fill, "demand or boot"},
     [KEY_BASE] = {"base", set_base, "an address in the guest's memory"},
     [KEY_ENTRY] = {"entry", set_entry, "an address in the guest's memory"},
+    [KEY_TESTDEV] = {"testdev", set_testdev, NULL},
+    [KEY_STRICT] = {"strict", set_strict, NULL},
 };
 
 _Static_assert(PLAT_MAX_VCPUS == 32, "the sentence about vcpus= says 32");
@@ -210,14 +225,10 @@ static void vm_word(struct line *l, struct slice word)
 {
     if (role_word(l, word))
         return;
-    if (slice_is(word, "testdev")) {
-        l->vm->testdev = once(l, KEY_TESTDEV, "testdev");
-        return;
-    }
-    for (unsigned i = 0; i < KEY_TESTDEV; i++) {
+    for (unsigned i = 0; i < KEY_COUNT; i++) {
         struct slice v = slice_value(word, vm_words[i].key);
 
-        if (!v.s)
+        if (vm_words[i].accepts ? !v.s : !slice_is(word, vm_words[i].key))
             continue;
         if (once(l, i, vm_words[i].key) && !vm_words[i].set(l, v))
             vm_error(l->vm, "'%.*s' is not understood; '%s=' takes %s", SLICE_ARG(word),
@@ -226,7 +237,7 @@ static void vm_word(struct line *l, struct slice word)
     }
     vm_error(l->vm,
              "'%.*s' is not understood; the words are kernel, initrd, module, mem=, vcpus=, cpus=, "
-             "type=, base=, entry=, start=, fill=, testdev, and -- before the guest's own",
+             "type=, base=, entry=, start=, fill=, testdev, strict, and -- before the guest's own",
              SLICE_ARG(word));
 }
 
@@ -315,8 +326,7 @@ static void add_module(struct line *l, const char *cmdline)
     }
     if (l->seen)
         vm_error(vm, "'%s' stands on the line of module %u; it belongs on the kernel's",
-                 l->seen & BIT(KEY_TESTDEV) ? "testdev" : vm_words[__builtin_ctz(l->seen)].key,
-                 l->index);
+                 vm_words[__builtin_ctz(l->seen)].key, l->index);
     vm->module_count++;
     m->index = (u16)l->index;
     m->initrd = l->role == ROLE_INITRD;

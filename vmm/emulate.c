@@ -234,7 +234,10 @@ bool emulate_settle(struct vcpu *v, struct emul_cpu *c, enum emul_result r)
         return false;
     case EMUL_UNSUPPORTED:
         report(v, c);
-        inject_ud(v);
+        if (v->vm->config->strict)
+            vm_stop(v, "an instruction could not be emulated");
+        else
+            inject_ud(v);
         return false;
     case EMUL_STOP:
         vm_stop(v, "%s", c->why ? c->why : "a device refused an access");

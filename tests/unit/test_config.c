@@ -102,7 +102,7 @@ static void readme_example(void **st)
 {
     (void)st;
     PARSE("vm=web kernel mem=512M vcpus=2 -- console=ttyS0 root=/dev/vda1", "vm=web initrd",
-          "vm=rtos kernel type=multiboot mem=16M testdev");
+          "vm=rtos kernel type=multiboot mem=16M testdev strict");
     assert_int_equal(cfg.error_count, 0);
     assert_int_equal(cfg.vm_count, 2);
 
@@ -120,7 +120,7 @@ static void readme_example(void **st)
     assert_int_equal(web->modules[0].index, 1);
     assert_true(web->modules[0].initrd);
     assert_string_equal(web->modules[0].cmdline, "");
-    assert_false(web->testdev || web->manual || web->fill_boot);
+    assert_false(web->testdev || web->strict || web->manual || web->fill_boot);
 
     assert_string_equal(rtos->name, "rtos");
     assert_string_equal(rtos->error, "");
@@ -128,7 +128,7 @@ static void readme_example(void **st)
     assert_int_equal(rtos->type, LOAD_MULTIBOOT);
     assert_int_equal(rtos->mem, 16 * MIB);
     assert_int_equal(rtos->vcpus, 1);
-    assert_true(rtos->testdev);
+    assert_true(rtos->testdev && rtos->strict);
     assert_string_equal(rtos->cmdline, "");
 }
 
@@ -214,6 +214,8 @@ static void vm_misuse(void **st)
         {"vm=x kernel start=never", "'start=' takes auto or manual"},
         {"vm=x kernel fill=half", "'fill=' takes demand or boot"},
         {"vm=x kernel testdev testdev", "'testdev' stands twice"},
+        {"vm=x kernel strict strict", "'strict' stands twice"},
+        {"vm=x kernel strict=yes", "'strict=yes' is not understood"},
         {"vm=x kernel colour=red", "'colour=red' is not understood; the words are kernel, initrd"},
         {"vm=x kernel initrd", "'initrd' is one word too many"},
         {"vm=x kernel vm=y", "'vm=' stands twice"},

@@ -165,7 +165,7 @@ static void cmd_info(struct args *a)
     console_print("  has run %llu.%03llu s\n", (ull)(ms / 1000), (ull)(ms % 1000));
     for (u32 n = 0; n < vm->vcpu_count; n++)
         console_print("  v%u at home on cpu %u, %u exits\n", n, vm->vcpu[n]->cpu,
-                      vm->vcpu[n]->last_head);
+                      vcpu_exit_count(vm->vcpu[n]));
 }
 
 static void cmd_start(struct args *a)

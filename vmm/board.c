@@ -100,6 +100,11 @@ static const struct testdev_ops testdev_ops = {
 
 /* ---- time ---- */
 
+static u64 board_now(const struct bus_clock *clock)
+{
+    return vm_now(container_of(clock, struct board, clock)->vm);
+}
+
 static u64 next_deadline(const struct board *b)
 {
     u64 d = pit_deadline(&b->pit);
@@ -243,6 +248,7 @@ COLD enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
     b->vm = vm;
     b->start_ns = clock_ns();
     b->timer.fn = timer_fired;
+    b->clock.now = board_now;
     bus_init(&b->ports);
     bus_init(&b->mmio);
     pic_init(&b->pic, (struct irq_out){intr_set, b, 0});

@@ -42,6 +42,7 @@ struct board {
     bool deadline_moved; /* a device's deadline changed since the timer was armed */
     struct timer timer;  /* for all devices; on the home CPU of vCPU 0 */
     struct vm *vm;
+    struct bus_clock clock;
     u64 start_ns; /* clock_ns() at the VM's time 0; moves when the VM has been paused */
 };
 
@@ -64,7 +65,7 @@ static inline void board_unlock(struct board *b)
 /* Carries out an access; unclaimed reads answer all ones. Any CPU. In line, for the ports' sake. */
 static ALWAYS_INLINE void board_access(struct board *b, struct bus *bus, struct bus_access *acc)
 {
-    acc->now_ns = clock_ns() - b->start_ns;
+    acc->clock = &b->clock;
     spin_lock(&b->lock);
     bool claimed = bus_access(bus, acc);
     board_unlock(b);

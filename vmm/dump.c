@@ -80,12 +80,14 @@ static void dump_code(struct vcpu *v, dump_line_fn out)
 
 void dump_exits(struct vcpu *v, u32 count, dump_line_fn out)
 {
-    count = MIN(MIN(v->last_head, count), (u32)VCPU_LAST_EXITS);
+    const struct hvm_exit *e = v->newest;
+
+    count = MIN(MIN(vcpu_exit_count(v), count), (u32)VCPU_LAST_EXITS);
     line(out, "  last exits, newest first:");
     for (u32 i = 0; i < count; i++) {
-        const struct hvm_exit *e = &v->last[(v->last_head - i) & (VCPU_LAST_EXITS - 1)];
         line(out, "  %-13s rip %016llx info %llx", hvm_exit_name(e->reason), (ull)e->rip,
              (ull)e->info);
+        e = (e == v->last ? &v->last[VCPU_LAST_EXITS] : e) - 1;
     }
 }
 

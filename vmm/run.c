@@ -184,6 +184,24 @@ COLD static bool go_in_slowly(struct vcpu *v)
 }
 
 /*
+ * The ring of exits begins anew, and, v being on its way in, physical interrupts are taken: they
+ * end the guest's run whether the guest has its own on or not, but Bochs 2.7 forgets that for one
+ * that has them off. If it leaves for other reasons, this is where they come.
+ */
+COLD static bool next_round(struct vcpu *v)
+{
+    v->newest--;
+    space_leave(&v->view);
+    cpu_take_interrupts();
+    vcpu_look(v);
+    if (!go_in_slowly(v))
+        return false;
+    v->newest = v->last;
+    v->rounds++;
+    return true;
+}
+
+/*
  * Brings v to where nothing is left but to enter the guest, and returns the record for the exit;
  * NULL if it is not to be entered now.
  */
@@ -193,17 +211,9 @@ static inline struct hvm_exit *prepare_entry(struct vcpu *v)
         return NULL;
     if (CHECKED)
         ASSERT(space_current(&v->view));
-    return &v->last[++v->last_head & (VCPU_LAST_EXITS - 1)];
-}
-
-/*
- * A physical interrupt ends the guest's run whether the guest has interrupts on or not. Bochs 2.7
- * forgets that for one that has them off; if it leaves for other reasons, this is where they come.
- */
-COLD static void take_interrupts(struct vcpu *v)
-{
-    cpu_take_interrupts();
-    vcpu_look(v);
+    if (unlikely(++v->newest == &v->last[VCPU_LAST_EXITS]) && !next_round(v))
+        return NULL;
+    return v->newest;
 }
 
 /*
@@ -222,8 +232,6 @@ struct hvm_exit *vcpu_next(void *arg, struct hvm_exit *e)
     }
     v->exits[e->reason]++;
     exit_handlers[e->reason](v, e);
-    if (unlikely((u8)v->last_head == 0)) /* now and then */
-        take_interrupts(v);
     __asm__("" : "+r"(v)); /* or addresses are computed early, and kept across the call */
     return prepare_entry(v);
 }

@@ -126,6 +126,7 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu)
         return ERR_NOMEM;
     v->hv->next = vcpu_next;
     v->hv->arg = v;
+    v->newest = v->last;
     fpu_reset_area(v->fpu);
     v->xcr0 = XCR0_X87;
     msr_reset(v);

@@ -33,7 +33,7 @@ enum vcpu_state {
 #define VCPU_REQ_LOOK  BIT(2) /* an event may have come */
 #define VCPU_REQ_CALL  BIT(3) /* v->call is to be called */
 
-#define VCPU_LAST_EXITS 64 /* a power of two */
+#define VCPU_LAST_EXITS 64
 
 /* MSRs that hardware does not hold for the guest. */
 struct vcpu_msrs {
@@ -81,9 +81,16 @@ struct vcpu {
     void *call_arg;
 
     u64 exits[HVM_EXIT_COUNT];
-    u32 last_head; /* the newest exit is at last_head % VCPU_LAST_EXITS */
+    u32 rounds;              /* how often last[] has been filled */
+    struct hvm_exit *newest; /* into last[] */
     struct hvm_exit last[VCPU_LAST_EXITS];
 };
+
+/* How many exits v has made. */
+static inline u32 vcpu_exit_count(const struct vcpu *v)
+{
+    return v->rounds * VCPU_LAST_EXITS + (u32)(v->newest - v->last);
+}
 
 /* Makes a vCPU in the state after INIT, VCPU_OFF, at home on `cpu`. ERR_NOMEM. */
 enum err vcpu_create(struct vm *vm, u32 id, u32 cpu);

@@ -10,7 +10,7 @@ from machines import on
 BUDGETS = {
     "bochs-skylake_x": {"cpuid": 150, "in_uart_lsr": 250},
     "bochs-ivy_bridge": {"cpuid": 150, "in_uart_lsr": 250},
-    "qemu": {"cpuid": 350, "in_uart_lsr": 280},
+    "qemu": {"cpuid": 350, "in_uart_lsr": 250},
 }
 
 

@@ -27,6 +27,35 @@ static void probe_fn(void *arg, struct bus_access *acc)
     }
 }
 
+struct counted_clock {
+    struct bus_clock clock;
+    unsigned reads;
+};
+
+static u64 counted_now(const struct bus_clock *clock)
+{
+    return 1000 + ++((struct counted_clock *)clock)->reads;
+}
+
+/* The clock is read by who wants the time, and by nobody else. */
+static void time_of_an_access(void **state)
+{
+    static struct bus bus;
+    struct counted_clock c = {{counted_now}, 0};
+    struct bus_access acc = {.addr = 0x10, .size = 1, .now_ns = 5};
+    struct probe p = {.tag = 1};
+
+    (void)state;
+    assert_int_equal(bus_now(&acc), 5);
+    acc.clock = &c.clock;
+    bus_init(&bus);
+    assert_int_equal(bus_add(&bus, 0x10, 1, 1, probe_fn, &p, "a"), OK);
+    assert_true(bus_access(&bus, &acc));
+    assert_int_equal(c.reads, 0);
+    assert_int_equal(bus_now(&acc), 1001);
+    assert_int_equal(bus_now(&p.last), 1002);
+}
+
 static void add_find_remove(void **state)
 {
     static struct bus bus;
@@ -369,6 +398,7 @@ static void msi_to_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(time_of_an_access),
         cmocka_unit_test(add_find_remove),
         cmocka_unit_test(add_refuses),
         cmocka_unit_test(access_sizes_and_pieces),

@@ -96,13 +96,13 @@ static void acpipm_access(void *arg, struct bus_access *acc)
     unsigned at = (unsigned)acc->offset;
 
     if (!acc->write && at == TMR && acc->size == 4) {
-        acc->value = ticks_at(RATE, acc->now_ns) & (a->s.timer32 ? 0xffffffff : 0xffffff);
+        acc->value = ticks_at(RATE, bus_now(acc)) & (a->s.timer32 ? 0xffffffff : 0xffffff);
         return;
     }
-    see_carry(a, acc->now_ns);
+    see_carry(a, bus_now(acc));
     if (!acc->write) {
         for (unsigned i = 0; i < acc->size; i++)
-            acc->value |= (u64)read_byte(a, at + i, acc->now_ns) << (8 * i);
+            acc->value |= (u64)read_byte(a, at + i, bus_now(acc)) << (8 * i);
         return;
     }
     if (at <= CNT + 1 && at + acc->size > CNT) { /* the control register, whole or in part */
@@ -115,7 +115,7 @@ static void acpipm_access(void *arg, struct bus_access *acc)
     }
     for (unsigned i = 0; i < acc->size; i++)
         write_byte(a, at + i, (u8)(acc->value >> (8 * i)));
-    update(a, acc->now_ns);
+    update(a, bus_now(acc));
 }
 
 void acpipm_power_button(struct acpipm *a, u64 now_ns)

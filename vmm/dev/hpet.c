@@ -354,14 +354,14 @@ static void hpet_access(void *arg, struct bus_access *acc)
     struct hpet *h = arg;
     unsigned reg = acc->offset & 0x3f8, shift = 8 * (acc->offset & 7);
 
-    hpet_tick(h, acc->now_ns); /* matches that have passed count before anything is changed */
+    hpet_tick(h, bus_now(acc)); /* matches that have passed count before anything is changed */
     if (!acc->write) {
-        acc->value = read_register(h, reg, acc->now_ns) >> shift;
+        acc->value = read_register(h, reg, bus_now(acc)) >> shift;
         return;
     }
     if (acc->size < 4 || (acc->offset & (acc->size - 1u)))
         return;
-    write_register(h, reg, acc->value << shift, bus_open(acc->size) << shift, acc->now_ns);
+    write_register(h, reg, acc->value << shift, bus_open(acc->size) << shift, bus_now(acc));
 }
 
 void hpet_init(struct hpet *h, const struct hpet_ops *ops, void *arg, struct timer_out timer)

@@ -422,11 +422,11 @@ static void pit_access(void *arg, struct bus_access *acc)
     struct pit *p = arg;
 
     if (acc->write && acc->offset == 3)
-        write_control(p, (u8)acc->value, acc->now_ns);
+        write_control(p, (u8)acc->value, bus_now(acc));
     else if (acc->write)
-        write_counter(p, (unsigned)acc->offset, (u8)acc->value, acc->now_ns);
+        write_counter(p, (unsigned)acc->offset, (u8)acc->value, bus_now(acc));
     else if (acc->offset < 3)
-        acc->value = read_counter(&p->s.c[acc->offset], ticks_at(RATE, acc->now_ns));
+        acc->value = read_counter(&p->s.c[acc->offset], ticks_at(RATE, bus_now(acc)));
     else
         acc->value = 0xff; /* the control register cannot be read */
 }
@@ -435,7 +435,7 @@ static void pit_access(void *arg, struct bus_access *acc)
 static void port61_access(void *arg, struct bus_access *acc)
 {
     struct pit *p = arg;
-    u64 tick = ticks_at(RATE, acc->now_ns);
+    u64 tick = ticks_at(RATE, bus_now(acc));
     struct pit_counter *c2 = &p->s.c[2];
 
     if (acc->write) {

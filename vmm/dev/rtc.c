@@ -360,9 +360,9 @@ static void rtc_access(void *arg, struct bus_access *acc)
             acc->value = 0xff; /* write-only */
         }
     } else if (acc->write) {
-        write_byte(r, r->s.index, (u8)acc->value, acc->now_ns);
+        write_byte(r, r->s.index, (u8)acc->value, bus_now(acc));
     } else {
-        acc->value = read_byte(r, r->s.index, acc->now_ns);
+        acc->value = read_byte(r, r->s.index, bus_now(acc));
     }
 }
 

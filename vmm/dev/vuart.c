@@ -234,9 +234,9 @@ static void write_register(struct vuart *u, unsigned reg, u8 value, u64 now_ns)
 static __attribute__((noinline)) void access_any(struct vuart *u, struct bus_access *acc)
 {
     if (acc->write)
-        write_register(u, acc->offset & 7, (u8)acc->value, acc->now_ns);
+        write_register(u, acc->offset & 7, (u8)acc->value, bus_now(acc));
     else
-        acc->value = read_register(u, acc->offset & 7, acc->now_ns);
+        acc->value = read_register(u, acc->offset & 7, bus_now(acc));
 }
 
 /* What a polling guest reads most, LSR without errors, goes by nothing else. */

@@ -96,7 +96,8 @@ void svm_dump(struct hvm_vcpu *base)
     };
 
     log_error("SVM: ASID %u, nested root %#llx%s%s", cb->asid, (unsigned long long)cb->nested_root,
-              v->nmi_blocked ? ", NMIs blocked" : "", v->stepping ? ", stepping" : "");
+              v->nmi_blocked ? ", NMIs blocked" : "",
+              v->attention & ATTEND_STEPPING ? ", stepping" : "");
     for (size_t i = 0; i + 1 < ARRAY_SIZE(list); i += 2)
         log_error("  %s %#llx, %s %#llx", list[i].name, (unsigned long long)list[i].value,
                   list[i + 1].name, (unsigned long long)list[i + 1].value);

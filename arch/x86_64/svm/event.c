@@ -59,6 +59,7 @@ static void set_iret_intercept(struct svm_vcpu *v, bool on)
 {
     v->vmcb->intercept1 &= ~(u32)INTERCEPT1_IRET;
     v->vmcb->intercept1 |= on ? (u32)INTERCEPT1_IRET : 0;
+    svm_set_attention(v, ATTEND_IRET, on);
     svm_touch(v, CLEAN_INTERCEPTS);
 }
 
@@ -90,7 +91,7 @@ static void begin_step(struct svm_vcpu *v)
 
     if (cb->rflags & FLAG_TF)
         return;
-    v->stepping = true;
+    svm_set_attention(v, ATTEND_STEPPING, true);
     v->step_dr6 = cb->dr6;
     cb->rflags |= FLAG_TF;
     cb->exceptions |= BIT(EXC_DB);
@@ -103,7 +104,7 @@ bool svm_end_step(struct svm_vcpu *v)
     u64 others = cb->dr6 & ~v->step_dr6 & (DR6_BP | DR6_BD | DR6_BT);
     bool trap = cb->exit_code == SVM_EXCEPTION + EXC_DB;
 
-    v->stepping = false;
+    svm_set_attention(v, ATTEND_STEPPING, false);
     cb->exceptions = v->exceptions;
     svm_touch(v, CLEAN_INTERCEPTS);
     /* An IRET that has been executed brought flags of its own. */
@@ -125,7 +126,7 @@ static void attend_nmi(struct svm_vcpu *v)
 {
     if (svm_nmi_blocked(v) && !v->iret)
         return;
-    if (v->queued || !(v->nmi_blocked || v->vmcb->shadow & SHADOW_INTR))
+    if ((v->attention & ATTEND_EVENT) || !(v->nmi_blocked || v->vmcb->shadow & SHADOW_INTR))
         ipi_kick(this_cpu()->id);
     else
         begin_step(v);
@@ -137,7 +138,7 @@ void svm_attend(struct svm_vcpu *v)
 
     if (v->attention & ATTEND_STEP) {
         v->attention &= (u8)~ATTEND_STEP;
-        if (!v->queued) {
+        if (!(v->attention & ATTEND_EVENT)) {
             v->vmcb->dr6 |= DR6_BS;
             svm_touch(v, CLEAN_DR);
             svm_inject(&v->base, &trap);
@@ -169,14 +170,15 @@ void svm_inject(struct hvm_vcpu *base, const struct hvm_event *e)
     u64 event = EVENT_VALID | (u64)type_of[e->kind] << EVENT_TYPE_SHIFT | e->vector;
 
     if (e->kind == HVM_EVENT_NONE) {
-        if (v->queued && v->soft)
+        if (v->attention & ATTEND_EVENT && v->soft)
             cb->rip = v->soft_rip;
         cb->event = 0;
-        v->queued = v->soft = false;
+        svm_set_attention(v, ATTEND_EVENT, false);
+        v->soft = false;
         return;
     }
     if (CHECKED)
-        ASSERT(!v->queued);
+        ASSERT(!(v->attention & ATTEND_EVENT));
     if (e->has_error && cb->cr0 & CR0_PE)
         event |= EVENT_HAS_ERROR | (u64)e->error << EVENT_ERROR_SHIFT;
     if (is_soft(e->kind))
@@ -185,7 +187,7 @@ void svm_inject(struct hvm_vcpu *base, const struct hvm_event *e)
         svm_block_nmi(v, true);
     cb->event = event;
     cb->shadow &= ~SHADOW_INTR;
-    v->queued = true;
+    svm_set_attention(v, ATTEND_EVENT, true);
 }
 
 /*
@@ -223,7 +225,7 @@ bool svm_can_take_intr(struct hvm_vcpu *base)
 {
     struct svm_vcpu *v = svm_vcpu(base);
 
-    return !v->queued && !(v->attention & ATTEND_STEP) && v->vmcb->rflags & FLAG_IF &&
+    return !(v->attention & (ATTEND_EVENT | ATTEND_STEP)) && v->vmcb->rflags & FLAG_IF &&
            !(v->vmcb->shadow & SHADOW_INTR);
 }
 
@@ -231,7 +233,7 @@ bool svm_can_take_nmi(struct hvm_vcpu *base)
 {
     struct svm_vcpu *v = svm_vcpu(base);
 
-    return !v->queued && !(v->attention & ATTEND_STEP) && !(v->vmcb->shadow & SHADOW_INTR) &&
+    return !(v->attention & (ATTEND_EVENT | ATTEND_STEP)) && !(v->vmcb->shadow & SHADOW_INTR) &&
            !svm_nmi_blocked(v);
 }
 
@@ -242,8 +244,8 @@ void svm_window(struct hvm_vcpu *base, bool intr, bool nmi)
     struct vmcb *cb = v->vmcb;
     const u64 request = VIRQ_PENDING | VIRQ_IGNORE_TPR | VIRQ_PRIO_MAX;
 
-    v->attention &= (u8) ~(ATTEND_INTR | ATTEND_NMI);
-    v->attention |= (u8)((intr ? ATTEND_INTR : 0) | (nmi ? ATTEND_NMI : 0));
+    svm_set_attention(v, ATTEND_INTR, intr);
+    svm_set_attention(v, ATTEND_NMI, nmi);
     if (intr == !!(cb->intercept1 & INTERCEPT1_VINTR))
         return;
     if (intr) {

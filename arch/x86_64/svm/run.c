@@ -259,19 +259,6 @@ static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
     svm_touch(v, CLEAN_ASID);
 }
 
-/* Exits that concern the back end alone. True: enter again. */
-COLD static bool settle_inside(struct svm_vcpu *v, struct hvm_exit *exit)
-{
-    if (v->stepping && svm_end_step(v)) {
-        exit->reason = HVM_EXIT_NMI_WINDOW;
-        return false;
-    }
-    if (v->vmcb->exit_code != SVM_IRET)
-        return false;
-    svm_on_iret(v);
-    return true;
-}
-
 COLD static void attend(struct svm_vcpu *v)
 {
     if (v->attention & ATTEND_ASID)
@@ -281,15 +268,23 @@ COLD static void attend(struct svm_vcpu *v)
 
 static inline void before_entry(struct svm_vcpu *v)
 {
-    struct vmcb *cb = v->vmcb;
-
-    if (unlikely(v->attention))
+    if (unlikely(v->attention & ATTEND_ENTRY))
         attend(v);
     if (CHECKED)
         ASSERT(v->generation == svm_cpu()->generation);
+    struct vmcb *cb = v->vmcb;
     v->entry_rip = cb->rip;
     v->entry_rflags = cb->rflags;
     cb->rax = v->base.gpr[RAX];
+}
+
+COLD static void fill_vectoring(struct svm_vcpu *v, struct hvm_exit *exit, const struct row *row)
+{
+    if ((u32)v->vmcb->exit_code != SVM_INVALID) {
+        svm_read_vectoring(v, exit);
+        exit->rip = v->vmcb->rip;
+    }
+    row->fill(v, exit);
 }
 
 /* Says in *exit what the exit code means. */
@@ -300,18 +295,33 @@ static inline void fill(struct svm_vcpu *v, struct hvm_exit *exit)
     const struct row *row = &rows[code < SVM_CODE_COUNT ? code : SVM_CODE_COUNT];
 
     exit->reason = row->reason;
-    if (unlikely(cb->exit_event & EVENT_VALID) && (u32)code != SVM_INVALID) {
-        svm_read_vectoring(v, exit);
-        exit->rip = cb->rip;
-    }
-    row->fill(v, exit);
+    if (unlikely(cb->exit_event & EVENT_VALID))
+        fill_vectoring(v, exit, row);
+    else
+        row->fill(v, exit);
 }
 
 /* What was to be injected is in, or is to be redone as the exit says. */
 static void forget_event(struct svm_vcpu *v)
 {
     v->vmcb->event = 0;
-    v->queued = v->soft = false;
+    v->soft = false;
+    svm_set_attention(v, ATTEND_EVENT, false);
+}
+
+/* An exit that something waited for. True: it concerns the back end alone, enter again. */
+COLD static bool settle_exit(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    bool inside = false;
+
+    if (v->attention & ATTEND_STEPPING && svm_end_step(v))
+        exit->reason = HVM_EXIT_NMI_WINDOW;
+    else if ((inside = v->vmcb->exit_code == SVM_IRET))
+        svm_on_iret(v);
+    else
+        fill(v, exit);
+    forget_event(v);
+    return inside;
 }
 
 /*
@@ -340,7 +350,7 @@ static inline struct hvm_exit *go_on(struct svm_vcpu *v, struct hvm_exit *exit)
         if (!exit)
             return NULL;
         v->base.exit = exit;
-    } while (unlikely(v->attention) && window_open(v, exit));
+    } while (unlikely(v->attention & ATTEND_ENTRY) && window_open(v, exit));
     before_entry(v);
     return exit;
 }
@@ -356,15 +366,12 @@ struct hvm_exit *svm_after_exit(struct svm_vcpu *v)
     cb->tlb_control = TLB_KEEP;
     memset(exit, 0, HVM_EXIT_HEAD);
     exit->rip = cb->rip;
-    if (unlikely(v->stepping || cb->exit_code == SVM_IRET) && settle_inside(v, exit)) {
-        forget_event(v);
+    if (likely(!(v->attention & ATTEND_EXIT))) {
+        fill(v, exit);
+    } else if (settle_exit(v, exit)) {
         before_entry(v);
         return exit;
     }
-    if (likely(exit->reason != HVM_EXIT_NMI_WINDOW))
-        fill(v, exit);
-    if (unlikely(v->queued))
-        forget_event(v);
     return go_on(v, exit);
 }
 

@@ -35,12 +35,18 @@ struct svm_cpu {
 #define DR6_BT BIT(15)
 #define DR7_GD BIT(13)
 
-/* svm_vcpu.attention: what the next entry has to see to. */
+/* svm_vcpu.attention: what the next entry, or the exit after it, has to see to. */
 enum {
     ATTEND_STEP = 1, /* a single-step trap is pending */
     ATTEND_NMI = 2,  /* the caller waits for NMIs to be possible */
     ATTEND_INTR = 4, /* likewise interrupts */
     ATTEND_ASID = 8, /* needs a new ASID */
+    ATTEND_ENTRY = ATTEND_STEP | ATTEND_NMI | ATTEND_INTR | ATTEND_ASID,
+
+    ATTEND_EVENT = 0x10,    /* an event goes in with the next entry */
+    ATTEND_STEPPING = 0x20, /* the guest executes one instruction, then traps */
+    ATTEND_IRET = 0x40,     /* IRET is intercepted */
+    ATTEND_EXIT = ATTEND_EVENT | ATTEND_STEPPING | ATTEND_IRET,
 };
 
 /* A vCPU. Everything but `base` is private; all of it belongs to the CPU that has it loaded. */
@@ -52,8 +58,7 @@ struct svm_vcpu {
     u64 entry_rip, entry_rflags; /* as they were before the last entry */
     u32 last_cpu;                /* CPU number + 1 that it was loaded on last; 0: none */
     u8 attention;                /* ATTEND_* */
-    bool queued;                 /* an event goes in with the next entry */
-    bool soft; /* it is a soft one: RIP has moved already, from soft_rip to soft_next */
+    bool soft; /* the event is a soft one: RIP has moved already, from soft_rip to soft_next */
     u8 soft_vector;
     u64 soft_rip, soft_next;
     u32 exceptions; /* that the caller intercepts */
@@ -63,12 +68,17 @@ struct svm_vcpu {
      * it: that is intercepted (iret set, blocked still), and blocking is over once RIP has moved
      * from iret_rip. To find the moment, or the end of a shadow, the guest is single-stepped.
      */
-    bool nmi_blocked, iret, stepping;
+    bool nmi_blocked, iret;
     u64 iret_rip, step_dr6;
 
     u64 dr[4], tsc_aux, debugctl, pdpte[4];
     char why[128]; /* text of the last failed entry */
 };
+
+static inline void svm_set_attention(struct svm_vcpu *v, u8 bits, bool on)
+{
+    v->attention = (u8)((v->attention & ~bits) | (on ? bits : 0));
+}
 
 static inline struct svm_vcpu *svm_vcpu(struct hvm_vcpu *v)
 {

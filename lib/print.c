@@ -213,3 +213,9 @@ int fmt_print(char *buf, size_t size, const char *fmt, ...)
     va_end(ap);
     return n;
 }
+
+void fmt_bytes(char *buf, const u8 *bytes, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        fmt_print(buf + 3 * i, i + 1 < n ? 4 : 3, "%02x ", bytes[i]);
+}

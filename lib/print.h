@@ -13,4 +13,7 @@
 int fmt_print(char *buf, size_t size, const char *fmt, ...) PRINTF(3, 4);
 int fmt_vprint(char *buf, size_t size, const char *fmt, va_list ap);
 
+/* n bytes as "0f 31 c3"; buf has 3 * n bytes, n is not 0. */
+void fmt_bytes(char *buf, const u8 *bytes, unsigned n);
+
 #endif

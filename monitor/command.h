@@ -38,10 +38,19 @@ struct command {
 };
 extern const struct command commands[]; /* ends with name NULL */
 
-/* Looks a line up and carries it out. */
+/* Looks a line up, carries it out and answers it. */
 void command_run(const char *line);
 /* Completion: see struct line_ops. */
 const char *command_candidate(const char *text, unsigned word, unsigned i);
+
+/* Has fn called when the answer is complete. */
+void command_then(void (*fn)(struct vm *vm), struct vm *vm);
+
+/* Whether it runs, or is paused. */
+static inline bool vm_alive(const struct vm *vm)
+{
+    return vm && vm->state == VM_RUNNING;
+}
 
 /* Takes a number off: false, with a message that uses `what`, if the next word is none. */
 bool args_number(struct args *a, const char *what, u64 *out);

@@ -8,6 +8,7 @@
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/kmem.h"
+#include "monitor/json.h"
 #include "vmm/sched.h"
 #include "vmm/vm.h"
 
@@ -44,6 +45,8 @@ static struct {
     bool mid_line;  /* the cursor is not at the start of a line */
     bool at_prompt; /* the monitor has the focus, and has shown so */
     bool prompt;    /* something was said over its prompt */
+    bool hold;      /* an answer is being written */
+    bool json;      /* the monitor speaks to a program */
     const struct console_monitor *monitor;
     u8 escape;
     struct timer retry, pace; /* boot CPU */
@@ -75,11 +78,25 @@ static void say(const char *text, size_t len)
     console.mid_line = text[len - 1] != '\n';
 }
 
+static void say_log_object(const char *line, size_t len)
+{
+    struct json j = {.put = say};
+    size_t head = sizeof("skep: ") - 1, end = len - (line[len - 1] == '\n');
+
+    json_open(&j, "", '{');
+    json_string(&j, "log", line + head, end > head ? end - head : 0);
+    json_close_to(&j, 0);
+    say("\n", 1);
+}
+
 static void say_line(const char *line, size_t len)
 {
     if (console.mid_line)
         say("\n", 1);
-    say(line, len);
+    if (console.json && !console.focus)
+        say_log_object(line, len);
+    else
+        say(line, len);
     console.prompt = console.at_prompt;
 }
 
@@ -124,7 +141,10 @@ static void line_waits(u64 at, const char *line, size_t len)
     u32 size = (u32)(sizeof(w) + len);
 
     while (LINES - (console.lines_head - console.lines_tail) < size && oldest_line(&first))
-        say_oldest(&first);
+        if (console.hold) /* nothing may come into an answer */
+            console.lines_tail += (u32)sizeof(first) + first.len;
+        else
+            say_oldest(&first);
     lines_copy(console.lines_head, &w, sizeof(w), true);
     lines_copy(console.lines_head + (u32)sizeof(w), (void *)line, (u32)len, true);
     console.lines_head += size;
@@ -213,22 +233,50 @@ void console_write(const char *text, size_t len)
     spin_unlock(&console.lock);
 }
 
-void console_print(const char *fmt, ...)
+void console_vprint(const char *fmt, va_list ap)
 {
     char line[256];
+    int len = fmt_vprint(line, sizeof(line), fmt, ap);
+
+    console_write(line, MIN((size_t)len, sizeof(line) - 1));
+}
+
+void console_print(const char *fmt, ...)
+{
     va_list ap;
 
     va_start(ap, fmt);
-    int len = fmt_vprint(line, sizeof(line), fmt, ap);
+    console_vprint(fmt, ap);
     va_end(ap);
-    console_write(line, MIN((size_t)len, sizeof(line) - 1));
+}
+
+static void release(void)
+{
+    console.hold = false;
+    say_waiting_lines();
+}
+
+void console_hold(bool on)
+{
+    spin_lock(&console.lock);
+    if (on)
+        console.hold = true;
+    else
+        release();
+    spin_unlock(&console.lock);
+}
+
+void console_set_json(bool on)
+{
+    console.json = on;
 }
 
 void console_log(const char *line, size_t len)
 {
     spin_lock(&console.lock);
-    if (behind())
-        line_waits(focus_output()->head, line, len);
+    struct output *o = focus_output();
+    if (console.hold || behind())
+        line_waits(o ? o->head : 0, line, len);
     else
         say_line(line, len);
     bool poke = console.prompt;
@@ -336,6 +384,26 @@ bool console_replaying(void)
     return console.replay != NULL;
 }
 
+/* The same as show(), as the inside of a JSON string; and behind it the end of the answer. */
+static bool show_json(const struct output *o, u64 *at, u64 end)
+{
+    while (*at < end) {
+        char c[JSON_CHAR];
+        u8 next[4];
+        unsigned taken, n = (unsigned)MIN(end - *at, sizeof(next));
+        for (unsigned i = 0; i < n; i++)
+            next[i] = o->ring[(*at + i) % CONSOLE_RING];
+        n = json_char(next, n, c, &taken);
+        if (uart_room() < n)
+            return false;
+        uart_write(c, n);
+        *at += taken;
+    }
+    say("\",\"ok\":true}\n", 13);
+    release();
+    return true;
+}
+
 /* Under the lock. Output that was overwritten meanwhile is passed over. */
 static bool pump_replay(void)
 {
@@ -343,7 +411,7 @@ static bool pump_replay(void)
 
     if (o->head > console.replay_at + CONSOLE_RING)
         console.replay_at = o->head - CONSOLE_RING;
-    if (!show(o, &console.replay_at, console.replay_end))
+    if (!(console.json ? show_json : show)(o, &console.replay_at, console.replay_end))
         return false;
     console.replay = NULL;
     console.prompt = true;
@@ -388,10 +456,16 @@ void console_vm_room(struct vm *vm)
         sched_poke();
 }
 
+/* A program that sends the next command does not cut this one's answer short. */
+static bool answer_on_its_way(void)
+{
+    return !console.focus && (console.replay || !uart_room());
+}
+
 /* Keys in their order: each goes to whoever has the focus once those before it have been heeded. */
 static void deliver_keys(void)
 {
-    while (keys.tail != keys.head) {
+    while (keys.tail != keys.head && !(console.json && answer_on_its_way())) {
         u8 byte = keys.ring[keys.tail++ % KEYS];
         if (for_vm(byte)) {
             console_type(byte);

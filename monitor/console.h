@@ -8,6 +8,7 @@
 #ifndef MONITOR_CONSOLE_H
 #define MONITOR_CONSOLE_H
 
+#include <stdarg.h>
 #include "lib/types.h"
 
 struct vm;
@@ -41,17 +42,26 @@ void console_renew(struct vm *vm);
 void console_type(u8 byte);
 /*
  * Shows the last `lines` lines (0: all) that are kept of VM number i's output, from now on and as
- * fast as the line goes; a key ends it. False if there is nothing to show.
+ * fast as the line goes; a key ends it. False if there is nothing to show. In JSON mode it is the
+ * inside of a string, behind which the answer is ended; keys wait.
  */
 bool console_replay(unsigned i, u32 lines);
 bool console_replaying(void);
 
 /* Text of the monitor's own. */
 void console_print(const char *fmt, ...) PRINTF(1, 2);
+void console_vprint(const char *fmt, va_list ap);
 void console_write(const char *text, size_t len);
 /* Ends the line that the cursor is in, if it is in one; and shows the monitor's prompt. */
 void console_fresh_line(void);
 void console_prompt(void);
+
+/*
+ * While an answer is written log lines wait: nothing comes between its parts. In JSON mode they
+ * are objects, {"log":"text"}, unless a VM has the focus.
+ */
+void console_hold(bool on);
+void console_set_json(bool on);
 
 /* Log lines come here, from any CPU. */
 void console_log(const char *line, size_t len);

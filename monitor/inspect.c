@@ -3,10 +3,11 @@
  * Commands that look into a guest: registers, code, memory, page tables, exits. What needs the
  * vCPU's registers runs on its home CPU, between two of its instructions.
  */
+#include "lib/print.h"
 #include "lib/string.h"
 #include "mm/space.h"
 #include "monitor/command.h"
-#include "monitor/console.h"
+#include "monitor/out.h"
 #include "vmm/dump.h"
 #include "vmm/emul/emul.h"
 
@@ -19,9 +20,10 @@
 #define PTE_P  BIT(0)
 #define PTE_PS BIT(7)
 
-static void line_out(const char *text)
+static void line_out(const char *names, const char *fmt, va_list ap)
 {
-    console_print("%s\n", text);
+    out_v(names, fmt, ap);
+    out("", "\n");
 }
 
 /* ---- registers and history ---- */
@@ -31,8 +33,8 @@ static void show_regs(struct vcpu *v, void *arg)
     static const char *const states[] = {"off", "waits for a start-up IPI", "runnable", "halted"};
 
     (void)arg;
-    console_print("  vcpu %u at home on cpu %u, %s%s\n", v->id, v->cpu, states[v->state & 3],
-                  v->paused ? ", paused" : "");
+    out("-,cpu,state,?paused", "  vcpu %u at home on cpu %u, %s%s\n", v->id, v->cpu,
+        states[v->state & 3], v->paused ? ", paused" : "");
     dump_registers(v, line_out);
 }
 
@@ -48,10 +50,10 @@ void cmd_exits(struct args *a)
 
     for (unsigned r = 0; r < HVM_EXIT_COUNT; r++) {
         if (v->exits[r])
-            console_print("  %-14s %12llu\n", hvm_exit_name(r), (ull)v->exits[r]);
+            out("reasons[reason,count", "  %-14s %12llu\n", hvm_exit_name(r), (ull)v->exits[r]);
         sum += v->exits[r];
     }
-    console_print("  %-14s %12llu\n", "all", (ull)sum);
+    out("-,all", "  %-14s %12llu\n", "all", (ull)sum);
 }
 
 static void show_last(struct vcpu *v, void *arg)
@@ -119,6 +121,7 @@ static unsigned code_width(struct vcpu *v, gla_t *base)
 /* One instruction; how long it is, 0 if it cannot be read. */
 static unsigned show_insn(struct vcpu *v, u64 addr, gla_t base, unsigned width)
 {
+    char bytes[3 * INSN_MAX];
     u8 b[INSN_MAX];
     struct insn in;
     unsigned n = peek(v, base + addr, b, sizeof(b)), len;
@@ -129,14 +132,15 @@ static unsigned show_insn(struct vcpu *v, u64 addr, gla_t base, unsigned width)
                                   &in) == INSN_OK;
 
     if (!n) {
-        console_print("  %016llx: no memory\n", (ull)addr);
+        out("", "  %016llx: no memory\n", (ull)addr);
         return 0;
     }
     len = known ? in.len : 1;
-    console_print("  %016llx: ", (ull)addr);
-    for (unsigned i = 0; i < INSN_MAX && (i < len || i < 8); i++)
-        console_print(i < len ? "%02x " : "   ", b[i]);
-    console_print("%s\n", known && in.op ? insn_name(in.op) : known ? "-" : "(bad)");
+    fmt_bytes(bytes, b, len);
+    out("instructions[address,bytes,name", "  %016llx: %-23s %s\n", (ull)addr, bytes,
+        known && in.op ? insn_name(in.op)
+        : known        ? "-"
+                       : "(bad)");
     return len;
 }
 
@@ -172,10 +176,10 @@ static void show_bt(struct vcpu *v, void *arg)
 
     (void)arg;
     if (width == 2) {
-        console_print("  16-bit code keeps no frame pointers\n");
+        out_error("16-bit code keeps no frame pointers");
         return;
     }
-    console_print("  %016llx rbp %016llx\n", (ull)hvm->get(v->hv, HVM_RIP), (ull)rbp);
+    out("frames[address,rbp", "  %016llx rbp %016llx\n", (ull)hvm->get(v->hv, HVM_RIP), (ull)rbp);
     for (unsigned i = 0; i < BT_FRAMES && rbp; i++) {
         u32 narrow[2];
         bool read = width == 8 ? peek(v, rbp, frame, 16) == 16 : peek(v, (u32)rbp, narrow, 8) == 8;
@@ -185,7 +189,7 @@ static void show_bt(struct vcpu *v, void *arg)
         }
         if (!read || !frame[1])
             break;
-        console_print("  %016llx rbp %016llx\n", (ull)frame[1], (ull)frame[0]);
+        out("frames[address,rbp", "  %016llx rbp %016llx\n", (ull)frame[1], (ull)frame[0]);
         if (frame[0] <= rbp)
             break;
         rbp = frame[0];
@@ -201,13 +205,13 @@ void cmd_bt(struct args *a)
 
 static void show_bytes(u64 addr, const u8 *b, unsigned n)
 {
-    console_print("  %016llx:", (ull)addr);
-    for (unsigned i = 0; i < 16; i++)
-        console_print(i < n ? " %02x" : "   ", i < n ? b[i] : 0);
-    console_print("  ");
+    char bytes[3 * 16], text[17];
+
+    fmt_bytes(bytes, b, n);
     for (unsigned i = 0; i < n; i++)
-        console_print("%c", b[i] >= ' ' && b[i] < 0x7f ? b[i] : '.');
-    console_print("\n");
+        text[i] = b[i] >= ' ' && b[i] < 0x7f ? (char)b[i] : '.';
+    text[n] = '\0';
+    out("lines[address,bytes", "  %016llx: %-47s  %s\n", (ull)addr, bytes, text);
 }
 
 static void show_linear(struct vcpu *v, void *arg)
@@ -221,7 +225,7 @@ static void show_linear(struct vcpu *v, void *arg)
         if (n)
             show_bytes(p->addr + done, b, n);
         if (n < want) {
-            console_print("  %016llx: not mapped, or no memory\n", (ull)(p->addr + done + n));
+            out_error("  %016llx: not mapped, or no memory", (ull)(p->addr + done + n));
             return;
         }
     }
@@ -256,7 +260,7 @@ void cmd_xp(struct args *a)
     for (u64 done = 0; done < p.count; done += 16) {
         unsigned n = (unsigned)MIN(p.count - done, 16ull);
         if (space_read(a->vm->space, p.addr + done, b, n)) {
-            console_print("  %016llx: no memory\n", (ull)(p.addr + done));
+            out_error("  %016llx: no memory", (ull)(p.addr + done));
             return;
         }
         show_bytes(p.addr + done, b, n);
@@ -275,16 +279,17 @@ static void show_nested(struct vcpu *v, gpa_t gpa)
     if (gpa < n->limit)
         nested_lookup(n, gpa, &level, &e);
     if (!nested_valid(e)) {
-        console_print("  guest-physical %llx: %s\n", (ull)gpa,
-                      r && r->kind != SPACE_DEVICE ? "memory, not touched yet" : "no memory");
+        out("gpa,answer", "  guest-physical %llx: %s\n", (ull)gpa,
+            r && r->kind != SPACE_DEVICE ? "memory, not touched yet" : "no memory");
         return;
     }
     unsigned attr = nested_attr(n->fmt, e);
-    console_print("  guest-physical %llx: host %llx, %llu KiB page, %s%s%s%s%s, entry %016llx\n",
-                  (ull)gpa, (ull)(nested_leaf_hpa(e, level) | (gpa & (NESTED_SIZE(level) - 1))),
-                  (ull)(NESTED_SIZE(level) / KIB), attr & NESTED_R ? "r" : "-",
-                  attr & NESTED_W ? "w" : "-", attr & NESTED_X ? "x" : "-",
-                  attr & NESTED_A ? ", accessed" : "", attr & NESTED_D ? ", dirty" : "", (ull)e);
+    out("gpa,hpa,page_kib,?r,?w,?x,?accessed,?dirty,entry",
+        "  guest-physical %llx: host %llx, %llu KiB page, %s%s%s%s%s, entry %016llx\n", (ull)gpa,
+        (ull)(nested_leaf_hpa(e, level) | (gpa & (NESTED_SIZE(level) - 1))),
+        (ull)(NESTED_SIZE(level) / KIB), attr & NESTED_R ? "r" : "", attr & NESTED_W ? "w" : "",
+        attr & NESTED_X ? "x" : "", attr & NESTED_A ? ", accessed" : "",
+        attr & NESTED_D ? ", dirty" : "", (ull)e);
 }
 
 /* Level by level, as long as there is an entry; the rights are the guest's to judge. */
@@ -299,11 +304,11 @@ static bool show_levels(struct vcpu *v, const struct walk *w, gla_t gla, gpa_t *
         u64 at = table + (gla >> shift & (BIT(bits) - 1)) * size;
         e = 0;
         bool read = !space_read(v->vm->space, at, &e, size);
-        console_print("  level %u: entry at %llx: %0*llx%s\n", level, (ull)at, (int)(2 * size),
-                      (ull)e,
-                      !read       ? " (no memory)"
-                      : e & PTE_P ? ""
-                                  : " (not present)");
+        out("levels[level,at,entry,problem", "  level %u: entry at %llx: %0*llx%s\n", level,
+            (ull)at, (int)(2 * size), (ull)e,
+            !read       ? " (no memory)"
+            : e & PTE_P ? ""
+                        : " (not present)");
         if (!read || !(e & PTE_P))
             return false;
         bool large = level > 1 && (e & PTE_PS) && level <= 3 &&
@@ -332,9 +337,9 @@ static void show_walk(struct vcpu *v, void *arg)
     gpa_t gpa = (u32)p->addr;
 
     walk_init(&w);
-    console_print("  %s, cr3 %llx\n", walk_mode_name(w.mode), (ull)w.cr3);
+    out("mode,cr3", "  %s, cr3 %llx\n", walk_mode_name(w.mode), (ull)w.cr3);
     if (w.levels >= 4 && !walk_canonical(p->addr, w.levels == 5 ? 57 : 48))
-        console_print("  not canonical\n");
+        out_error("  not canonical");
     else if (w.mode == WALK_FLAT || show_levels(v, &w, p->addr, &gpa))
         show_nested(v, gpa);
 }

@@ -2,46 +2,54 @@
 /* Commands about a VM's devices and interrupts, and about the machine's memory and processors. */
 #include "arch/x86_64/percpu.h"
 #include "drivers/uart/uart.h"
+#include "lib/print.h"
 #include "mm/frames.h"
 #include "mm/kmem.h"
 #include "monitor/command.h"
-#include "monitor/console.h"
+#include "monitor/out.h"
 
 /* ---- interrupts ---- */
 
-/* The set bits of a local APIC's 256-bit register, as vectors. */
-static void show_vectors(const char *name, const struct vlapic *l, unsigned reg)
+#define VECTORS_SIZE 128
+
+/* The set bits of a local APIC's 256-bit register, as vectors; the first ones, if there are many.
+ */
+static const char *vectors(char *buf, const struct vlapic *l, unsigned reg)
 {
-    console_print(" %s", name);
-    for (unsigned vector = 0; vector < 256; vector++)
+    unsigned len = 0;
+
+    buf[0] = '\0';
+    for (unsigned vector = 0; vector < 256 && len + 4 < VECTORS_SIZE; vector++)
         if (l->page[4 * (reg + vector / 32)] >> vector % 32 & 1)
-            console_print(" %02x", vector);
+            len += (unsigned)fmt_print(buf + len, VECTORS_SIZE - len, " %02x", vector);
+    return buf;
 }
 
 static void show_lapic(struct vcpu *v, void *arg)
 {
     static const char *const modes[] = {"off", "xAPIC", "x2APIC"};
+    char irr[VECTORS_SIZE], isr[VECTORS_SIZE];
     struct vlapic *l = &v->apic;
     u64 deadline = vlapic_deadline(l);
 
     (void)arg;
     vlapic_sync(l);
-    console_print("  local APIC %u: %s, TPR %02x, requested", v->id, modes[l->mode % 3],
-                  l->page[4 * APIC_TPR]);
-    show_vectors("", l, APIC_IRR);
-    show_vectors(", in service", l, APIC_ISR);
-    console_print(", LVT timer %x LINT0 %x LINT1 %x", l->page[4 * APIC_LVT_TIMER],
-                  l->page[4 * APIC_LVT_LINT0], l->page[4 * APIC_LVT_LINT1]);
+    out("local_apics[id,mode,tpr,requested,in_service,lvt_timer,lint0,lint1+",
+        "  local APIC %u: %s, TPR %02x, requested%s, in service%s, LVT timer %x LINT0 %x LINT1 %x",
+        v->id, modes[l->mode % 3], l->page[4 * APIC_TPR], vectors(irr, l, APIC_IRR),
+        vectors(isr, l, APIC_ISR), l->page[4 * APIC_LVT_TIMER], l->page[4 * APIC_LVT_LINT0],
+        l->page[4 * APIC_LVT_LINT1]);
     if (deadline == DEADLINE_NONE)
-        console_print(", no timer\n");
+        out("", ", no timer\n");
     else
-        console_print(", timer in %lld us\n", (long long)(deadline - vm_now(v->vm)) / 1000);
+        out("timer_us", ", timer in %lld us\n", (long long)(deadline - vm_now(v->vm)) / 1000);
 }
 
 static void show_pic(const struct pic_chip *c, const char *name)
 {
-    console_print("  PIC %s: base %02x, masked %02x, requested %02x, in service %02x, pins %02x\n",
-                  name, c->base, c->imr, c->irr, c->isr, c->pins);
+    out("pics[name,base,masked,requested,in_service,pins",
+        "  PIC %-6s: base %02x, masked %02x, requested %02x, in service %02x, pins %02x\n", name,
+        c->base, c->imr, c->irr, c->isr, c->pins);
 }
 
 static void show_pin(const struct vioapic_state *io, unsigned pin)
@@ -50,11 +58,11 @@ static void show_pin(const struct vioapic_state *io, unsigned pin)
                                         "NMI",   "INIT",   "?",   "ExtINT"};
     u64 e = io->entry[pin];
 
-    console_print("  I/O APIC pin %2u: vector %02x to %02x, %s, %s%s%s%s%s\n", pin, (u8)e,
-                  (u8)(e >> 56), kinds[e >> 8 & 7], e & IOAPIC_LEVEL ? "level" : "edge",
-                  e & IOAPIC_ACTIVE_LOW ? ", low" : "", e & IOAPIC_MASKED ? ", masked" : "",
-                  e & IOAPIC_REMOTE_IRR ? ", waits for EOI" : "",
-                  io->level >> pin & 1 ? ", asserted" : "");
+    out("io_apic[pin,vector,destination,delivery,trigger,?low,?masked,?waits_for_eoi,?asserted",
+        "  I/O APIC pin %2u: vector %02x to %02x, %s, %s%s%s%s%s\n", pin, (u8)e, (u8)(e >> 56),
+        kinds[e >> 8 & 7], e & IOAPIC_LEVEL ? "level" : "edge",
+        e & IOAPIC_ACTIVE_LOW ? ", low" : "", e & IOAPIC_MASKED ? ", masked" : "",
+        e & IOAPIC_REMOTE_IRR ? ", waits for EOI" : "", io->level >> pin & 1 ? ", asserted" : "");
 }
 
 void cmd_irq(struct args *a)
@@ -68,7 +76,7 @@ void cmd_irq(struct args *a)
     pic = vm->board.pic.s;
     spin_unlock(&vm->board.lock);
     show_pic(&pic.chip[0], "master");
-    show_pic(&pic.chip[1], "slave ");
+    show_pic(&pic.chip[1], "slave");
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++)
         if (!(io.entry[pin] & IOAPIC_MASKED) || (io.level >> pin & 1))
             show_pin(&io, pin);
@@ -81,8 +89,8 @@ void cmd_irq(struct args *a)
 static void show_bus(const char *what, const struct bus *bus)
 {
     for (u32 i = 0; i < bus->count; i++)
-        console_print("  %-6s %8llx-%8llx  %s\n", what, (ull)bus->r[i].base,
-                      (ull)(bus->r[i].base + bus->r[i].len - 1), bus->r[i].name);
+        out("devices[bus,first,last,name", "  %-6s %8llx-%8llx  %s\n", what, (ull)bus->r[i].base,
+            (ull)(bus->r[i].base + bus->r[i].len - 1), bus->r[i].name);
 }
 
 void cmd_devices(struct args *a)
@@ -92,8 +100,8 @@ void cmd_devices(struct args *a)
     show_bus("port", &vm->board.ports);
     show_bus("memory", &vm->board.mmio);
     for (u32 i = 0; i < vm->vcpu_count; i++)
-        console_print("  memory %8llx           local APIC %u\n",
-                      (ull)vlapic_gpa(&vm->vcpu[i]->apic), i);
+        out("devices[first,local_apic", "  memory %8llx           local APIC %u\n",
+            (ull)vlapic_gpa(&vm->vcpu[i]->apic), i);
 }
 
 /* ---- the machine ---- */
@@ -109,31 +117,34 @@ void cmd_mem(struct args *a)
     struct space_stats st;
 
     (void)a;
-    console_print("  machine: %llu KiB, %llu free, %llu used by skep, %llu used at most\n",
-                  (ull)kib(f->total), (ull)kib(frames_free_count(f)), (ull)(kmem_used() / KIB),
-                  (ull)kib(f->used_peak));
+    out("total_kib,free_kib,used_by_skep_kib,used_at_most_kib",
+        "  machine: %llu KiB, %llu free, %llu used by skep, %llu used at most\n",
+        (ull)kib(f->total), (ull)kib(frames_free_count(f)), (ull)(kmem_used() / KIB),
+        (ull)kib(f->used_peak));
     for (unsigned i = 0; i < ARRAY_SIZE(vms); i++) {
         if (!vms[i] || vms[i]->state != VM_RUNNING)
             continue;
         space_get_stats(vms[i]->space, &st);
-        console_print("  vm %s: %llu KiB of %llu touched, pages of 4K %llu, 2M %llu, 1G %llu, "
-                      "tables %llu KiB\n",
-                      vms[i]->name, (ull)kib(st.resident_pages), (ull)(vms[i]->config->mem / KIB),
-                      (ull)st.leaves[1], (ull)st.leaves[2], (ull)st.leaves[3], (ull)kib(st.tables));
+        out("vms[vm,touched_kib,mem_kib,pages_4k,pages_2m,pages_1g,tables_kib",
+            "  vm %s: %llu KiB of %llu touched, pages of 4K %llu, 2M %llu, 1G %llu, "
+            "tables %llu KiB\n",
+            vms[i]->name, (ull)kib(st.resident_pages), (ull)(vms[i]->config->mem / KIB),
+            (ull)st.leaves[1], (ull)st.leaves[2], (ull)st.leaves[3], (ull)kib(st.tables));
     }
 }
 
 void cmd_cpu(struct args *a)
 {
     (void)a;
-    console_print("  %s: %s\n", hvm ? hvm->name : "no back end", hvm_caps.features);
+    out("back_end,features", "  %s: %s\n", hvm ? hvm->name : "no back end", hvm_caps.features);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        console_print("  cpu %u, APIC ID %u:", cpu, cpu_of(cpu)->apic_id);
+        out("cpus[cpu,apic_id+", "  cpu %u, APIC ID %u", cpu, cpu_of(cpu)->apic_id);
+        out("vcpus[", ":");
         for (unsigned i = 0; i < ARRAY_SIZE(vms); i++)
             for (u32 n = 0; vms[i] && n < vms[i]->vcpu_count; n++)
                 if (vms[i]->vcpu[n]->cpu == cpu)
-                    console_print(" %s/v%u", vms[i]->name, n);
-        console_print("\n");
+                    out("vcpus[vm,vcpu", " %s/v%u", vms[i]->name, n);
+        out("", "\n");
     }
-    console_print("  console: %llu typed bytes lost by the line\n", (ull)uart_overruns());
+    out("", "  console: %llu typed bytes lost by the line\n", (ull)uart_overruns());
 }

@@ -8,6 +8,7 @@
 #include "monitor/command.h"
 #include "monitor/console.h"
 #include "monitor/line.h"
+#include "monitor/out.h"
 #include "vmm/sched.h"
 #include "vmm/vmm.h"
 
@@ -91,7 +92,8 @@ void monitor_go_to(struct vm *vm)
     escaped = false;
     line_clear(&line);
     console_fresh_line();
-    console_print("[console of %s]\n", vm->name);
+    if (!out_json()) /* a program has its answer, and what comes is the VM's alone */
+        console_print("[console of %s]\n", vm->name);
     focus(vm);
 }
 
@@ -101,6 +103,8 @@ static void go_to_monitor(void)
     console_focus(NULL);
     line_clear(&line);
     console_prompt();
+    if (out_json())
+        console_print("{\"focus\":\"monitor\"}\n");
 }
 
 static void bury_the_dead(void)
@@ -136,7 +140,7 @@ static void follow_up(void)
         all_over("rebooting", machine_reboot);
     if (at && at->state == VM_RUNNING)
         return;
-    if (at && next)
+    if (at && next && !out_json())
         monitor_go_to(next);
     else if (!at_prompt)
         go_to_monitor();
@@ -155,7 +159,14 @@ static void hook_fn(void)
 
 static void show_prompt(void)
 {
-    line_show(&line);
+    if (!out_json())
+        line_show(&line);
+}
+
+static void echo(const char *text, size_t len)
+{
+    if (!out_json())
+        console_write(text, len);
 }
 
 /* From a console to the monitor; from the monitor back. Twice in a row: once for the guest. */
@@ -164,9 +175,9 @@ static void escape_key(void)
     struct vm *vm = console_focused();
     bool twice = escaped;
 
-    if (vm) {
+    if (vm || out_json()) {
         go_to_monitor();
-        escaped = true;
+        escaped = !out_json();
         return;
     }
     vm = last_vm && last_vm->state == VM_RUNNING ? last_vm : next_running(last_vm);
@@ -229,7 +240,7 @@ static void key(u8 byte)
 }
 
 static const struct console_monitor monitor = {key, escape_key, show_prompt};
-static const struct line_ops line_ops = {console_write, command_candidate};
+static const struct line_ops line_ops = {echo, command_candidate};
 
 void monitor_init(const struct config *c)
 {

@@ -11,16 +11,14 @@
 
 typedef unsigned long long ull;
 
-static void line(dump_line_fn out, const char *fmt, ...) PRINTF(2, 3);
-static void line(dump_line_fn out, const char *fmt, ...)
+static void line(dump_line_fn out, const char *names, const char *fmt, ...) PRINTF(3, 4);
+static void line(dump_line_fn out, const char *names, const char *fmt, ...)
 {
-    char text[160];
     va_list ap;
 
     va_start(ap, fmt);
-    fmt_vprint(text, sizeof(text), fmt, ap);
+    out(names, fmt, ap);
     va_end(ap);
-    out(text);
 }
 
 static void dump_general(struct hvm_vcpu *hv, dump_line_fn out)
@@ -28,14 +26,16 @@ static void dump_general(struct hvm_vcpu *hv, dump_line_fn out)
     static const char *const names[GPR_COUNT] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
                                                  "rsi", "rdi", "r8 ", "r9 ", "r10", "r11",
                                                  "r12", "r13", "r14", "r15"};
+    static const char *const gpr_names[] = {"-,rax,-,rcx,-,rdx,-,rbx", "-,rsp,-,rbp,-,rsi,-,rdi",
+                                            "-,r8,-,r9,-,r10,-,r11", "-,r12,-,r13,-,r14,-,r15"};
 
-    line(out, "  rip %016llx rflags %08llx", (ull)hvm->get(hv, HVM_RIP),
+    line(out, "rip,rflags", "  rip %016llx rflags %08llx", (ull)hvm->get(hv, HVM_RIP),
          (ull)hvm->get(hv, HVM_RFLAGS));
     for (unsigned r = 0; r < GPR_COUNT; r += 4)
-        line(out, "  %s %016llx %s %016llx %s %016llx %s %016llx", names[r], (ull)hvm_gpr(hv, r),
-             names[r + 1], (ull)hvm_gpr(hv, r + 1), names[r + 2], (ull)hvm_gpr(hv, r + 2),
-             names[r + 3], (ull)hvm_gpr(hv, r + 3));
-    line(out, "  cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx",
+        line(out, gpr_names[r / 4], "  %s %016llx %s %016llx %s %016llx %s %016llx", names[r],
+             (ull)hvm_gpr(hv, r), names[r + 1], (ull)hvm_gpr(hv, r + 1), names[r + 2],
+             (ull)hvm_gpr(hv, r + 2), names[r + 3], (ull)hvm_gpr(hv, r + 3));
+    line(out, "cr0,cr2,cr3,cr4,efer", "  cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx",
          (ull)hvm->get(hv, HVM_CR0), (ull)hvm->get(hv, HVM_CR2), (ull)hvm->get(hv, HVM_CR3),
          (ull)hvm->get(hv, HVM_CR4), (ull)hvm->get(hv, HVM_EFER));
 }
@@ -48,19 +48,21 @@ static void dump_segments(struct hvm_vcpu *hv, dump_line_fn out)
 
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         hvm->get_seg(hv, i, &s);
-        line(out, "  %-4s %04x base %016llx limit %08x attr %05x", names[i], s.sel, (ull)s.base,
-             s.limit, s.attr);
+        line(out, "segments[name,selector,base,limit,attributes",
+             "  %-4s %04x base %016llx limit %08x attr %05x", names[i], s.sel, (ull)s.base, s.limit,
+             s.attr);
     }
     hvm->get_table(hv, false, &gdt);
     hvm->get_table(hv, true, &idt);
-    line(out, "  gdt %016llx/%04x idt %016llx/%04x", (ull)gdt.base, gdt.limit, (ull)idt.base,
-         idt.limit);
+    line(out, "gdt,gdt_limit,idt,idt_limit", "  gdt %016llx/%04x idt %016llx/%04x", (ull)gdt.base,
+         gdt.limit, (ull)idt.base, idt.limit);
 }
 
 /* The bytes at RIP, if they can be read; ff from where they cannot. */
 static void dump_code(struct vcpu *v, dump_line_fn out)
 {
     struct emul_cpu *c = &v->emul;
+    char text[3 * 16];
     u8 b[16];
     gpa_t gpa;
 
@@ -74,8 +76,8 @@ static void dump_code(struct vcpu *v, dump_line_fn out)
         if (!emul_peek_gla(c, gla, &gpa) || space_read(v->vm->space, gpa, &b[i], 1))
             break;
     }
-    line(out, "  code %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x %02x", b[0], b[1],
-         b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11]);
+    fmt_bytes(text, b, 12);
+    line(out, "code", "  code %s", text);
 }
 
 void dump_exits(struct vcpu *v, u32 count, dump_line_fn out)
@@ -83,10 +85,10 @@ void dump_exits(struct vcpu *v, u32 count, dump_line_fn out)
     const struct hvm_exit *e = v->newest;
 
     count = MIN(MIN(vcpu_exit_count(v), count), (u32)VCPU_LAST_EXITS);
-    line(out, "  last exits, newest first:");
+    line(out, "last[", "  last exits, newest first:");
     for (u32 i = 0; i < count; i++) {
-        line(out, "  %-13s rip %016llx info %llx", hvm_exit_name(e->reason), (ull)e->rip,
-             (ull)e->info);
+        line(out, "last[reason,rip,info", "  %-13s rip %016llx info %llx", hvm_exit_name(e->reason),
+             (ull)e->rip, (ull)e->info);
         e = (e == v->last ? &v->last[VCPU_LAST_EXITS] : e) - 1;
     }
 }
@@ -98,8 +100,12 @@ void dump_registers(struct vcpu *v, dump_line_fn out)
     dump_code(v, out);
 }
 
-static void to_log(const char *text)
+static void to_log(const char *names, const char *fmt, va_list ap)
 {
+    char text[160];
+
+    (void)names;
+    fmt_vprint(text, sizeof(text), fmt, ap);
     log_error("%s", text);
 }
 

@@ -3,12 +3,13 @@
 #ifndef VMM_DUMP_H
 #define VMM_DUMP_H
 
+#include <stdarg.h>
 #include "lib/types.h"
 
 struct vcpu;
 
-/* Takes one line, no newline at its end. */
-typedef void (*dump_line_fn)(const char *text);
+/* Takes one line: what it prints, no newline at its end, and what its values are called (out.h). */
+typedef void (*dump_line_fn)(const char *names, const char *fmt, va_list ap);
 
 /* Through log_error; registers only if v is loaded here. */
 void dump_vcpu(struct vcpu *v);

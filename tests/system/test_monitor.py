@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The one serial line: consoles and the monitor, as a person uses them."""
+import contextlib
+import json
 import os
 import re
 import time
@@ -26,6 +28,27 @@ class Monitor:
         self.host.expect(re.escape(line) + r"\r\n", timeout)
         self.host.expect(r"(?:^|\n)" + PROMPT, timeout)
         return plain(self.host.child.before)
+
+    @contextlib.contextmanager
+    def as_program(self):
+        """Answers are objects meanwhile; gives what asks for one."""
+        self.host.send_line("json on")
+        self.host.expect(r"\{[^\n]*\}\r\n", 10)
+        assert json.loads(self.host.child.after) == {"command": "json", "ok": True}
+
+        def ask(line, ok=True):
+            self.host.send_line(line)
+            while True:
+                self.host.expect(r"([^\n]*)\r\n", 20)
+                answer = json.loads(self.host.child.match.group(1))
+                if "log" not in answer:
+                    break
+            assert answer["command"] == line.split()[0]
+            assert ok is None or answer["ok"] is ok and ("error" in answer) is not ok, answer
+            return answer
+        yield ask
+        ask("json off")
+        self.host.expect(PROMPT, 10)
 
     def states(self):
         return dict(re.findall(r"^\s+\d+ (\S+)\s+(\S.*?)\s+\d+M", self.say("list"), re.M))
@@ -206,6 +229,45 @@ def test_escape_keys(monitor):
     host.expect(r"\[console of two\]", 10)
     host.send("k")
     host.expect(r"skep: vm two: powered off\r\n" + PROMPT, 20)
+
+
+def test_json(monitor):
+    """Each line is answered by one object, and log lines are objects too."""
+    with monitor.as_program() as ask:
+        vms = ask("list")["vms"]
+        assert [(v["number"], v["name"]) for v in vms] == [(1, "one"), (2, "two"), (3, "bad")]
+        assert "colour" in ask("info bad")["reason"]
+        assert "no command" in ask("frobnicate", ok=False)["error"]
+        assert 'no VM "nobody"' in ask("regs nobody", ok=False)["error"]
+        commands = {c["name"] for c in ask("help")["commands"]}
+        assert ask("help list")["example"] == "list"
+        ask("start one")
+        time.sleep(1)
+        regs = ask("regs one")
+        assert regs["vm"] == "one" and len(regs["segments"]) == 8
+        rip = regs["rip"]
+        assert ask(f"dis one {rip} 2")["instructions"][0]["address"] == rip
+        assert ask(f"x one {rip} 16")["lines"][0]["bytes"][:5] == regs["code"][:5]
+        walk = ask(f"walk one {rip}")
+        assert walk["mode"].startswith("4-level") and len(walk["levels"]) >= 3 and walk["x"] is True
+        assert "not canonical" in ask("walk one 0x1234000000000000", ok=False)["error"]
+        exits = ask("exits one")
+        assert sum(r["count"] for r in exits["reasons"]) == exits["all"]
+        assert len(ask("last one 5")["last"]) == 5
+        assert ask("irq one")["local_apics"][0]["id"] == 0
+        assert "uart" in [d.get("name") for d in ask("devices one")["devices"]]
+        assert {"vm": "one", "vcpu": 0} in sum((c["vcpus"] for c in ask("cpu")["cpus"]), [])
+        assert ask("mem")["vms"][0]["vm"] == "one"
+        assert ask("log one")["text"].endswith("press a key\r\n")
+        ends = {"json", "console", "poweroff", "reboot", "destroy", "stop", "reset"}
+        for name in sorted(commands - ends):
+            ask(name, ok=None)
+        monitor.host.send_line("console one")
+        monitor.host.expect(r'\{"command":"console","vm":"one","ok":true\}\r\n', 10)
+        monitor.host.send(ESCAPE)
+        monitor.host.expect(r'\{"focus":"monitor"\}\r\n', 10)
+        monitor.host.send_line("destroy one")
+        monitor.host.expect(r'\{"log":"vm one: stopped: destroyed at the monitor"\}\r\n', 10)
 
 
 def test_line_editor(monitor):

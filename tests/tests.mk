@@ -112,8 +112,10 @@ run-%-test: $(T)/test_%
 .PHONY: unit fuzz
 
 -include $(shell find $(T)/obj $(FZ)/obj -name '*.d' 2>/dev/null)
-# Further targets of `make check`: each leaves "PASSED FAILED" in build/TARGET.result.
+# Further targets of `make check`, and of `make check-long`: each leaves "PASSED FAILED" in
+# build/TARGET.result.
 CHECK_TARGETS :=
+LONG_TARGETS :=
 -include tests/emul/emul.mk
 -include tests/mm/mm.mk
 

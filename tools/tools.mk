@@ -40,6 +40,10 @@ check: ## install what is missing and run every test
 	@tools/setup check
 	@tools/check $(ONLY)
 
+check-long: ## what takes too long for every day: each fuzz target for ten minutes, and more
+	@tools/setup check
+	@tools/check --long $(ONLY)
+
 bench: ## instructions per operation on QEMU and Bochs, beside other hypervisors
 	@tools/setup check
 	@$(MAKE) --no-print-directory $(B)/skep.elf guests
@@ -50,4 +54,4 @@ bench-linux: ## Linux to init under skep and bare, in instructions
 	@$(MAKE) --no-print-directory $(B)/skep.elf guests $(B)/guest/initrd-amd64
 	@$(PYTHON) tools/bench_linux.py
 
-.PHONY: run iso check bench bench-linux setup-run setup-bochs setup-check
+.PHONY: run iso check check-long bench bench-linux setup-run setup-bochs setup-check

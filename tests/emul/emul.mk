@@ -3,12 +3,13 @@
 # The emulator against the processor, against Zydis, and the clock.
 #
 #   make check-emul    500,000 native cases, 1,000,000 inputs against Zydis, a capsule replayed
-#   make check-long    10 million and 50 million, and the emulator's fuzz targets for 10 minutes each
+#   make check-emul-long   10 million and 50 million
 #   make bench-emul    instructions decoded a second beside Zydis; instructions an emulation costs
 #   make coverage      branch coverage of vmm/emul by all of the above, short
 #   build/host/capsule 'LINE'   replays what skep printed for an instruction it could not emulate
 
 CHECK_TARGETS += check-emul
+LONG_TARGETS += check-emul-long
 EM := $(B)/emul
 EM_FLAGS := $(HOST_BASE) -O2
 EM_PURE := $(PURE_emul) lib/print.c
@@ -16,7 +17,6 @@ NATIVE_CASES ?= 500000
 NATIVE_LONG ?= 10000000
 ZYDIS_CASES ?= 1000000
 ZYDIS_LONG ?= 50000000
-LONG_FUZZ_SECONDS ?= 600
 
 $(EM)/obj/%.o: %.c $(T)/flags
 	$(call say,HOSTCC,$<)
@@ -37,9 +37,8 @@ $(T)/capsule: $(EM)/obj/tests/emul/capsule.o $(EM_OBJS)
 check-emul: $(EM)/native $(EM)/zydis $(T)/capsule ## the emulator against the processor and Zydis
 	@tests/emul/check $(EM) $(T) $(NATIVE_CASES) $(ZYDIS_CASES) $(B)/check-emul.result
 
-check-long: $(EM)/native $(EM)/zydis $(T)/capsule $(filter $(FZ)/fuzz_emul_%,$(FUZZ_BINS)) ## the same for an hour
-	@tests/emul/check $(EM) $(T) $(NATIVE_LONG) $(ZYDIS_LONG) $(B)/check-long.result
-	@tests/fuzz/run $(FZ) $(LONG_FUZZ_SECONDS) $(filter $(FZ)/fuzz_emul_%,$(FUZZ_BINS))
+check-emul-long: $(EM)/native $(EM)/zydis $(T)/capsule
+	@tests/emul/check $(EM) $(T) $(NATIVE_LONG) $(ZYDIS_LONG) $(B)/check-emul-long.result
 
 bench-emul: $(EM)/bench ## speed of decoding beside Zydis, cost of an emulation
 	@$(EM)/bench
@@ -47,5 +46,5 @@ bench-emul: $(EM)/bench ## speed of decoding beside Zydis, cost of an emulation
 coverage: ## branch coverage of vmm/emul
 	@tests/emul/coverage $(B)/coverage
 
-.PHONY: check-emul check-long bench-emul coverage
+.PHONY: check-emul check-emul-long bench-emul coverage
 -include $(shell find $(EM)/obj -name '*.d' 2>/dev/null)

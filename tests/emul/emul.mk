@@ -25,9 +25,15 @@ $(EM)/obj/%.o: %.c $(T)/flags
 
 EM_OBJS := $(EM_PURE:%.c=$(EM)/obj/%.o) $(EM)/obj/tests/unit/host.o
 
-$(EM)/native $(EM)/zydis $(EM)/bench: $(EM)/%: $(EM)/obj/tests/emul/%.o $(EM_OBJS)
+NATIVE_SRCS := $(wildcard tests/emul/native*.c) tests/emul/forms.c
+
+$(EM)/native: $(NATIVE_SRCS:%.c=$(EM)/obj/%.o) $(EM_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(HOSTCC) -o $@ $^ $(if $(filter %native,$@),,-lZydis)
+	$(Q)$(HOSTCC) -o $@ $^
+
+$(EM)/zydis $(EM)/bench: $(EM)/%: $(EM)/obj/tests/emul/%.o $(EM_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(HOSTCC) -o $@ $^ -lZydis
 
 $(T)/capsule: $(EM)/obj/tests/emul/capsule.o $(EM_OBJS)
 	$(call say,LINK,$@)

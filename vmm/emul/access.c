@@ -154,6 +154,9 @@ enum emul_result span_put(struct emul_cpu *c, struct span *s, u64 value)
     return span_write(c, s, &value);
 }
 
+/* A locked update competes with other processors; one that keeps losing lets the guest run on. */
+#define MAX_TRIES 1000
+
 #define EXCHANGE(type)                                                                             \
     do {                                                                                           \
         type expected = (type)*old;                                                                \
@@ -182,15 +185,26 @@ __attribute__((no_sanitize("undefined"))) static void exchange(struct span *s, u
     }
 }
 
-enum emul_result span_update(struct emul_cpu *c, struct span *s, u64 *old, u64 value, bool locked,
-                             bool *done)
+enum emul_result span_update(struct emul_cpu *c, struct span *s, emul_compute fn, u64 src,
+                             u64 *flags, u64 *old)
 {
-    *done = true;
-    if (locked && s->first == s->len && s->p[0] && s->writable[0]) {
-        exchange(s, old, value, done);
-        return EMUL_DONE;
+    bool locked = (c->insn.flags & INSN_LOCK) && s->first == s->len && s->p[0] && s->writable[0];
+    u64 before = *flags;
+
+    TRY(span_get(c, s, old));
+    for (unsigned tries = 0; tries < MAX_TRIES; tries++) {
+        bool done;
+        u64 value;
+
+        *flags = before;
+        value = fn(c, *old, src, flags);
+        if (!locked)
+            return span_put(c, s, value);
+        exchange(s, old, value, &done);
+        if (done)
+            return EMUL_DONE;
     }
-    return span_put(c, s, value);
+    return emul_retry(c, "a locked update keeps losing");
 }
 
 /* ---- a register-or-memory operand read or written ---- */

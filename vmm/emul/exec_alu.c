@@ -3,33 +3,8 @@
 #include "vmm/emul/alu.h"
 #include "vmm/emul/internal.h"
 
-/* A locked update competes with other processors; one that keeps losing lets the guest run on. */
-#define MAX_TRIES 1000
-
-/* New value of the destination from its old one, flags in and out. */
-typedef u64 (*compute_fn)(struct emul_cpu *c, u64 old, u64 src, u64 *flags);
-
-static enum emul_result update_memory(struct emul_cpu *c, struct span *s, compute_fn fn, u64 src,
-                                      u64 *flags, u64 *old)
-{
-    bool locked = c->insn.flags & INSN_LOCK, done = false;
-    u64 before = *flags;
-
-    TRY(span_get(c, s, old));
-    for (unsigned tries = 0; tries < MAX_TRIES; tries++) {
-        u64 value;
-
-        *flags = before;
-        value = fn(c, *old, src, flags);
-        TRY(span_update(c, s, old, value, locked, &done));
-        if (done)
-            return EMUL_DONE;
-    }
-    return emul_retry(c, "a locked update keeps losing");
-}
-
 /* Read, compute, write back; the old value in *old. */
-static enum emul_result rm_update(struct emul_cpu *c, compute_fn fn, u64 src, u64 *old)
+static enum emul_result rm_update(struct emul_cpu *c, emul_compute fn, u64 src, u64 *old)
 {
     const struct insn *in = &c->insn;
     u64 flags = emul_get(c, EMUL_RFLAGS);
@@ -42,7 +17,7 @@ static enum emul_result rm_update(struct emul_cpu *c, compute_fn fn, u64 src, u6
         reg_write(c, in->rm, in->opsize, fn(c, *old, src, &flags));
     } else {
         TRY(mem_open(c, &s));
-        r = update_memory(c, &s, fn, src, &flags, old);
+        r = span_update(c, &s, fn, src, &flags, old);
         span_close(c, &s);
         TRY(r);
     }

@@ -6,9 +6,10 @@
 #include "vmm/emul/alu.h"
 #include "vmm/emul/internal.h"
 
-static u64 change_bit(unsigned op, u64 v, u64 bit)
+static u64 change_bit(struct emul_cpu *c, u64 v, u64 bit, u64 *flags)
 {
-    switch (op) {
+    (void)flags;
+    switch (c->insn.op) {
     case OP_BTS:
         return v | bit;
     case OP_BTR:
@@ -40,25 +41,21 @@ enum emul_result exec_bit(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
     u64 offset = in->form == F_RM_R ? reg_read(c, in->reg, in->opsize) : in->imm;
-    u64 bit = BIT(offset & (8 * in->opsize - 1)), v, flags;
-    bool locked = in->flags & INSN_LOCK, done = in->op == OP_BT;
+    u64 bit = BIT(offset & (8 * in->opsize - 1)), v, flags = emul_get(c, EMUL_RFLAGS);
     enum emul_result r;
     struct span s;
 
     if (in->flags & INSN_HAS_MEM) {
         TRY(open_bit_memory(c, &s, offset));
-        r = span_get(c, &s, &v);
-        while (r == EMUL_DONE && !done)
-            r = span_update(c, &s, &v, change_bit(in->op, v, bit), locked, &done);
+        r = in->op == OP_BT ? span_get(c, &s, &v) : span_update(c, &s, change_bit, bit, &flags, &v);
         span_close(c, &s);
         TRY(r);
     } else {
         TRY(emul_explained(c));
         v = reg_read(c, in->rm, in->opsize);
         if (in->op != OP_BT)
-            reg_write(c, in->rm, in->opsize, change_bit(in->op, v, bit));
+            reg_write(c, in->rm, in->opsize, change_bit(c, v, bit, &flags));
     }
-    flags = emul_get(c, EMUL_RFLAGS);
     emul_put(c, EMUL_RFLAGS, v & bit ? flags | FLAG_CF : flags & ~FLAG_CF);
     return EMUL_DONE;
 }

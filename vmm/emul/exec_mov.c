@@ -67,14 +67,19 @@ enum emul_result exec_movbe(struct emul_cpu *c)
     return EMUL_DONE;
 }
 
+static u64 replace(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
+{
+    (void)c, (void)old, (void)flags;
+    return src;
+}
+
 /* Locked with or without the prefix (SDM 3, 8.1.2.1). */
 enum emul_result exec_xchg(struct emul_cpu *c)
 {
-    const struct insn *in = &c->insn;
-    u64 mine = reg_read(c, in->reg, in->opsize), theirs;
+    struct insn *in = &c->insn;
+    u64 mine = reg_read(c, in->reg, in->opsize), theirs, flags = 0;
     enum emul_result r;
     struct span s;
-    bool done = false;
 
     if (!(in->flags & INSN_HAS_MEM)) {
         theirs = reg_read(c, in->rm, in->opsize);
@@ -84,9 +89,8 @@ enum emul_result exec_xchg(struct emul_cpu *c)
         return EMUL_DONE;
     }
     TRY(mem_open(c, &s));
-    r = span_get(c, &s, &theirs);
-    while (r == EMUL_DONE && !done)
-        r = span_update(c, &s, &theirs, mine, true, &done);
+    in->flags |= INSN_LOCK;
+    r = span_update(c, &s, replace, mine, &flags, &theirs);
     span_close(c, &s);
     if (r == EMUL_DONE)
         reg_write(c, in->reg, in->opsize, theirs);

@@ -51,7 +51,7 @@ static enum emul_result descriptor_gla(struct emul_cpu *c, u16 sel, gla_t *gla)
     if ((u32)(sel | 7) > limit)
         return selector_fault(c, EXC_GP, sel);
     *gla = base + (sel & ~7u);
-    if (c->mode != INSN_64)
+    if (!(emul_get(c, EMUL_EFER) & EFER_LMA))
         *gla = (u32)*gla;
     return EMUL_DONE;
 }
@@ -165,19 +165,10 @@ static unsigned far_seg(const struct insn *in)
 enum emul_result exec_far_ptr(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
-    u64 offset = 0;
-    u16 sel = 0;
-    enum emul_result r;
-    struct span s;
-    u8 buf[16];
+    u64 pointer[2];
 
-    TRY(mem_open(c, &s));
-    r = span_read(c, &s, buf);
-    span_close(c, &s);
-    TRY(r);
-    __builtin_memcpy(&offset, buf, in->opsize);
-    __builtin_memcpy(&sel, buf + in->opsize, 2);
-    TRY(emul_load_seg(c, far_seg(in), sel));
-    reg_write(c, in->reg, in->opsize, offset);
+    TRY(mem_pair(c, 2, pointer));
+    TRY(emul_load_seg(c, far_seg(in), (u16)pointer[1]));
+    reg_write(c, in->reg, in->opsize, pointer[0]);
     return EMUL_DONE;
 }

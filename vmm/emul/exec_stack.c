@@ -222,34 +222,42 @@ enum emul_result exec_ret(struct emul_cpu *c)
     return EMUL_DONE;
 }
 
+enum emul_result mem_pair(struct emul_cpu *c, unsigned second, u64 value[2])
+{
+    const struct insn *in = &c->insn;
+    unsigned opened = 0, size = in->opsize;
+    enum emul_result r;
+    u64 ea = emul_ea(c);
+    struct span s[2];
+    gla_t gla;
+
+    do {
+        r = emul_linear(c, in->seg, ea, size, INSN_READ, &gla);
+        if (r == EMUL_DONE)
+            r = emul_align(c, gla, size);
+        if (r == EMUL_DONE)
+            r = span_open(c, &s[opened], gla, size, INSN_READ, 0, NULL);
+        ea += size;
+        size = second;
+    } while (r == EMUL_DONE && ++opened < 2);
+    if (r == EMUL_DONE)
+        r = emul_explained(c);
+    for (unsigned i = 0; i < opened; i++) {
+        if (r == EMUL_DONE)
+            r = span_get(c, &s[i], &value[i]);
+        span_close(c, &s[i]);
+    }
+    return r;
+}
+
 /* Signed index against two bounds in memory, one access each: #BR outside. */
 enum emul_result exec_bound(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
     s64 index = sign_extend(reg_read(c, in->reg, in->opsize), in->opsize);
-    struct span s[2];
-    enum emul_result r = EMUL_DONE;
-    u64 bound[2] = {0, 0}, ea = emul_ea(c);
-    unsigned opened = 0;
-    gla_t gla;
+    u64 bound[2];
 
-    for (; opened < 2 && r == EMUL_DONE; opened++) {
-        r = emul_linear(c, in->seg, ea + opened * in->opsize, in->opsize, INSN_READ, &gla);
-        if (r == EMUL_DONE)
-            r = emul_align(c, gla, in->opsize);
-        if (r == EMUL_DONE)
-            r = span_open(c, &s[opened], gla, in->opsize, INSN_READ, 0, NULL);
-        if (r != EMUL_DONE)
-            break;
-    }
-    if (r == EMUL_DONE)
-        r = emul_explained(c);
-    for (unsigned i = 0; i < opened; i++) {
-        if (r == EMUL_DONE)
-            r = span_get(c, &s[i], &bound[i]);
-        span_close(c, &s[i]);
-    }
-    TRY(r);
+    TRY(mem_pair(c, in->opsize, bound));
     if (index < sign_extend(bound[0], in->opsize) || index > sign_extend(bound[1], in->opsize))
         return emul_raise(c, EXC_BR);
     return EMUL_DONE;
@@ -261,23 +269,24 @@ enum emul_result exec_bound(struct emul_cpu *c)
  */
 static enum emul_result arpl_memory(struct emul_cpu *c, u64 rpl, u64 *v)
 {
+    bool write = c->exit.write;
     enum emul_result r;
     struct span s;
 
+    /* Whether it writes, only the operand says: an exit of either kind is explained. */
     c->insn.access = INSN_READ;
-    r = operand_open(c, &s);
-    if (r == EMUL_DONE) {
-        r = span_get(c, &s, v);
-        span_close(c, &s);
-    }
+    c->exit.write = false;
+    r = mem_open(c, &s);
+    c->exit.write = write;
+    TRY(r);
+    r = span_get(c, &s, v);
+    span_close(c, &s);
     TRY(r);
     if ((*v & 3) >= rpl)
-        return emul_explained(c);
+        return EMUL_DONE;
     c->insn.access = INSN_WRITE;
-    TRY(operand_open(c, &s));
-    r = emul_explained(c);
-    if (r == EMUL_DONE)
-        r = span_put(c, &s, (*v & ~3ull) | rpl);
+    TRY(mem_open(c, &s));
+    r = span_put(c, &s, (*v & ~3ull) | rpl);
     span_close(c, &s);
     return r;
 }

@@ -169,15 +169,21 @@ enum emul_result span_write(struct emul_cpu *c, struct span *s, const void *buf)
 /* 1 to 8 bytes as a number. */
 enum emul_result span_get(struct emul_cpu *c, struct span *s, u64 *value);
 enum emul_result span_put(struct emul_cpu *c, struct span *s, u64 value);
+/* New value of the destination from its old one, flags in and out. */
+typedef u64 (*emul_compute)(struct emul_cpu *c, u64 old, u64 src, u64 *flags);
 /*
- * Writes `value` where span_get gave `old`. Locked and in RAM: by compare-exchange; false if
- * another processor was faster, and the operation is to be computed again.
+ * Reads, computes, writes back; the old value in *old. Locked (INSN_LOCK) and in RAM: by
+ * compare-exchange, computed again while another processor is faster; EMUL_RETRY if that never
+ * ends.
  */
-enum emul_result span_update(struct emul_cpu *c, struct span *s, u64 *old, u64 value, bool locked,
-                             bool *done);
+enum emul_result span_update(struct emul_cpu *c, struct span *s, emul_compute fn, u64 src,
+                             u64 *flags, u64 *old);
 
 /* The memory operand of c->insn: c->insn.msize bytes of c->insn.access. */
 enum emul_result mem_open(struct emul_cpu *c, struct span *s);
+
+/* The memory operand read as two: opsize bytes, and `second` bytes behind them. */
+enum emul_result mem_pair(struct emul_cpu *c, unsigned second, u64 value[2]);
 
 /* Value of the register-or-memory operand (opsize bytes); what goes there. */
 enum emul_result rm_read(struct emul_cpu *c, u64 *value);

@@ -241,7 +241,7 @@ enum emul_result span_open(struct emul_cpu *c, struct span *s, gla_t gla, unsign
             into_cache(c, s, cache, gla);
         return EMUL_DONE;
     }
-    if (c->mode != INSN_64)
+    if (c->mode != INSN_64 && gla == (u32)gla) /* descriptor tables may be anywhere */
         second = (u32)second;
     TRY(open_piece(c, s, 0, gla, first, access));
     r = open_piece(c, s, 1, second, len - first, access);

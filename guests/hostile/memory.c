@@ -14,7 +14,7 @@ SNIPPET(fxrstor, ARG "fxrstor (" REG(ax) ")");
 SNIPPET(fnstenv, ARG "fnstenv (" REG(ax) ")");
 SNIPPET(xsave, ARG "xor %edx, %edx\n mov %eax, %ecx\n mov " REG(ax) ", " REG(
                    cx) "\n mov $7, %eax\n xsave (" REG(cx) ")");
-SNIPPET(maskmov, "push " REG(di) "\n" ARG "mov " REG(ax) ", " REG(
+SNIPPET(maskmov, ARG "push " REG(di) "\n mov " REG(ax) ", " REG(
                      di) "\n pcmpeqb %xmm1, %xmm1\n maskmovdqu %xmm1, %xmm0\n pop " REG(di));
 SNIPPET(cmpxchg8b, ARG "push " REG(bx) "\n mov " REG(ax) ", " REG(cx) "\n lock cmpxchg8b (" REG(
                        cx) ")\n pop " REG(bx));

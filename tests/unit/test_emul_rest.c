@@ -15,12 +15,16 @@ static void test_what_cannot_explain(void **state)
         enum insn_mode mode;
         enum emul_result want;
     } cases[] = {
-        {{0xd9, 0x03}, INSN_64, EMUL_UNSUPPORTED}, /* fld [rbx] */
-        {{0xd9, 0xc0}, INSN_64, EMUL_RETRY},       /* fld st0 */
-        {{0x0f, 0xa0}, INSN_64, EMUL_UNSUPPORTED}, /* push fs */
-        {{0x0f, 0xa1}, INSN_64, EMUL_UNSUPPORTED}, /* pop fs */
-        {{0x0f, 0xa8}, INSN_64, EMUL_UNSUPPORTED}, /* push gs */
-        {{0x0f, 0xa9}, INSN_64, EMUL_UNSUPPORTED}, /* pop gs */
+        {{0xd9, 0x03}, INSN_64, EMUL_UNSUPPORTED},       /* fld [rbx] */
+        {{0xd9, 0xc0}, INSN_64, EMUL_RETRY},             /* fld st0 */
+        {{0x0f, 0xa0}, INSN_64, EMUL_UNSUPPORTED},       /* push fs */
+        {{0x0f, 0xa1}, INSN_64, EMUL_UNSUPPORTED},       /* pop fs */
+        {{0x0f, 0xa8}, INSN_64, EMUL_UNSUPPORTED},       /* push gs */
+        {{0x0f, 0xa9}, INSN_64, EMUL_UNSUPPORTED},       /* pop gs */
+        {{0x0f, 0x02, 0xc0}, INSN_64, EMUL_UNSUPPORTED}, /* lar eax, ax: a descriptor */
+        {{0x0f, 0xf7, 0xc8}, INSN_64, EMUL_UNSUPPORTED}, /* maskmovq: to [rdi] */
+        {{0x66, 0x0f, 0xf7, 0xc8}, INSN_64, EMUL_UNSUPPORTED},
+        {{0x0f, 0xf6, 0xc8}, INSN_64, EMUL_RETRY}, /* psadbw mm1, mm0 */
         {{0x0f, 0x80}, INSN_64, EMUL_RETRY},       /* jo */
         {{0x0f, 0xc8}, INSN_64, EMUL_RETRY},       /* bswap */
         {{0x0f, 0xa2}, INSN_64, EMUL_RETRY},       /* cpuid */

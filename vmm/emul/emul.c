@@ -349,8 +349,8 @@ static bool can_explain(const struct emul_cpu *c)
         return false;
     if (in->flags & INSN_HAS_MEM)
         return true;
-    if (in->row_flags & T_MODRM)
-        return false;
+    if (in->row_flags & T_MODRM) /* descriptors (LAR and the like), MASKMOVQ's [RDI] */
+        return in->map == 1 && (b < 4 || b == 0xf7);
     if (in->map == 1) /* PUSH and POP of FS and GS have memory, Jcc, BSWAP and the like have not */
         return b == 0xa0 || b == 0xa1 || b == 0xa8 || b == 0xa9;
     if (in->map || (b >= 0x40 && b < 0x50) || (b >= 0x70 && b < 0x80))

@@ -5,6 +5,7 @@
 #include "arch/x86_64/fpu.h"
 #include "lib/string.h"
 #include "vmm/cpuid.h"
+#include "vmm/debug.h"
 #include "vmm/emulate.h"
 #include "vmm/inject.h"
 #include "vmm/msr.h"
@@ -233,20 +234,6 @@ static void exit_nested_fault(struct vcpu *v, struct hvm_exit *e)
 
 /* ---- events ---- */
 
-#define DR6_CAUSES 0xe00full /* B0 to B3, BD, BS, BT */
-#define DR6_B      0xfull
-#define DR7_GD     BIT(13)
-
-/* What the processor does to the debug registers when it delivers #DB (SDM 3, 17.2.3, 17.2.4). */
-static void note_debug_exception(struct vcpu *v, u64 causes)
-{
-    u64 dr6 = hvm->get(v->hv, HVM_DR6), dr7 = hvm->get(v->hv, HVM_DR7);
-
-    hvm->set(v->hv, HVM_DR6, (dr6 & ~DR6_B) | (causes & DR6_CAUSES));
-    if (dr7 & DR7_GD)
-        hvm->set(v->hv, HVM_DR7, dr7 & ~DR7_GD);
-}
-
 /*
  * #AC and #DB are intercepted so that their delivery in an endless loop leaves the guest each
  * time round; they go back in as they came.
@@ -262,7 +249,7 @@ static void exit_exception(struct vcpu *v, struct hvm_exit *e)
         return;
     }
     if (vector == EXC_DB)
-        note_debug_exception(v, e->exception.address);
+        debug_note(v, e->exception.address);
     inject_exception(v, vector, e->exception.has_error, e->exception.error);
 }
 
@@ -307,7 +294,7 @@ const exit_fn exit_handlers[HVM_EXIT_COUNT] = {
     [HVM_EXIT_MWAIT] = exit_ud,
     [HVM_EXIT_INVLPG] = exit_fatal,
     [HVM_EXIT_CR] = exit_cr,
-    [HVM_EXIT_DR] = exit_fatal,
+    [HVM_EXIT_DR] = exit_dr,
     [HVM_EXIT_DESC_TABLE] = exit_fatal,
     [HVM_EXIT_IO] = exit_io,
     [HVM_EXIT_NESTED_FAULT] = exit_nested_fault,

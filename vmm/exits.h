@@ -30,7 +30,7 @@ static inline void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn
         exit_skip_decoding(v, e, op);
 }
 
-/* Control-register, debug-register and XSETBV exits (exits_cr.c). */
+/* Control-register and XSETBV exits (exits_cr.c). */
 void exit_cr(struct vcpu *v, struct hvm_exit *e);
 void exit_xsetbv(struct vcpu *v, struct hvm_exit *e);
 

@@ -6,6 +6,7 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/hvm.h"
 #include "lib/assert.h"
+#include "vmm/debug.h"
 #include "vmm/exits.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -136,6 +137,8 @@ COLD static bool prepare(struct vcpu *v)
 {
     u32 bits = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
 
+    if (bits & VCPU_REQ_DEBUG)
+        debug_trap(v);
     if (bits & VCPU_REQ_TIMER)
         board_arm(&v->vm->board);
     if (vlapic_has_events(&v->apic))

@@ -32,6 +32,7 @@ enum vcpu_state {
 #define VCPU_REQ_TIMER BIT(1) /* the board's next deadline changed: arm the timer again */
 #define VCPU_REQ_LOOK  BIT(2) /* an event may have come */
 #define VCPU_REQ_CALL  BIT(3) /* v->call is to be called */
+#define VCPU_REQ_DEBUG BIT(4) /* an emulated instruction may have met breakpoints (debug.c) */
 
 #define VCPU_LAST_EXITS 64
 
@@ -75,7 +76,9 @@ struct vcpu {
     struct vcpu_msrs msr;
     struct emul_cpu emul;
     struct code_page code_page;
-    struct vcpu *next; /* in its home's list (sched.c) */
+    u64 debug_rip, debug_rcx; /* VCPU_REQ_DEBUG: as they were before the instruction, */
+    u32 debug_hits;           /* and the breakpoints it meets, as in DR6 */
+    struct vcpu *next;        /* in its home's list (sched.c) */
     /* VCPU_REQ_CALL: set by the boot CPU, cleared by the home CPU when it has been called. */
     void (*call)(struct vcpu *v, void *arg);
     void *call_arg;

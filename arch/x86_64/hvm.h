@@ -80,7 +80,7 @@ enum hvm_exit_reason {
     HVM_EXIT_MWAIT,
     HVM_EXIT_INVLPG,
     HVM_EXIT_CR,           /* .cr */
-    HVM_EXIT_DR,           /* debug register access; instruction to be decoded */
+    HVM_EXIT_DR,           /* debug register access: see intercept_dr */
     HVM_EXIT_DESC_TABLE,   /* LGDT, LIDT, LLDT, LTR or a store; instruction to be decoded */
     HVM_EXIT_IO,           /* .io */
     HVM_EXIT_NESTED_FAULT, /* .nested */
@@ -266,6 +266,9 @@ struct hvm_ops {
     u64 (*tsc_offset)(struct hvm_vcpu *v);
     /* Which exceptions leave the guest: a bit a vector. */
     void (*intercept_exceptions)(struct hvm_vcpu *v, u32 mask);
+    /* Whether writes of DR7 (on VMX: all accesses to debug registers) leave the guest. At first
+     * they do. */
+    void (*intercept_dr)(struct hvm_vcpu *v, bool on);
     /* Forgets, before the next entry here, every translation this CPU caches for the guest. */
     void (*flush)(struct hvm_vcpu *v);
     /* Forgets guest-linear translations only, as a guest's own TLB flush does. */

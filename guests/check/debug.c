@@ -28,6 +28,11 @@ SNIPPET(nops, "nop", "nop\n nop");
 SNIPPET(store, "lea scratch, " REG(ax) "\n movl $5, (" REG(ax) ")\n", "nop");
 SNIPPET(load, "lea scratch, " REG(ax) "\n mov (" REG(ax) "), %ecx\n", "nop");
 SNIPPET(out_80, "mov $0x80, %edx\n out %al, %dx\n", "nop");
+SNIPPET(
+    outs_80,
+    "push " REG(si) "\n mov $0x80, %edx\n lea scratch, " REG(si) "\n mov $3, %ecx\n rep outsb\n",
+    "pop " REG(si));
+SNIPPET(step_out_80, "mov $0x80, %edx\n" STEP "out %al, %dx\n", "nop");
 SNIPPET(get_dr0, "", "mov %dr0, " REG(ax));
 SNIPPET(get_dr4, "", ".byte 0x0f, 0x21, 0xe0");
 SNIPPET(set_dr7, ARG, "mov " REG(ax) ", %dr7");
@@ -144,6 +149,42 @@ static void debug_io(void)
     EXPECT_EQ(hit_ip, (ulong)out_80_at);
 }
 
+/* A repeated one traps behind each element. */
+static void debug_io_string(void)
+{
+    cr4_write(cr4_read() | CR4_DE);
+    begin((const void *)0x80, RW_IO, 0);
+    outs_80(NULL);
+    EXPECT_EQ(hits, 3);
+    EXPECT_EQ(hit_ip, (ulong)outs_80_at);
+}
+
+/* Without CR4.DE there are none; other ports and disabled ones are left alone. */
+static void debug_io_none(void)
+{
+    cr4_write(cr4_read() | CR4_DE);
+    begin((const void *)0x81, RW_IO, 0);
+    out_80(NULL);
+    dr7_write(DR7_FIXED | DR7_RW0(RW_IO, 0));
+    dr0_write(0x80);
+    out_80(NULL);
+    EXPECT_EQ(hits, 0);
+}
+
+/* A step that is due as well comes with it, as one exception. */
+static void debug_step_and_io(void)
+{
+    struct trap t;
+
+    cr4_write(cr4_read() | CR4_DE);
+    begin((const void *)0x80, RW_IO, 0);
+    trap_set(EXC_DB, NULL);
+    trap_try(&t, step_out_80, NULL);
+    EXPECT_EQ(t.vector, EXC_DB);
+    EXPECT_EQ(t.ip, (ulong)step_out_80_at);
+    EXPECT_EQ(dr6_read() & 0x400f, 0x4001);
+}
+
 static void debug_general_detect(void)
 {
     dr6_write(0);
@@ -181,6 +222,9 @@ static const struct check list[] = {
     {"debug_access", debug_access, ANYWHERE},
     {"debug_write_mmio", debug_write_mmio, ANYWHERE},
     {"debug_io", debug_io, ANYWHERE},
+    {"debug_io_string", debug_io_string, NOT_BARE_TCG},
+    {"debug_io_none", debug_io_none, ANYWHERE},
+    {"debug_step_and_io", debug_step_and_io, NOT_BARE_TCG},
     {"debug_general_detect", debug_general_detect, NOT_TCG},
     {"debug_dr4", debug_dr4, ANYWHERE},
     {"debug_upper_bits", debug_upper_bits, ANYWHERE},

@@ -13,7 +13,6 @@ void emul_begin(struct emul_cpu *c, const struct emul_ops *ops, void *ctx, u64 *
     c->gpr = gpr;
     c->exit.kind = EMUL_EXIT_NONE;
     c->exit.device = false;
-    c->max_iterations = 1024;
     c->why = NULL;
     c->fetched = 0;
     c->insn.len = 0;

@@ -137,7 +137,7 @@ struct emul_cpu {
     void *ctx;
     u64 *gpr;              /* 16 registers, written in place; [RSP] is not used */
     struct emul_exit exit; /* EMUL_EXIT_NONE after emul_begin */
-    u32 max_iterations;    /* of a string instruction in one call; 1024 after emul_begin */
+    u32 max_iterations;    /* of a string instruction in one call; 0: 1024; kept by emul_begin */
 
     /* Results. */
     struct emul_fault fault;
@@ -217,6 +217,13 @@ enum emul_result emul_operand_write(struct emul_cpu *c, unsigned size, u64 value
 /* Linear address of the memory operand, segment-checked for `size` bytes of `access` (WALK_WRITE or
  * 0). */
 enum emul_result emul_operand_gla(struct emul_cpu *c, unsigned size, u32 access, gla_t *gla);
+
+/*
+ * Which of the breakpoints DR0 to DR3 the decoded c->insn meets by its memory operands and ports,
+ * if executed now: B0 to B3 of DR6. Not seen: the stack of PUSH and the like, a bit string's
+ * distance.
+ */
+u32 emul_breakpoints(struct emul_cpu *c, const u64 dr[4], u64 dr7);
 
 /*
  * Linear memory with the guest's current rights (WALK_* in access, WALK_USER by the CPL is added).

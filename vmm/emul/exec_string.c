@@ -204,8 +204,9 @@ static bool ended_early(struct emul_cpu *c)
 static enum emul_result repeat(struct emul_cpu *c, struct string_op *op)
 {
     bool trap = emul_get(c, EMUL_RFLAGS) & FLAG_TF;
+    u32 most = c->max_iterations ? c->max_iterations : 1024;
 
-    for (u32 done = 0; done < c->max_iterations; done++) {
+    for (u32 done = 0; done < most; done++) {
         if (!counter(c, RCX))
             return EMUL_DONE;
         TRY(do_element(c, op));

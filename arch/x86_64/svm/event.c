@@ -258,6 +258,14 @@ void svm_window(struct hvm_vcpu *base, bool intr, bool nmi)
     svm_touch(v, CLEAN_INTERCEPTS | CLEAN_TPR);
 }
 
+void svm_intercept_dr(struct hvm_vcpu *base, bool on)
+{
+    struct svm_vcpu *v = svm_vcpu(base);
+
+    v->vmcb->dr_write = on ? BIT(7) : 0;
+    svm_touch(v, CLEAN_INTERCEPTS);
+}
+
 /* Machine checks are the host's, whatever the caller wants. */
 void svm_intercept_exceptions(struct hvm_vcpu *base, u32 mask)
 {

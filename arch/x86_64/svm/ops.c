@@ -43,6 +43,7 @@ const struct hvm_ops svm_ops = {
     .set_tsc_offset = svm_set_tsc_offset,
     .tsc_offset = svm_tsc_offset,
     .intercept_exceptions = svm_intercept_exceptions,
+    .intercept_dr = svm_intercept_dr,
     .flush = svm_flush,
     .flush_linear = svm_flush,
     .dump = svm_dump,

@@ -126,6 +126,7 @@ bool svm_can_take_intr(struct hvm_vcpu *v);
 bool svm_can_take_nmi(struct hvm_vcpu *v);
 void svm_window(struct hvm_vcpu *v, bool intr, bool nmi);
 void svm_intercept_exceptions(struct hvm_vcpu *v, u32 mask);
+void svm_intercept_dr(struct hvm_vcpu *v, bool on);
 bool svm_nmi_blocked(struct svm_vcpu *v);
 void svm_block_nmi(struct svm_vcpu *v, bool block);
 /* What v->attention asks for, right before an entry. */

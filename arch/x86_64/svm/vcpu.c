@@ -93,6 +93,7 @@ static void init_control(struct svm_vcpu *v)
     cb->nested = NESTED_ENABLE;
     cb->nested_root = v->base.vm->nested_root;
     svm_intercept_exceptions(&v->base, 0);
+    svm_intercept_dr(&v->base, true);
 }
 
 /* The state after INIT (SDM 3, table 9-1; APM 2, table 14-1). */

@@ -38,6 +38,7 @@ static const struct control {
     {PROC, NEED, PROC_RDPMC, "RDPMC exiting", NULL},
     {PROC, NEED, PROC_CR8_LOAD, "CR8-load exiting", NULL},
     {PROC, NEED, PROC_CR8_STORE, "CR8-store exiting", NULL},
+    {PROC, NEED, PROC_MOV_DR, "MOV-DR exiting", NULL},
     {PROC, NEED, PROC_IO, "I/O exiting", NULL},
     {PROC, NEED, PROC_MSR_BITMAP, "MSR bitmaps", NULL},
     {PROC, NEED, PROC_SECONDARY, "secondary controls (and with them EPT)", NULL},

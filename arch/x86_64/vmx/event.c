@@ -144,6 +144,14 @@ void vmx_window(struct hvm_vcpu *base, bool intr, bool nmi)
     }
 }
 
+void vmx_intercept_dr(struct hvm_vcpu *base, bool on)
+{
+    struct vmx_vcpu *v = vmx_vcpu(base);
+
+    v->proc = on ? v->proc | PROC_MOV_DR : v->proc & ~(u32)PROC_MOV_DR;
+    vmwrite(VMCS_PROC_CTLS, v->proc);
+}
+
 /* Machine checks are the host's, whatever the caller wants. */
 void vmx_intercept_exceptions(struct hvm_vcpu *v, u32 mask)
 {

@@ -52,6 +52,7 @@ const struct hvm_ops vmx_ops = {
     .set_tsc_offset = vmx_set_tsc_offset,
     .tsc_offset = vmx_tsc_offset,
     .intercept_exceptions = vmx_intercept_exceptions,
+    .intercept_dr = vmx_intercept_dr,
     .flush = vmx_flush,
     .flush_linear = vmx_flush_linear,
     .dump = vmx_dump,

@@ -123,6 +123,7 @@ enum vmcs_field {
 #define PROC_CR8_LOAD    BIT(19)
 #define PROC_CR8_STORE   BIT(20)
 #define PROC_NMI_WINDOW  BIT(22)
+#define PROC_MOV_DR      BIT(23)
 #define PROC_IO          BIT(24)
 #define PROC_MSR_BITMAP  BIT(28)
 #define PROC_MONITOR     BIT(29)

@@ -113,6 +113,7 @@ bool vmx_can_take_nmi(struct hvm_vcpu *v);
 void vmx_window(struct hvm_vcpu *v, bool intr, bool nmi);
 void vmx_read_vectoring(u32 info, struct hvm_event *e);
 void vmx_intercept_exceptions(struct hvm_vcpu *v, u32 mask);
+void vmx_intercept_dr(struct hvm_vcpu *v, bool on);
 
 /* run.c */
 void vmx_run(struct hvm_vcpu *v);

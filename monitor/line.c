@@ -35,51 +35,81 @@ void line_clear(struct line *l)
 {
     l->text[0] = '\0';
     l->len = l->cursor = l->back = l->escape = 0;
+    l->from = l->shown = l->at = 0;
 }
 
-void line_show(const struct line *l)
+/* ---- the screen: text[from, from + shown) stands there, the terminal's cursor behind `at` of it
+ */
+
+static void go(struct line *l, unsigned to)
+{
+    if (to < l->at)
+        repeat(l, BACKSPACE, l->at - to);
+    else
+        put(l, l->text + l->from + l->at, to - l->at);
+    l->at = (u8)to;
+}
+
+/* Shows the line as it is now, of which the characters from `changed` on are not what they were. */
+static void update(struct line *l, unsigned changed)
+{
+    unsigned from = l->from, n, blanks;
+
+    if (l->cursor < from || l->cursor > from + LINE_COLUMNS) {
+        from = l->cursor > LINE_COLUMNS / 2 ? l->cursor - LINE_COLUMNS / 2 : 0;
+        changed = 0;
+    }
+    n = MIN(l->len - from, (unsigned)LINE_COLUMNS);
+    changed = changed > from ? changed - from : 0;
+    if (changed < MAX(n, (unsigned)l->shown)) {
+        go(l, MIN(changed, (unsigned)l->at));
+        l->from = (u8)from;
+        go(l, n);
+        blanks = l->shown > n ? l->shown - n : 0;
+        repeat(l, ' ', blanks);
+        repeat(l, BACKSPACE, blanks);
+        l->shown = (u8)n;
+    }
+    go(l, l->cursor - from);
+}
+
+void line_show(struct line *l)
 {
     put(l, LINE_PROMPT, sizeof(LINE_PROMPT) - 1);
-    put(l, l->text, l->len);
-    repeat(l, BACKSPACE, l->len - l->cursor);
+    l->shown = l->at = 0;
+    update(l, 0);
 }
 
 static void move(struct line *l, unsigned to)
 {
-    if (to < l->cursor)
-        repeat(l, BACKSPACE, l->cursor - to);
-    else
-        put(l, l->text + l->cursor, to - l->cursor);
     l->cursor = (u8)to;
+    update(l, LINE_MAX);
 }
 
 /* Takes text[from, to) away; the cursor goes to from. */
 static void erase(struct line *l, unsigned from, unsigned to)
 {
-    unsigned n = to - from, tail = l->len - to;
-
-    if (!n)
+    if (from == to)
         return;
-    move(l, from);
-    memmove(l->text + from, l->text + to, tail + 1);
-    l->len = (u8)(l->len - n);
-    put(l, l->text + from, tail);
-    repeat(l, ' ', n);
-    repeat(l, BACKSPACE, tail + n);
+    memmove(l->text + from, l->text + to, l->len - to + 1u);
+    l->len = (u8)(l->len - (to - from));
+    l->cursor = (u8)from;
+    update(l, from);
 }
 
 static void insert(struct line *l, const char *text, unsigned n)
 {
+    unsigned at = l->cursor;
+
     if (n > LINE_MAX - (unsigned)l->len) {
         beep(l);
         return;
     }
-    memmove(l->text + l->cursor + n, l->text + l->cursor, l->len - l->cursor + 1u);
-    memcpy(l->text + l->cursor, text, n);
+    memmove(l->text + at + n, l->text + at, l->len - at + 1u);
+    memcpy(l->text + at, text, n);
     l->len = (u8)(l->len + n);
-    put(l, l->text + l->cursor, (size_t)l->len - l->cursor);
-    l->cursor = (u8)(l->cursor + n);
-    repeat(l, BACKSPACE, l->len - l->cursor);
+    l->cursor = (u8)(at + n);
+    update(l, at);
 }
 
 /* Where the word before the cursor starts, blanks after it included or not. */
@@ -135,7 +165,7 @@ static const char *next_fit(const struct line *l, const char *text, unsigned wor
     return NULL;
 }
 
-static void show_fits(const struct line *l, const char *text, unsigned word)
+static void show_fits(struct line *l, const char *text, unsigned word)
 {
     const char *c;
 

@@ -16,7 +16,8 @@
 #include "lib/types.h"
 
 #define LINE_PROMPT  "skep> "
-#define LINE_MAX     72 /* characters */
+#define LINE_MAX     240 /* characters */
+#define LINE_COLUMNS 72  /* of them shown at once */
 #define LINE_HISTORY 16
 
 struct line_ops {
@@ -32,11 +33,12 @@ struct line {
     const struct line_ops *ops;
     char text[LINE_MAX + 1]; /* terminated */
     u8 len, cursor;
-    u8 escape;   /* bytes of an escape sequence so far: 0, 1: ESC, 2: ESC [ or ESC O */
-    u8 number;   /* its number */
-    bool was_cr; /* a newline that follows belongs to it */
-    u8 entered;  /* lines in history */
-    u8 back;     /* how far back the line shown comes from; 0: it is new */
+    u8 from, shown, at; /* what is on the screen: see line.c */
+    u8 escape;          /* bytes of an escape sequence so far: 0, 1: ESC, 2: ESC [ or ESC O */
+    u8 number;          /* its number */
+    bool was_cr;        /* a newline that follows belongs to it */
+    u8 entered;         /* lines in history */
+    u8 back;            /* how far back the line shown comes from; 0: it is new */
     char history[LINE_HISTORY][LINE_MAX + 1]; /* newest first */
     char new_line[LINE_MAX + 1];              /* while an old one is shown */
 };
@@ -51,7 +53,7 @@ void line_init(struct line *l, const struct line_ops *ops);
 /* An empty line; what has been entered before stays. */
 void line_clear(struct line *l);
 /* Writes prompt and line, the cursor being at the start of a line. */
-void line_show(const struct line *l);
+void line_show(struct line *l);
 enum line_result line_key(struct line *l, u8 byte);
 
 #endif

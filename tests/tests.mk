@@ -16,7 +16,7 @@ FZ := $(B)/fuzz
 CLANG ?= clang
 FUZZ_SECONDS ?= 10
 
-PURE_ROOMS := emul dev load config cpuid mm boot acpi line lib
+PURE_ROOMS := emul dev load config cpuid mm boot acpi line json lib
 PURE_lib    := $(filter-out lib/string.c,$(wildcard lib/*.c))
 PURE_emul   := $(wildcard vmm/emul/*.c)
 PURE_dev    := $(wildcard vmm/dev/*.c)
@@ -27,6 +27,7 @@ PURE_mm     := $(filter-out mm/kmap.c mm/kmem.c,$(wildcard mm/*.c))
 PURE_boot   := $(wildcard boot/mbi.c boot/memmap.c)
 PURE_acpi   := $(wildcard arch/x86_64/acpi.c)
 PURE_line   := monitor/line.c
+PURE_json   := monitor/json.c
 # The header prefix that says a program uses the room.
 PREFIX_emul   := vmm/emul/
 PREFIX_dev    := vmm/dev/
@@ -37,6 +38,7 @@ PREFIX_mm     := mm/
 PREFIX_boot   := boot/
 PREFIX_acpi   := arch/x86_64/acpi
 PREFIX_line   := monitor/line
+PREFIX_json   := monitor/json
 # Rooms that need another one at link time.
 NEEDS_load := config
 NEEDS_config := load

@@ -21,8 +21,10 @@ static void check(const struct line *l)
     size_t prompt = strlen(LINE_PROMPT);
 
     if (l->len > LINE_MAX || l->cursor > l->len || strlen(l->text) != l->len ||
-        terminal.column != prompt + l->cursor ||
-        memcmp(terminal.row + prompt, l->text, l->len) != 0)
+        l->from > l->cursor || l->cursor > l->from + LINE_COLUMNS ||
+        terminal.column != prompt + l->cursor - l->from ||
+        memcmp(terminal.row + prompt, l->text + l->from,
+               MIN((size_t)l->len - l->from, (size_t)LINE_COLUMNS)) != 0)
         abort();
 }
 

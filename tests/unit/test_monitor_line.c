@@ -45,8 +45,9 @@ static void expect(const char *text, unsigned at)
 
     assert_string_equal(l.text, text);
     assert_int_equal(l.cursor, at);
-    assert_int_equal(terminal.column, strlen(LINE_PROMPT) + at);
-    strcat(row, text);
+    assert_true(l.from <= at && at <= l.from + (unsigned)LINE_COLUMNS);
+    assert_int_equal(terminal.column, strlen(LINE_PROMPT) + at - l.from);
+    strncat(row, text + l.from, LINE_COLUMNS);
     size_t len = strlen(row);
     while (len && row[len - 1] == ' ')
         row[--len] = '\0';
@@ -187,13 +188,37 @@ static void test_completion_inside(void **state)
 static void test_full_line(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 200; i++)
+    for (unsigned i = 0; i < 300; i++)
         type("x");
     assert_int_equal(l.len, LINE_MAX);
-    assert_int_equal(terminal.bells, 200 - LINE_MAX);
+    assert_int_equal(terminal.bells, 300 - LINE_MAX);
     type("\x01\x04y");
     assert_int_equal(l.len, LINE_MAX);
     assert_int_equal(l.text[0], 'y');
+}
+
+/* A line that is wider than the screen: the part around the cursor is to be seen. */
+static void test_wide_line(void **state)
+{
+    char text[101];
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++)
+        text[i] = (char)('!' + i % 90);
+    text[100] = '\0';
+    type(text);
+    expect(text, 100);
+    assert_true(l.from > 0);
+    type("\x01");
+    expect(text, 0);
+    assert_int_equal(l.from, 0);
+    type("\x05\x7f\x7f");
+    text[98] = '\0';
+    expect(text, 98);
+    type("\x0c");
+    expect(text, 98);
+    type("\x15");
+    expect("", 0);
 }
 
 static void test_drop_and_again(void **state)
@@ -284,7 +309,7 @@ static void test_at_random(void **state)
     srand(1);
     for (unsigned i = 0; i < 200000; i++) {
         unsigned char k = keys[(unsigned)rand() % sizeof(keys)];
-        if ((k == 21 || k == 11) && rand() % 8)
+        if ((k == 21 || k == 11 || k == 23) && rand() % 16)
             k = 'x';
         model_key(k);
         line_key(&l, k);
@@ -304,6 +329,7 @@ int main(void)
         cmocka_unit_test_setup(test_completion, setup),
         cmocka_unit_test_setup(test_completion_inside, setup),
         cmocka_unit_test_setup(test_full_line, setup),
+        cmocka_unit_test_setup(test_wide_line, setup),
         cmocka_unit_test_setup(test_drop_and_again, setup),
         cmocka_unit_test_setup(test_strange_bytes, setup),
         cmocka_unit_test_setup(test_at_random, setup),

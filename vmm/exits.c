@@ -192,15 +192,11 @@ static void exit_io(struct vcpu *v, struct hvm_exit *e)
     acc.addr = e->io.port;
     acc.size = e->io.size;
     acc.write = !e->io.in;
-    if (e->io.in) {
-        board_port(&v->vm->board, &acc);
+    acc.value = *rax & bus_open(e->io.size);
+    board_port(&v->vm->board, &acc);
+    if (e->io.in)
         port_result(rax, acc.size, acc.value);
-        exit_skip(v, e, OP_IN);
-    } else {
-        acc.value = acc.size == 1 ? (u8)*rax : acc.size == 2 ? (u16)*rax : (u32)*rax;
-        board_port(&v->vm->board, &acc);
-        exit_skip(v, e, OP_OUT);
-    }
+    hvm->advance(v->hv, e->insn_len); /* every processor tells the length of these */
 }
 
 static void exit_nested_fault(struct vcpu *v, struct hvm_exit *e)

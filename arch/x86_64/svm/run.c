@@ -8,27 +8,19 @@
 #include "lib/assert.h"
 #include "lib/string.h"
 
-struct row {
-    void (*fill)(struct svm_vcpu *v, struct hvm_exit *exit);
-    u8 reason; /* enum hvm_exit_reason */
-};
-
 static void fill_cr(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     const struct vmcb *cb = v->vmcb;
 
+    if (cb->exit_code == SVM_CR0_BITS) { /* by MOV, CLTS or LMSW: the processor does not say */
+        exit->cr.decoded = false;
+        return;
+    }
     exit->cr.cr = cb->exit_code & 15;
     exit->cr.op = cb->exit_code & SVM_CR_WRITE ? HVM_CR_WRITE : HVM_CR_READ;
     exit->cr.decoded = svm.decode && cb->exit_info1 & CR_DECODED;
     exit->cr.gpr = exit->cr.decoded ? cb->exit_info1 & 15 : 0;
     exit->cr.msw = 0;
-}
-
-/* By MOV, CLTS or LMSW: the processor does not say. */
-static void fill_cr0_bits(struct svm_vcpu *v, struct hvm_exit *exit)
-{
-    (void)v;
-    exit->cr.decoded = false;
 }
 
 /*
@@ -108,15 +100,8 @@ static void fill_task_switch(struct svm_vcpu *v, struct hvm_exit *exit)
 
 static void fill_shutdown(struct svm_vcpu *v, struct hvm_exit *exit)
 {
-    (void)v;
-    exit->detail = "a triple fault or another shutdown";
-    exit->detail_info[0] = exit->detail_info[1] = 0;
-}
-
-static void fill_init(struct svm_vcpu *v, struct hvm_exit *exit)
-{
-    (void)v;
-    exit->detail = "an INIT signal came to the physical processor";
+    exit->detail = v->vmcb->exit_code == SVM_INIT ? "an INIT signal came to the physical processor"
+                                                  : "a triple fault or another shutdown";
     exit->detail_info[0] = exit->detail_info[1] = 0;
 }
 
@@ -136,14 +121,6 @@ COLD static void fill_nested(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->nested.table_walk = info & NPF_WALK;
 }
 
-COLD static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
-{
-    exit->reason = HVM_EXIT_OTHER;
-    exit->detail = "an exit that was not asked for: code, EXITINFO1";
-    exit->detail_info[0] = v->vmcb->exit_code;
-    exit->detail_info[1] = v->vmcb->exit_info1;
-}
-
 /* VMRUN has refused. Some processors leave the host's RIP and RFLAGS behind. */
 COLD static void fill_invalid(struct svm_vcpu *v, struct hvm_exit *exit, u64 event)
 {
@@ -155,17 +132,20 @@ COLD static void fill_invalid(struct svm_vcpu *v, struct hvm_exit *exit, u64 eve
     exit->detail_info[1] = event;
 }
 
-/* Codes beyond the table: nested faults, the refusal to enter, and what nobody knows. */
-static void fill_beyond(struct svm_vcpu *v, struct hvm_exit *exit)
+/* Nested faults, the refusal to enter, and what nobody knows. */
+static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     u64 code = v->vmcb->exit_code;
 
-    if (code == SVM_NESTED_FAULT)
+    if (code == SVM_NESTED_FAULT) {
         fill_nested(v, exit);
-    else if ((u32)code == SVM_INVALID)
+    } else if ((u32)code == SVM_INVALID) {
         fill_invalid(v, exit, v->vmcb->event);
-    else
-        fill_other(v, exit);
+    } else {
+        exit->detail = "an exit that was not asked for: code, EXITINFO1";
+        exit->detail_info[0] = code;
+        exit->detail_info[1] = v->vmcb->exit_info1;
+    }
 }
 
 static void fill_nothing(struct svm_vcpu *v, struct hvm_exit *exit)
@@ -182,53 +162,58 @@ static void fill_len(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->insn_len = svm.nrip && len <= 15 ? (u8)len : 0;
 }
 
-#define ROW(name)                                                                                  \
-    {                                                                                              \
-        fill_len, HVM_EXIT_##name                                                                  \
-    }
-#define ROW_BARE(name)                                                                             \
-    {                                                                                              \
-        fill_nothing, HVM_EXIT_##name                                                              \
-    }
-
-/* What is not named here is not expected. */
+/* What an exit code means. What is not named here is not expected. */
 #pragma GCC diagnostic push
 #ifdef __clang__
 #pragma GCC diagnostic ignored "-Winitializer-overrides"
 #else
 #pragma GCC diagnostic ignored "-Woverride-init"
 #endif
-static const struct row rows[SVM_CODE_COUNT + 1] = {
-    [0 ... SVM_CODE_COUNT - 1] = {fill_other, HVM_EXIT_OTHER},
-    [SVM_CODE_COUNT] = {fill_beyond, HVM_EXIT_OTHER},
-    [SVM_CR_READ... SVM_CR_WRITE + 15] = {fill_cr, HVM_EXIT_CR},
-    [SVM_DR_READ... SVM_DR_WRITE + 15] = ROW(DR),
-    [SVM_EXCEPTION... SVM_EXCEPTION + 31] = {fill_exception, HVM_EXIT_EXCEPTION},
-    [SVM_INTR] = ROW_BARE(INTR),
-    [SVM_NMI] = ROW_BARE(NMI),
-    [SVM_INIT] = {fill_init, HVM_EXIT_SHUTDOWN},
-    [SVM_VINTR] = ROW_BARE(INTR_WINDOW),
-    [SVM_CR0_BITS] = {fill_cr0_bits, HVM_EXIT_CR},
-    [SVM_TABLE_FIRST... SVM_TABLE_LAST] = ROW(DESC_TABLE),
-    [SVM_RDPMC] = ROW(RDPMC),
-    [SVM_CPUID] = ROW(CPUID),
-    [SVM_RSM] = ROW(UNDEFINED),
-    [SVM_INVD] = ROW(INVD),
-    [SVM_PAUSE] = ROW(PAUSE),
-    [SVM_HLT] = ROW(HLT),
-    [SVM_INVLPG] = ROW(INVLPG),
-    [SVM_INVLPGA] = ROW(UNDEFINED),
-    [SVM_IO] = {fill_io, HVM_EXIT_IO},
-    [SVM_MSR] = {fill_msr, HVM_EXIT_RDMSR},
-    [SVM_TASK_SWITCH] = {fill_task_switch, HVM_EXIT_TASK_SWITCH},
-    [SVM_SHUTDOWN] = {fill_shutdown, HVM_EXIT_SHUTDOWN},
-    [SVM_VMRUN... SVM_SKINIT] = ROW(UNDEFINED),
-    [SVM_RDTSCP] = ROW(RDTSCP),
-    [SVM_WBINVD] = ROW(WBINVD),
-    [SVM_MONITOR] = ROW(MONITOR),
-    [SVM_MWAIT... SVM_MWAIT_COND] = ROW(MWAIT),
-    [SVM_XSETBV] = ROW(XSETBV),
-    [SVM_RDPRU] = ROW(UNDEFINED),
+static const u8 reasons[SVM_CODE_COUNT + 1] = {
+    [0 ... SVM_CODE_COUNT] = HVM_EXIT_OTHER,
+    [SVM_CR_READ... SVM_CR_WRITE + 15] = HVM_EXIT_CR,
+    [SVM_DR_READ... SVM_DR_WRITE + 15] = HVM_EXIT_DR,
+    [SVM_EXCEPTION... SVM_EXCEPTION + 31] = HVM_EXIT_EXCEPTION,
+    [SVM_INTR] = HVM_EXIT_INTR,
+    [SVM_NMI] = HVM_EXIT_NMI,
+    [SVM_INIT] = HVM_EXIT_SHUTDOWN,
+    [SVM_VINTR] = HVM_EXIT_INTR_WINDOW,
+    [SVM_CR0_BITS] = HVM_EXIT_CR,
+    [SVM_TABLE_FIRST... SVM_TABLE_LAST] = HVM_EXIT_DESC_TABLE,
+    [SVM_RDPMC] = HVM_EXIT_RDPMC,
+    [SVM_CPUID] = HVM_EXIT_CPUID,
+    [SVM_RSM] = HVM_EXIT_UNDEFINED,
+    [SVM_INVD] = HVM_EXIT_INVD,
+    [SVM_PAUSE] = HVM_EXIT_PAUSE,
+    [SVM_HLT] = HVM_EXIT_HLT,
+    [SVM_INVLPG] = HVM_EXIT_INVLPG,
+    [SVM_INVLPGA] = HVM_EXIT_UNDEFINED,
+    [SVM_IO] = HVM_EXIT_IO,
+    [SVM_MSR] = HVM_EXIT_RDMSR,
+    [SVM_TASK_SWITCH] = HVM_EXIT_TASK_SWITCH,
+    [SVM_SHUTDOWN] = HVM_EXIT_SHUTDOWN,
+    [SVM_VMRUN... SVM_SKINIT] = HVM_EXIT_UNDEFINED,
+    [SVM_RDTSCP] = HVM_EXIT_RDTSCP,
+    [SVM_WBINVD] = HVM_EXIT_WBINVD,
+    [SVM_MONITOR] = HVM_EXIT_MONITOR,
+    [SVM_MWAIT... SVM_MWAIT_COND] = HVM_EXIT_MWAIT,
+    [SVM_XSETBV] = HVM_EXIT_XSETBV,
+    [SVM_RDPRU] = HVM_EXIT_UNDEFINED,
+};
+
+/* By reason: what fills in the rest. Most are instructions, and all there is to know a length. */
+static void (*const fill_rest[HVM_EXIT_COUNT])(struct svm_vcpu *v, struct hvm_exit *exit) = {
+    [0 ... HVM_EXIT_COUNT - 1] = fill_len,
+    [HVM_EXIT_OTHER] = fill_other,
+    [HVM_EXIT_CR] = fill_cr,
+    [HVM_EXIT_EXCEPTION] = fill_exception,
+    [HVM_EXIT_INTR] = fill_nothing,
+    [HVM_EXIT_NMI] = fill_nothing,
+    [HVM_EXIT_INTR_WINDOW] = fill_nothing,
+    [HVM_EXIT_IO] = fill_io,
+    [HVM_EXIT_RDMSR] = fill_msr,
+    [HVM_EXIT_TASK_SWITCH] = fill_task_switch,
+    [HVM_EXIT_SHUTDOWN] = fill_shutdown,
 };
 #pragma GCC diagnostic pop
 
@@ -278,27 +263,23 @@ static inline void before_entry(struct svm_vcpu *v)
     cb->rax = v->base.gpr[RAX];
 }
 
-COLD static void fill_vectoring(struct svm_vcpu *v, struct hvm_exit *exit, const struct row *row)
+COLD static void fill_vectoring(struct svm_vcpu *v, struct hvm_exit *exit)
 {
-    if ((u32)v->vmcb->exit_code != SVM_INVALID) {
-        svm_read_vectoring(v, exit);
-        exit->rip = v->vmcb->rip;
-    }
-    row->fill(v, exit);
+    if ((u32)v->vmcb->exit_code == SVM_INVALID)
+        return;
+    svm_read_vectoring(v, exit);
+    exit->rip = v->vmcb->rip;
 }
 
 /* Says in *exit what the exit code means. */
 static inline void fill(struct svm_vcpu *v, struct hvm_exit *exit)
 {
-    struct vmcb *cb = v->vmcb;
-    u64 code = cb->exit_code;
-    const struct row *row = &rows[code < SVM_CODE_COUNT ? code : SVM_CODE_COUNT];
+    const struct vmcb *cb = v->vmcb;
 
-    exit->reason = row->reason;
+    exit->reason = reasons[cb->exit_code < SVM_CODE_COUNT ? cb->exit_code : SVM_CODE_COUNT];
     if (unlikely(cb->exit_event & EVENT_VALID))
-        fill_vectoring(v, exit, row);
-    else
-        row->fill(v, exit);
+        fill_vectoring(v, exit);
+    fill_rest[exit->reason](v, exit);
 }
 
 /* What was to be injected is in, or is to be redone as the exit says. */

@@ -8,11 +8,6 @@
 #include "arch/x86_64/trap.h"
 #include "lib/string.h"
 
-struct row {
-    void (*fill)(struct vmx_vcpu *v, struct hvm_exit *exit);
-    u8 reason; /* enum hvm_exit_reason */
-};
-
 /* For exits that can come while an event is being delivered. */
 static inline void fill_vectoring(struct hvm_exit *exit)
 {
@@ -148,77 +143,84 @@ static void fill_init(struct vmx_vcpu *v, struct hvm_exit *exit)
     exit->detail_info[0] = exit->detail_info[1] = 0;
 }
 
-static void fill_misconfig(struct vmx_vcpu *v, struct hvm_exit *exit)
-{
-    fill_vectoring(exit);
-    exit->detail = "EPT misconfiguration: guest-physical address, EPT pointer";
-    exit->detail_info[0] = vmread(VMCS_GUEST_PHYSICAL);
-    exit->detail_info[1] = v->eptp;
-}
-
 COLD static void fill_other(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
-    (void)v;
+    u64 reason = vmread(VMCS_EXIT_REASON);
+
     exit->reason = HVM_EXIT_OTHER;
-    exit->detail = "an exit that was not asked for: reason, qualification";
-    exit->detail_info[0] = vmread(VMCS_EXIT_REASON);
-    exit->detail_info[1] = vmread(VMCS_QUALIFICATION);
+    if (reason == VMX_EPT_MISCONFIG) {
+        fill_vectoring(exit);
+        exit->detail = "EPT misconfiguration: guest-physical address, EPT pointer";
+        exit->detail_info[0] = vmread(VMCS_GUEST_PHYSICAL);
+        exit->detail_info[1] = v->eptp;
+    } else {
+        exit->detail = "an exit that was not asked for: reason, qualification";
+        exit->detail_info[0] = reason;
+        exit->detail_info[1] = vmread(VMCS_QUALIFICATION);
+    }
 }
 
-#define ROW(name)                                                                                  \
-    {                                                                                              \
-        fill_len, HVM_EXIT_##name                                                                  \
-    }
-#define ROW_BARE(name)                                                                             \
-    {                                                                                              \
-        fill_nothing, HVM_EXIT_##name                                                              \
-    }
-
-/* What is not named here is not expected. */
+/* What an exit reason means. What is not named here is not expected. */
 #pragma GCC diagnostic push
 #ifdef __clang__
 #pragma GCC diagnostic ignored "-Winitializer-overrides"
 #else
 #pragma GCC diagnostic ignored "-Woverride-init"
 #endif
-static const struct row rows[VMX_REASON_COUNT] = {
-    [0 ... VMX_REASON_COUNT - 1] = {fill_other, HVM_EXIT_OTHER},
-    [VMX_EXCEPTION] = {fill_exception, HVM_EXIT_EXCEPTION},
-    [VMX_INTR] = ROW_BARE(INTR),
-    [VMX_TRIPLE_FAULT] = ROW_BARE(TRIPLE_FAULT),
-    [VMX_INIT] = {fill_init, HVM_EXIT_SHUTDOWN},
-    [VMX_INTR_WINDOW] = ROW_BARE(INTR_WINDOW),
-    [VMX_NMI_WINDOW] = ROW_BARE(NMI_WINDOW),
-    [VMX_TASK_SWITCH] = {fill_task_switch, HVM_EXIT_TASK_SWITCH},
-    [VMX_CPUID] = ROW(CPUID),
-    [VMX_GETSEC] = ROW(UNDEFINED),
-    [VMX_HLT] = ROW(HLT),
-    [VMX_INVD] = ROW(INVD),
-    [VMX_INVLPG] = ROW(INVLPG),
-    [VMX_RDPMC] = ROW(RDPMC),
-    [VMX_RSM] = ROW(UNDEFINED),
-    [VMX_VMCALL... VMX_VMXON] = ROW(UNDEFINED),
-    [VMX_CR] = {fill_cr, HVM_EXIT_CR},
-    [VMX_DR] = ROW(DR),
-    [VMX_IO] = {fill_io, HVM_EXIT_IO},
-    [VMX_RDMSR] = ROW(RDMSR),
-    [VMX_WRMSR] = ROW(WRMSR),
-    [VMX_MWAIT] = ROW(MWAIT),
-    [VMX_MONITOR] = ROW(MONITOR),
-    [VMX_PAUSE] = ROW(PAUSE),
-    [VMX_GDTR_IDTR] = ROW(DESC_TABLE),
-    [VMX_LDTR_TR] = ROW(DESC_TABLE),
-    [VMX_EPT_VIOLATION] = {fill_ept, HVM_EXIT_NESTED_FAULT},
-    [VMX_EPT_MISCONFIG] = {fill_misconfig, HVM_EXIT_OTHER},
-    [VMX_INVEPT] = ROW(UNDEFINED),
-    [VMX_RDTSCP] = ROW(RDTSCP),
-    [VMX_INVVPID] = ROW(UNDEFINED),
-    [VMX_WBINVD] = ROW(WBINVD),
-    [VMX_XSETBV] = ROW(XSETBV),
-    [VMX_INVPCID] = ROW(UNDEFINED),
-    [VMX_VMFUNC] = ROW(UNDEFINED),
-    [VMX_ENCLS] = ROW(UNDEFINED),
-    [VMX_ENCLV] = ROW(UNDEFINED),
+static const u8 reasons[VMX_REASON_COUNT] = {
+    [0 ... VMX_REASON_COUNT - 1] = HVM_EXIT_OTHER,
+    [VMX_EXCEPTION] = HVM_EXIT_EXCEPTION,
+    [VMX_INTR] = HVM_EXIT_INTR,
+    [VMX_TRIPLE_FAULT] = HVM_EXIT_TRIPLE_FAULT,
+    [VMX_INIT] = HVM_EXIT_SHUTDOWN,
+    [VMX_INTR_WINDOW] = HVM_EXIT_INTR_WINDOW,
+    [VMX_NMI_WINDOW] = HVM_EXIT_NMI_WINDOW,
+    [VMX_TASK_SWITCH] = HVM_EXIT_TASK_SWITCH,
+    [VMX_CPUID] = HVM_EXIT_CPUID,
+    [VMX_GETSEC] = HVM_EXIT_UNDEFINED,
+    [VMX_HLT] = HVM_EXIT_HLT,
+    [VMX_INVD] = HVM_EXIT_INVD,
+    [VMX_INVLPG] = HVM_EXIT_INVLPG,
+    [VMX_RDPMC] = HVM_EXIT_RDPMC,
+    [VMX_RSM] = HVM_EXIT_UNDEFINED,
+    [VMX_VMCALL... VMX_VMXON] = HVM_EXIT_UNDEFINED,
+    [VMX_CR] = HVM_EXIT_CR,
+    [VMX_DR] = HVM_EXIT_DR,
+    [VMX_IO] = HVM_EXIT_IO,
+    [VMX_RDMSR] = HVM_EXIT_RDMSR,
+    [VMX_WRMSR] = HVM_EXIT_WRMSR,
+    [VMX_MWAIT] = HVM_EXIT_MWAIT,
+    [VMX_MONITOR] = HVM_EXIT_MONITOR,
+    [VMX_PAUSE] = HVM_EXIT_PAUSE,
+    [VMX_GDTR_IDTR] = HVM_EXIT_DESC_TABLE,
+    [VMX_LDTR_TR] = HVM_EXIT_DESC_TABLE,
+    [VMX_EPT_VIOLATION] = HVM_EXIT_NESTED_FAULT,
+    [VMX_EPT_MISCONFIG] = HVM_EXIT_OTHER,
+    [VMX_INVEPT] = HVM_EXIT_UNDEFINED,
+    [VMX_RDTSCP] = HVM_EXIT_RDTSCP,
+    [VMX_INVVPID] = HVM_EXIT_UNDEFINED,
+    [VMX_WBINVD] = HVM_EXIT_WBINVD,
+    [VMX_XSETBV] = HVM_EXIT_XSETBV,
+    [VMX_INVPCID] = HVM_EXIT_UNDEFINED,
+    [VMX_VMFUNC] = HVM_EXIT_UNDEFINED,
+    [VMX_ENCLS] = HVM_EXIT_UNDEFINED,
+    [VMX_ENCLV] = HVM_EXIT_UNDEFINED,
+};
+
+/* By reason: what fills in the rest. Most are instructions, and all there is to know a length. */
+static void (*const fill_rest[HVM_EXIT_COUNT])(struct vmx_vcpu *v, struct hvm_exit *exit) = {
+    [0 ... HVM_EXIT_COUNT - 1] = fill_len,
+    [HVM_EXIT_EXCEPTION] = fill_exception,
+    [HVM_EXIT_INTR] = fill_nothing,
+    [HVM_EXIT_TRIPLE_FAULT] = fill_nothing,
+    [HVM_EXIT_INTR_WINDOW] = fill_nothing,
+    [HVM_EXIT_NMI_WINDOW] = fill_nothing,
+    [HVM_EXIT_SHUTDOWN] = fill_init,
+    [HVM_EXIT_TASK_SWITCH] = fill_task_switch,
+    [HVM_EXIT_CR] = fill_cr,
+    [HVM_EXIT_IO] = fill_io,
+    [HVM_EXIT_NESTED_FAULT] = fill_ept,
+    [HVM_EXIT_OTHER] = fill_other,
 };
 #pragma GCC diagnostic pop
 
@@ -299,14 +301,13 @@ struct hvm_exit *vmx_after_exit(struct vmx_vcpu *v)
 {
     struct hvm_exit *exit = v->base.exit;
     u32 reason = (u32)vmread(VMCS_EXIT_REASON);
-    const struct row *row = &rows[reason];
 
     memset(exit, 0, HVM_EXIT_HEAD);
     exit->rip = vmread(VMCS_GUEST_RIP);
     v->state = STATE_LAUNCHED;
     if (likely(reason < VMX_REASON_COUNT)) {
-        exit->reason = row->reason;
-        row->fill(v, exit);
+        exit->reason = reasons[reason];
+        fill_rest[exit->reason](v, exit);
     } else {
         fail_state(v, exit);
     }

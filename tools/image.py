@@ -5,7 +5,8 @@
     tools/image.py OUT.iso      the image of `make iso`: a Linux guest, and the guests built here
 
 A person's own guest comes by environment variables: KERNEL (file), INITRD (file, or `none`),
-CMDLINE, MEM (as in mem=), VCPUS, ARCH (amd64 or i386: which Debian kernel).
+CMDLINE, MEM (as in mem=), VCPUS, ARCH (amd64 or i386: which Debian kernel); or GUEST, a name of
+tools/guests.py, with CMDLINE, MEM and VCPUS over what is said there.
 """
 import os
 import struct
@@ -41,11 +42,12 @@ def size_of(words):
 
 
 class Guest:
-    """A VM as grub.cfg describes it. files: name in /boot -> source."""
+    """A VM as grub.cfg describes it. modules: (source, command line). files: name in /boot ->
+    source, a path or bytes."""
 
-    def __init__(self, name, kernel, words="", cmdline="", initrd=None):
+    def __init__(self, name, kernel, words="", cmdline="", initrd=None, modules=()):
         self.name, self.words, self.cmdline = name, words, cmdline
-        self.kernel, self.initrd = kernel, initrd
+        self.kernel, self.initrd, self.modules = kernel, initrd, modules
 
     def lines(self):
         tail = f" -- {self.cmdline}" if self.cmdline else ""
@@ -53,12 +55,17 @@ class Guest:
         out = [f"module2 /boot/{self.name}.kernel vm={self.name} kernel{words}{tail}"]
         if self.initrd:
             out.append(f"module2 /boot/{self.name}.initrd vm={self.name} initrd")
+        for i, (_, text) in enumerate(self.modules):
+            out.append(f"module2 /boot/{self.name}.{i} vm={self.name} module" +
+                       (f" -- {text}" if text else ""))
         return out
 
     def files(self):
         out = {f"{self.name}.kernel": self.kernel}
         if self.initrd:
             out[f"{self.name}.initrd"] = self.initrd
+        for i, (source, _) in enumerate(self.modules):
+            out[f"{self.name}.{i}"] = source
         return out
 
 
@@ -70,8 +77,23 @@ def debian(arch="amd64"):
     return kernel, initrd
 
 
+def named_guest(env):
+    """A guest of tools/guests.py, and what the person says otherwise."""
+    import guests
+    guest = guests.get(env["GUEST"])
+    said = [f"{word}={env[name]}" for name, word in (("MEM", "mem"), ("VCPUS", "vcpus"))
+            if env.get(name)]
+    taken = tuple(word.split("=")[0] + "=" for word in said)
+    guest.words = " ".join([w for w in guest.words.split() if not w.startswith(taken)] + said
+                           if taken else [guest.words])
+    guest.cmdline = env.get("CMDLINE") or guest.cmdline
+    return guest
+
+
 def persons_guest(env):
-    """The guest that KERNEL, INITRD, CMDLINE, MEM, VCPUS and ARCH describe."""
+    """The guest that GUEST, or KERNEL, INITRD, CMDLINE, MEM, VCPUS and ARCH describe."""
+    if env.get("GUEST"):
+        return named_guest(env)
     own, initrd = env.get("KERNEL"), env.get("INITRD")
     for name, file in (("KERNEL", own), ("INITRD", initrd)):
         if file and file != "none" and not os.path.isfile(file):

@@ -2,11 +2,12 @@
 #
 # Images, hosts and whole-machine tests. What these need beyond make is installed by tools/setup.
 #
+#   make run GUEST=NAME (GUEST=help lists them)
 #   make run [HOST=bochs] [KERNEL=file] [INITRD=file|none] [CMDLINE=text] [MEM=512M] [VCPUS=1]
 #            [CPUS=n] [FIRMWARE=uefi] [MODEL=name] [ARCH=i386] [BARE=1]
 #   make check [ONLY=expression]
 
-export HOST KERNEL INITRD CMDLINE MEM VCPUS CPUS FIRMWARE MODEL ARCH BARE
+export GUEST HOST KERNEL INITRD CMDLINE MEM VCPUS CPUS FIRMWARE MODEL ARCH BARE
 
 PYTHON := /usr/bin/python3
 GUEST_ARCH := $(or $(ARCH),amd64)
@@ -25,10 +26,15 @@ $(B)/guest/initrd-%: $(B)/cache/%/vmlinuz tools/mkinitrd $(wildcard tools/initrd
 .PRECIOUS: $(B)/cache/%/vmlinuz $(B)/guest/initrd-%
 
 # A sub-make, because the compiler may be there only after the set-up.
-run: ## boot a Linux guest in an emulator; leaves you at its shell
-	@tools/setup run $(if $(filter bochs,$(HOST)),bochs)
-	@$(MAKE) --no-print-directory $(if $(BARE),,$(B)/skep.elf) $(B)/guest/initrd-$(GUEST_ARCH)
+run: ## boot a guest in an emulator and join its console; GUEST=help lists the guests
+ifeq ($(GUEST),help)
 	@tools/run
+else
+	@tools/setup run $(if $(filter bochs,$(HOST)),bochs)
+	@$(MAKE) --no-print-directory $(if $(BARE),,$(B)/skep.elf) \
+	    $(if $(GUEST),,$(B)/guest/initrd-$(GUEST_ARCH))
+	@tools/run
+endif
 
 iso: ## build/skep.iso, which GRUB boots on BIOS and UEFI machines
 	@tools/setup run

@@ -5,6 +5,10 @@
 #include "mm/kmem.h"
 #include "vmm/vm.h"
 
+_Static_assert(HPET_GPA == PLAT_HPET_BASE && HPET_ID == PLAT_HPET_ID &&
+                   HPET_MIN_NS / (HPET_PERIOD_FS / 1000000) == PLAT_HPET_MIN_TICKS,
+               "the HPET's table tells of another one");
+
 /* ---- wires out of the devices; all under the board's lock ---- */
 
 /*
@@ -18,6 +22,47 @@ static void line_set(void *arg, unsigned line, bool level)
     pic_set_line(&b->pic, line, level);
     vioapic_set_line(&b->ioapic, line == PLAT_IRQ_PIT ? PLAT_GSI_PIT : line, level);
 }
+
+/* The PIT's and the RTC's lines, which the HPET can take over. */
+static void legacy_set(void *arg, unsigned line, bool level)
+{
+    struct board *b = arg;
+
+    b->legacy_lines = (b->legacy_lines & ~(u32)BIT(line)) | (u32)level << line;
+    if (!hpet_legacy(&b->hpet))
+        line_set(b, line, level);
+}
+
+static void hpet_takes_legacy(void *arg, bool taken)
+{
+    struct board *b = arg;
+
+    line_set(b, PLAT_IRQ_PIT, !taken && b->legacy_lines & BIT(PLAT_IRQ_PIT));
+    line_set(b, PLAT_IRQ_RTC, !taken && b->legacy_lines & BIT(PLAT_IRQ_RTC));
+}
+
+static void hpet_line(void *arg, unsigned line, bool level)
+{
+    struct board *b = arg;
+
+    if (line < 16)
+        line_set(b, line, level);
+    else
+        vioapic_set_line(&b->ioapic, line, level);
+}
+
+static void hpet_send(void *arg, const struct apic_msg *msg)
+{
+    struct board *b = arg;
+
+    vlapic_deliver(&b->vm->apics, NULL, msg);
+}
+
+static const struct hpet_ops hpet_ops = {
+    .line = hpet_line,
+    .legacy = hpet_takes_legacy,
+    .send = hpet_send,
+};
 
 static void intr_set(void *arg, unsigned line, bool level)
 {
@@ -110,6 +155,7 @@ static u64 next_deadline(const struct board *b)
     u64 d = pit_deadline(&b->pit);
 
     d = MIN(d, rtc_deadline(&b->rtc));
+    d = MIN(d, hpet_deadline(&b->hpet));
     d = MIN(d, acpipm_deadline(&b->pm));
     return MIN(d, vuart_deadline(&b->com1));
 }
@@ -142,6 +188,7 @@ static void timer_fired(struct timer *t)
         pit_tick(&b->pit, now);
     if (rtc_deadline(&b->rtc) <= now)
         rtc_tick(&b->rtc, now);
+    hpet_tick(&b->hpet, now);
     if (acpipm_deadline(&b->pm) <= now)
         acpipm_tick(&b->pm, now);
     if (vuart_deadline(&b->com1) <= now)
@@ -226,6 +273,8 @@ COLD static enum err attach_all(struct board *b)
     if (!err)
         err = rtc_attach(&b->rtc, &b->ports);
     if (!err)
+        err = hpet_attach(&b->hpet, &b->mmio);
+    if (!err)
         err = acpipm_attach(&b->pm, &b->ports);
     if (!err)
         err = vuart_attach(&b->com1, &b->ports, PLAT_COM1_PORT);
@@ -253,8 +302,9 @@ COLD enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
     bus_init(&b->mmio);
     pic_init(&b->pic, (struct irq_out){intr_set, b, 0});
     vioapic_init(&b->ioapic, ioapic_send, b);
-    pit_init(&b->pit, 0, (struct irq_out){line_set, b, PLAT_IRQ_PIT}, timer);
-    rtc_init(&b->rtc, wall_s, 0, (struct irq_out){line_set, b, PLAT_IRQ_RTC}, timer);
+    hpet_init(&b->hpet, &hpet_ops, b, timer);
+    pit_init(&b->pit, 0, (struct irq_out){legacy_set, b, PLAT_IRQ_PIT}, timer);
+    rtc_init(&b->rtc, wall_s, 0, (struct irq_out){legacy_set, b, PLAT_IRQ_RTC}, timer);
     rtc_set_memory(&b->rtc, plat_low_mem(mem), plat_high_mem(mem));
     acpipm_init(&b->pm, true, (struct irq_out){line_set, b, PLAT_IRQ_SCI}, timer, pm_sleep, b);
     vuart_init(&b->com1, &com1_ops, b, (struct irq_out){line_set, b, PLAT_IRQ_COM1}, timer);

@@ -13,6 +13,7 @@
 #include "lib/types.h"
 #include "vmm/dev/acpipm.h"
 #include "vmm/dev/bus.h"
+#include "vmm/dev/hpet.h"
 #include "vmm/dev/vioapic.h"
 #include "vmm/dev/pcihost.h"
 #include "vmm/dev/pic.h"
@@ -32,6 +33,8 @@ struct board {
     struct vioapic ioapic;
     struct pit pit;
     struct rtc rtc;
+    struct hpet hpet;
+    u32 legacy_lines; /* of lines 0 and 8, as PIT and RTC drive them, a bit each */
     struct acpipm pm;
     struct vuart com1;
     struct reset reset;

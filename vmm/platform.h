@@ -34,6 +34,8 @@
 #define PLAT_IOAPIC_SIZE 0x1000
 #define PLAT_IOAPIC_ID   0 /* ids of I/O APICs are a space of their own on an xAPIC bus */
 #define PLAT_IOAPIC_PINS 24
+#define PLAT_HPET_BASE   0xfed00000
+#define PLAT_HPET_SIZE   0x400
 #define PLAT_LAPIC_BASE  0xfee00000
 #define PLAT_LAPIC_SIZE  0x1000
 /*
@@ -77,6 +79,10 @@
 #define PLAT_IRQ_RTC  8
 #define PLAT_IRQ_SCI  9 /* level, active high */
 #define PLAT_GSI_PIT  2
+
+/* What the HPET's capabilities say of itself, and the shortest period it serves, in its ticks. */
+#define PLAT_HPET_ID        0x8086a201
+#define PLAT_HPET_MIN_TICKS 2000
 
 /* In CMOS RAM: century, as the FADT says. */
 #define PLAT_RTC_CENTURY 0x32

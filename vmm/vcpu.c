@@ -184,7 +184,7 @@ void vcpu_reset(struct vcpu *v)
     hvm->set(hv, HVM_NMI_BLOCKED, 0);
     v->event.kind = v->deferred.kind = HVM_EVENT_NONE;
     hvm->inject(hv, &v->event);
-    v->nmi_pending = false;
+    v->armed = v->nmi_pending = v->extint_pending = false;
     vlapic_reset(&v->apic, true);
 }
 

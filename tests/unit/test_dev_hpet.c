@@ -17,6 +17,7 @@ struct bench {
     struct board b;
     struct hpet h;
     unsigned messages;
+    int legacy; /* as last told; -1: never */
     struct apic_msg last;
 };
 
@@ -31,12 +32,22 @@ static void on_send(void *arg, const struct apic_msg *msg)
     ((struct bench *)arg)->last = *msg;
 }
 
-static const struct hpet_ops ops = {on_line, on_send};
+static void on_legacy(void *arg, bool taken)
+{
+    struct bench *t = arg;
+
+    /* Nobody drives the two lines while they change hands. */
+    assert_false(t->b.level[0] || t->b.level[8]);
+    t->legacy = taken;
+}
+
+static const struct hpet_ops ops = {.line = on_line, .legacy = on_legacy, .send = on_send};
 
 static void start(struct bench *t)
 {
     memset(t, 0, sizeof(*t));
     board_init(&t->b);
+    t->legacy = -1;
     hpet_init(&t->h, &ops, t, board_timer_out(&t->b));
     assert_int_equal(hpet_attach(&t->h, &t->b.mmio), OK);
 }
@@ -230,8 +241,11 @@ static void legacy_replacement(void **state)
     (void)state;
     start(&t);
     assert_false(hpet_legacy(&t.h));
+    put(&t, 0x10, 2); /* not while it is halted */
+    assert_int_equal(t.legacy, -1);
     put(&t, 0x10, 3);
     assert_true(hpet_legacy(&t.h));
+    assert_int_equal(t.legacy, true);
     put(&t, 0x100, ENABLE | ROUTE(20));
     put(&t, 0x120, ENABLE | ROUTE(20));
     put(&t, 0x140, ENABLE | ROUTE(20));
@@ -245,6 +259,7 @@ static void legacy_replacement(void **state)
     assert_false(t.b.level[0]);
     assert_false(t.b.level[8]);
     assert_false(hpet_legacy(&t.h));
+    assert_int_equal(t.legacy, false);
 }
 
 static void message(void **state)

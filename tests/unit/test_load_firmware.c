@@ -131,6 +131,22 @@ static void fadt(void **st)
     assert_int_equal(guest_16(&mem, f + 109) & 0x27, 0x05);
 }
 
+/* IA-PC HPET 1.0a, 3.2.4. */
+static void hpet(void **st)
+{
+    gpa_t h;
+
+    (void)st;
+    load(64 * MIB, 1);
+    h = find_table("HPET");
+    assert_int_equal(guest_32(&mem, h + 4), 56);
+    assert_int_equal(guest_32(&mem, h + 36), 0x8086a201);
+    assert_int_equal(guest_8(&mem, h + 40), 0); /* in memory */
+    assert_true(guest_64(&mem, h + 44) == 0xfed00000);
+    assert_int_equal(guest_8(&mem, h + 52), 0);
+    assert_int_equal(guest_16(&mem, h + 53), 2000); /* of 10 ns */
+}
+
 static void madt(void **st)
 {
     static const unsigned counts[] = {1, 2, 5, PLAT_MAX_VCPUS};
@@ -357,7 +373,7 @@ static void bios_data(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(fadt), T(madt), T(iasl), T(mp_table), T(smbios), T(bios_data),
+        T(fadt), T(hpet), T(madt), T(iasl), T(mp_table), T(smbios), T(bios_data),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,14 +272,19 @@ static u64 read_register(const struct hpet *h, unsigned reg, u64 now_ns)
 static void write_config(struct hpet *h, u64 value, u64 now_ns)
 {
     u64 now = counter(h, now_ns), old = h->s.config;
+    bool had = hpet_legacy(h);
 
     h->s.config = value & (CONFIG_ENABLE | CONFIG_LEGACY);
+    if (!had && hpet_legacy(h))
+        h->ops->legacy(h->arg, true);
     if ((old ^ h->s.config) & CONFIG_ENABLE) {
         h->s.counter = now;
         h->s.start_ns = now_ns;
         arm_all(h, now_ns);
     }
     update_lines(h);
+    if (had && !hpet_legacy(h))
+        h->ops->legacy(h->arg, false);
 }
 
 static void write_counter(struct hpet *h, u64 value, u64 now_ns)
@@ -353,15 +358,16 @@ static void hpet_access(void *arg, struct bus_access *acc)
 {
     struct hpet *h = arg;
     unsigned reg = acc->offset & 0x3f8, shift = 8 * (acc->offset & 7);
+    u64 now = bus_now(acc);
 
-    hpet_tick(h, bus_now(acc)); /* matches that have passed count before anything is changed */
+    hpet_tick(h, now); /* matches that have passed count before anything is changed */
     if (!acc->write) {
-        acc->value = read_register(h, reg, bus_now(acc)) >> shift;
+        acc->value = read_register(h, reg, now) >> shift;
         return;
     }
     if (acc->size < 4 || (acc->offset & (acc->size - 1u)))
         return;
-    write_register(h, reg, acc->value << shift, bus_open(acc->size) << shift, bus_now(acc));
+    write_register(h, reg, acc->value << shift, bus_open(acc->size) << shift, now);
 }
 
 void hpet_init(struct hpet *h, const struct hpet_ops *ops, void *arg, struct timer_out timer)

@@ -48,11 +48,13 @@ struct hpet_state {
 };
 
 struct hpet_ops {
-    /*
-     * Drives a line: 0 and 8 as the ISA lines of the PIT and the RTC, which are cut off from them
-     * while hpet_legacy() is true, 20-23 as I/O APIC pins.
-     */
+    /* Drives a line: 0 and 8 as ISA lines, while they are the HPET's; 20-23 as I/O APIC pins. */
     void (*line)(void *arg, unsigned line, bool level);
+    /*
+     * ISA lines 0 and 8 are the HPET's from now on, and low; or again the PIT's and the RTC's, and
+     * as those drive them (2.3.5, LEG_RT_CNF).
+     */
+    void (*legacy)(void *arg, bool taken);
     /* Sends a message-signalled interrupt. */
     void (*send)(void *arg, const struct apic_msg *msg);
 };

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's ACPI tables: RSDP, RSDT, XSDT, FADT, FACS, MADT, and the DSDT made from dsdt.asl.
- * ACPI 6.4, 5.2. Laid out from PLAT_TABLES_BASE on, each at a multiple of 64.
+ * The guest's ACPI tables: RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET, and the DSDT made from
+ * dsdt.asl. ACPI 6.4, 5.2. Laid out from PLAT_TABLES_BASE on, each at a multiple of 64.
  */
 #include "vmm/load/firmware.h"
 
 #include "lib/string.h"
 
-#define RSDP_GPA PLAT_TABLES_BASE
-#define RSDT_GPA (PLAT_TABLES_BASE + 0x40)
-#define XSDT_GPA (PLAT_TABLES_BASE + 0x80)
-#define FACS_GPA (PLAT_TABLES_BASE + 0xc0)
-#define FADT_GPA (PLAT_TABLES_BASE + 0x100)
-#define MADT_GPA (PLAT_TABLES_BASE + 0x240)
-#define DSDT_GPA (PLAT_TABLES_BASE + 0x1000)
+#define RSDP_GPA   PLAT_TABLES_BASE
+#define RSDT_GPA   (PLAT_TABLES_BASE + 0x40)
+#define XSDT_GPA   (PLAT_TABLES_BASE + 0x80)
+#define FACS_GPA   (PLAT_TABLES_BASE + 0xc0)
+#define FADT_GPA   (PLAT_TABLES_BASE + 0x100)
+#define MADT_GPA   (PLAT_TABLES_BASE + 0x240)
+#define HPET_TABLE (PLAT_TABLES_BASE + 0x3c0)
+#define DSDT_GPA   (PLAT_TABLES_BASE + 0x1000)
 
 #define HEADER_SIZE 36
 #define FADT_SIZE   276 /* revision 6 */
 #define FACS_SIZE   64
+#define HPET_SIZE   56 /* IA-PC HPET 1.0a, 3.2.4 */
 
 /* FADT offsets (5.2.9). */
 #define FADT_FACS        36
@@ -72,7 +74,7 @@
 #define MADT_MAX         (HEADER_SIZE + 8 + PLAT_MAX_VCPUS * 8 + 12 + 2 * 10 + 6)
 
 _Static_assert(FADT_GPA + FADT_SIZE <= MADT_GPA, "FADT runs into the MADT");
-_Static_assert(MADT_GPA + MADT_MAX <= DSDT_GPA, "MADT runs into the DSDT");
+_Static_assert(MADT_GPA + MADT_MAX <= HPET_TABLE, "MADT runs into the HPET's table");
 
 u8 firmware_checksum(const u8 *p, u64 n)
 {
@@ -120,15 +122,17 @@ void acpi_make_rsdp(u8 r[ACPI_RSDP_SIZE])
 
 static enum err write_roots(struct load_ctx *c)
 {
-    u8 rsdp[ACPI_RSDP_SIZE], rsdt[HEADER_SIZE + 2 * 4] = {0}, xsdt[HEADER_SIZE + 2 * 8] = {0};
+    u8 rsdp[ACPI_RSDP_SIZE], rsdt[HEADER_SIZE + 3 * 4] = {0}, xsdt[HEADER_SIZE + 3 * 8] = {0};
     enum err e;
 
     acpi_make_rsdp(rsdp);
     put32(rsdt + HEADER_SIZE, FADT_GPA);
     put32(rsdt + HEADER_SIZE + 4, MADT_GPA);
+    put32(rsdt + HEADER_SIZE + 8, HPET_TABLE);
     put_header(rsdt, "RSDT", sizeof(rsdt), 1);
     put64(xsdt + HEADER_SIZE, FADT_GPA);
     put64(xsdt + HEADER_SIZE + 8, MADT_GPA);
+    put64(xsdt + HEADER_SIZE + 16, HPET_TABLE);
     put_header(xsdt, "XSDT", sizeof(xsdt), 1);
     e = ctx_write(c, RSDP_GPA, rsdp, sizeof(rsdp));
     if (!e)
@@ -222,6 +226,18 @@ static enum err write_madt(struct load_ctx *c)
     return ctx_write(c, MADT_GPA, m, (u64)(p - m));
 }
 
+static enum err write_hpet(struct load_ctx *c)
+{
+    u8 h[HPET_SIZE] = {0};
+
+    put32(h + HEADER_SIZE, PLAT_HPET_ID);
+    h[41] = 64; /* address: memory, 64 bits wide */
+    put64(h + 44, PLAT_HPET_BASE);
+    put16(h + 53, PLAT_HPET_MIN_TICKS);
+    put_header(h, "HPET", sizeof(h), 1);
+    return ctx_write(c, HPET_TABLE, h, sizeof(h));
+}
+
 enum err acpi_write(struct load_ctx *c)
 {
     enum err e = write_roots(c);
@@ -232,5 +248,7 @@ enum err acpi_write(struct load_ctx *c)
         e = write_facs(c);
     if (!e)
         e = write_madt(c);
+    if (!e)
+        e = write_hpet(c);
     return e ? e : ctx_write(c, DSDT_GPA, acpi_dsdt, acpi_dsdt_size);
 }

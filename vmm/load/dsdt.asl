@@ -62,6 +62,15 @@ DefinitionBlock ("", "DSDT", 2, "SKEP  ", "SKEPHV  ", 1)
             })
         }
 
+        Device (HPET)
+        {
+            Name (_HID, EisaId ("PNP0103"))
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, PLAT_HPET_BASE, PLAT_HPET_SIZE)
+            })
+        }
+
         // The board's other ports and addresses that no driver claims by itself.
         Device (BRD0)
         {

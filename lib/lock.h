@@ -20,6 +20,15 @@ static inline void spin_lock(struct spinlock *l)
         __builtin_ia32_pause();
 }
 
+/* Takes it if nobody has it; whether it did. */
+static inline bool spin_trylock(struct spinlock *l)
+{
+    u16 ticket = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+
+    return __atomic_compare_exchange_n(&l->next, &ticket, (u16)(ticket + 1), false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static inline void spin_unlock(struct spinlock *l)
 {
 #ifdef __SANITIZE_THREAD__ /* the race detector sees no assembly */

@@ -4,6 +4,11 @@
 #include "lib/assert.h"
 #include "lib/string.h"
 
+u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *level, u64 *value)
+{
+    return nested_lookup_inline(n, gpa, level, value);
+}
+
 /* A zeroed page for a table; its address in *hpa, or NULL. */
 static u64 *table_new(struct nested *n, hpa_t *hpa)
 {
@@ -54,18 +59,6 @@ static void count_entry(struct nested *n, gpa_t gpa, unsigned level, bool used)
     /* Atomically, for the processor may be marking the link accessed. */
     if (link)
         __atomic_fetch_add(link, used ? NESTED_COUNT_ONE : -NESTED_COUNT_ONE, __ATOMIC_RELAXED);
-}
-
-/*
- * Says in the link above a leaf of `level` that the leaf has been written. After the leaf's own
- * mark, for whoever clears the link's looks at the leaves afterwards.
- */
-static void link_mark(const struct nested *n, gpa_t gpa, unsigned level)
-{
-    u64 *link = level < NESTED_LEVELS ? nested_link(n, gpa, level + 1) : NULL;
-
-    if (link && !(nested_load(link) & n->fmt->link_used))
-        __atomic_fetch_or(link, n->fmt->link_used, __ATOMIC_SEQ_CST);
 }
 
 enum err nested_init(struct nested *n, const struct nested_caps *caps,
@@ -122,19 +115,6 @@ void nested_fini(struct nested *n, nested_leaf_fn leaf, void *arg)
     memset(n->near, 0, sizeof(n->near));
     n->root_table = NULL;
     n->root = 0;
-}
-
-bool nested_mark(const struct nested *n, gpa_t gpa, u64 *entry, u64 *value, bool dirty)
-{
-    unsigned attr = nested_attr(n->fmt, *value) | NESTED_A | (dirty ? NESTED_D : 0);
-    u64 want = nested_with_attr(n->fmt, *value, attr);
-
-    if (!__atomic_compare_exchange_n(entry, value, want, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-        return false;
-    if (dirty)
-        link_mark(n, gpa, *value & NESTED_LARGE ? 2 : 1);
-    *value = want;
-    return true;
 }
 
 bool nested_perms_ok(const struct nested *n, unsigned perms)
@@ -399,7 +379,7 @@ void nested_replace(struct nested *n, gpa_t gpa, unsigned level, u64 link, u64 l
     n->leaves[level - 1] -= NESTED_ENTRIES;
     n->leaves[level]++;
     if (nested_attr(n->fmt, leaf) & NESTED_D)
-        link_mark(n, gpa, level);
+        nested_link_mark(n, gpa, level);
     table_free(n, link & NESTED_ADDR);
 }
 
@@ -419,6 +399,7 @@ bool nested_uniform(const struct nested *n, u64 link, unsigned level, struct nes
 
     if (nested_count(link) != NESTED_ENTRIES || level > n->max_leaf)
         return false;
+    out->accessed = 0;
     out->contiguous = IS_ALIGNED(base, NESTED_SIZE(level));
     for (unsigned i = 0; i < NESTED_ENTRIES; i++) {
         u64 e = nested_load(&table[i]);
@@ -427,6 +408,7 @@ bool nested_uniform(const struct nested *n, u64 link, unsigned level, struct nes
             nested_perms(e) != nested_perms(first))
             return false;
         out->contiguous &= nested_leaf_hpa(e, level - 1) == base + i * step;
+        out->accessed += (e & n->fmt->accessed) != 0;
         attr |= nested_attr(n->fmt, e);
     }
     out->leaf = nested_with_attr(n->fmt, first | NESTED_LARGE, attr);

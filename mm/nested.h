@@ -183,7 +183,8 @@ static inline hpa_t nested_leaf_hpa(u64 e, unsigned level)
  * ends; *level says at which level, *value what was read. gpa must be below the limit. No lock
  * needed (see above).
  */
-static inline u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *level, u64 *value)
+static ALWAYS_INLINE u64 *nested_lookup_inline(const struct nested *n, gpa_t gpa, unsigned *level,
+                                               u64 *value)
 {
     u64 *table =
         gpa < NESTED_NEAR * GIB ? __atomic_load_n(&n->near[gpa / GIB], __ATOMIC_ACQUIRE) : NULL;
@@ -205,6 +206,26 @@ static inline u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *le
     *value = e;
     return entry;
 }
+u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *level, u64 *value);
+
+/*
+ * The entry of `level` that links to the table below it for gpa, or NULL where there is none. With
+ * the same protection as nested_lookup.
+ */
+u64 *nested_link(const struct nested *n, gpa_t gpa, unsigned level);
+
+/*
+ * Says in the link above a leaf of `level` that the leaf has been written. After the leaf's own
+ * mark, for whoever clears the link's looks at the leaves afterwards.
+ */
+static inline void nested_link_mark(const struct nested *n, gpa_t gpa, unsigned level)
+{
+    u64 *near = level == 1 && gpa < NESTED_NEAR * GIB ? n->near[gpa / GIB] : NULL;
+    u64 *link = likely(near) ? &near[nested_index(gpa, 2)] : nested_link(n, gpa, level + 1);
+
+    if (link && !(nested_load(link) & n->fmt->link_used))
+        __atomic_fetch_or(link, n->fmt->link_used, __ATOMIC_SEQ_CST);
+}
 
 /*
  * Marks the leaf that covers gpa accessed, and dirty if asked, atomically; only adds rights in
@@ -212,7 +233,19 @@ static inline u64 *nested_lookup(const struct nested *n, gpa_t gpa, unsigned *le
  * Returns whether it was done: false means that the entry has changed meanwhile and is to be
  * looked up again.
  */
-bool nested_mark(const struct nested *n, gpa_t gpa, u64 *entry, u64 *value, bool dirty);
+static inline bool nested_mark(const struct nested *n, gpa_t gpa, u64 *entry, u64 *value,
+                               bool dirty)
+{
+    unsigned attr = nested_attr(n->fmt, *value) | NESTED_A | (dirty ? NESTED_D : 0);
+    u64 want = nested_with_attr(n->fmt, *value, attr);
+
+    if (!__atomic_compare_exchange_n(entry, value, want, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return false;
+    if (dirty)
+        nested_link_mark(n, gpa, *value & NESTED_LARGE ? 2 : 1);
+    *value = want;
+    return true;
+}
 
 /* Whether these permissions can be expressed on this processor. */
 bool nested_perms_ok(const struct nested *n, unsigned perms);
@@ -264,12 +297,6 @@ enum err nested_split(struct nested *n, gpa_t gpa);
  */
 enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms);
 
-/*
- * The entry of `level` that links to the table below it for gpa, or NULL where there is none. With
- * the same protection as nested_lookup.
- */
-u64 *nested_link(const struct nested *n, gpa_t gpa, unsigned level);
-
 /* How many entries of the table behind a link are in use. */
 static inline unsigned nested_count(u64 link)
 {
@@ -310,8 +337,9 @@ bool nested_forget_access(const struct nested *n, u64 *entry);
 
 /* What the 512 leaves of a table have in common. */
 struct nested_uniform {
-    bool contiguous; /* their frames are one aligned block */
-    u64 leaf;        /* one large leaf for all: attributes united, the address of the first */
+    bool contiguous;   /* their frames are one aligned block */
+    unsigned accessed; /* how many of them are marked accessed */
+    u64 leaf;          /* one large leaf for all: attributes united, the address of the first */
 };
 
 /*

@@ -34,14 +34,43 @@ static void leaf_give_back(void *arg, u64 *entry, gpa_t gpa, unsigned level)
         src->free(src->arg, nested_leaf_hpa(*entry, level), NESTED_ORDER(level));
 }
 
+void *space_pages_alloc(struct space *s, u64 bytes)
+{
+    const struct frame_source *src = s->tables.src;
+    u64 frames = (bytes + PAGE_MASK) >> PAGE_SHIFT;
+    unsigned order = 0;
+    hpa_t hpa;
+
+    while (order < FRAME_ORDER_MAX && 1ull << order < frames)
+        order++;
+    hpa = 1ull << order < frames ? 0 : src->alloc(src->arg, order);
+    if (hpa == 0)
+        return NULL;
+    for (u64 i = frames; i < 1ull << order; i++)
+        src->free(src->arg, hpa + (i << PAGE_SHIFT), FRAME_ORDER_4K);
+    return memset(frame_hva(src, hpa), 0, frames << PAGE_SHIFT);
+}
+
+void space_pages_free(struct space *s, void *p, u64 bytes)
+{
+    const struct frame_source *src = s->tables.src;
+
+    for (u64 at = 0; p && at < bytes; at += PAGE_SIZE)
+        src->free(src->arg, (hpa_t)((uintptr_t)p - src->hva_base) + at, FRAME_ORDER_4K);
+}
+
 u64 space_fini(struct space *s)
 {
     u64 held = space_held(s);
 
     for (unsigned i = 0; i < SPACE_MAX_VIEWS; i++)
         ASSERT(s->views[i] == NULL);
-    for (unsigned i = 0; i < s->region_count; i++)
-        space_ages_free(s, &s->regions[i]);
+    for (unsigned i = 0; i < s->region_count; i++) {
+        struct space_region *r = &s->regions[i];
+
+        space_pages_free(s, r->ages, space_ages_size(r));
+        space_pages_free(s, r->noted, space_notes_size(r));
+    }
     if (s->tables.root)
         nested_fini(&s->tables, leaf_give_back, s);
     s->region_count = 0;

@@ -46,12 +46,13 @@ enum space_result {
 struct space_region {
     gpa_t base;
     u64 size;
-    hpa_t hpa; /* SPACE_PASS only */
-    u8 kind;   /* enum space_kind */
-    u8 perms;  /* what a new page is allowed: NESTED_* */
-    u8 type;   /* enum nested_memtype */
-    bool log;  /* writes are being logged; under lock */
-    u8 *ages;  /* scans since a page's last access, a byte a page; NULL before the first scan */
+    hpa_t hpa;  /* SPACE_PASS only */
+    u8 kind;    /* enum space_kind */
+    u8 perms;   /* what a new page is allowed: NESTED_* */
+    u8 type;    /* enum nested_memtype */
+    bool log;   /* writes are being logged; under lock */
+    u8 *ages;   /* scans since a page's last access, a byte a page; NULL before the first scan */
+    u64 *noted; /* a bit a page: space_log_note; NULL before the first log of that kind */
 };
 
 /*
@@ -103,9 +104,12 @@ struct space {
     unsigned region_count;
     gpa_t hole, hole_size; /* no memory here, around where the devices are: see region_add */
     bool fill_boot;
+    bool noting; /* a log is kept by space_log_note */
     u8 demand_leaf;
-    u8 promote_leaf; /* largest leaf that small ones are made into */
-    gpa_t clock;     /* where reclaim goes on */
+    u8 promote_leaf;      /* largest leaf that small ones are made into */
+    gpa_t clock;          /* where reclaim goes on */
+    unsigned tidy_region; /* where space_tidy goes on: a region, and how far in it */
+    u64 tidy_offset;
     u64 reserve;
     void (*kick)(void *arg, unsigned cpu);
     void *kick_arg;
@@ -210,21 +214,34 @@ enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms);
 u64 space_promote(struct space *s, gpa_t gpa, u64 size, bool move);
 
 /*
+ * A small part of that for all memory, to be called now and then: looks at the next `chunks` times
+ * 2 MiB, and makes one large leaf at most, by moving too if enough of it is in use. Returns whether
+ * it made one. One user at a time.
+ */
+bool space_tidy(struct space *s, unsigned chunks);
+
+/*
  * The dirty log of the RAM region at gpa: which of its 4 KiB pages have been written since the log
  * was started or last harvested, by the guest or through space_hold and the copies. One user at a
  * time a region; vCPUs may run.
  *
  * start: large leaves are split for as long as the log runs. OK; ERR_NOENT if there is no RAM;
- *   ERR_BUSY if it runs already; ERR_NOMEM for the tables.
+ *   ERR_BUSY if it runs already; ERR_NOMEM for the tables. noting: the processors tell which pages
+ *   become dirty (page-modification logging), and somebody hands that on by space_log_note, from
+ *   before the start until after the stop. Then a harvest looks at what was noted, and at nothing
+ *   else; what a vCPU's processor still has is to be handed on before.
  * harvest: sets a bit for each page written (bit i of the words is page i of the region; other
  *   bits stay), and arms the log again. Returns how many; 0 if no log runs. What a vCPU wrote
  *   before the return to a page that is reported is in memory. A page that is held while it is
  *   harvested is reported again by the next one.
  * stop: ends the log, and makes large leaves again.
  */
-enum err space_log_start(struct space *s, gpa_t gpa);
+enum err space_log_start(struct space *s, gpa_t gpa, bool noting);
 u64 space_log_harvest(struct space *s, gpa_t gpa, u64 *bitmap);
 void space_log_stop(struct space *s, gpa_t gpa);
+
+/* The page of gpa, any, has become dirty. Any CPU; takes no lock. */
+void space_log_note(struct space *s, gpa_t gpa);
 
 /* Ages: scans since the last access, up to SPACE_AGE_MAX; or that the page is not there. */
 #define SPACE_AGE_MAX  254

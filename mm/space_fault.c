@@ -150,7 +150,7 @@ static enum space_result fill(struct space *s, gpa_t gpa, unsigned access, bool 
  * No frame was to be had. But another CPU may be about to map this very page with the last one:
  * waits for the fills under way, and says whether the page is there now.
  */
-static bool filled_elsewhere(struct space *s, gpa_t gpa)
+COLD static bool filled_elsewhere(struct space *s, gpa_t gpa)
 {
     unsigned level;
     u64 value;
@@ -171,6 +171,13 @@ static void count(u64 *counter)
     __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
+/* The page has been marked dirty: a log may have to be told. */
+static inline void note(struct space *s, gpa_t gpa, bool dirty)
+{
+    if (unlikely(__atomic_load_n(&s->noting, __ATOMIC_SEQ_CST)) && dirty)
+        space_log_note(s, gpa);
+}
+
 /*
  * Makes the page of gpa fit for the access; its hold counter is raised. `dirty` marks it dirty
  * even if the access is no write. If out->filled, the leaf may have changed again already.
@@ -186,14 +193,17 @@ static enum space_result resolve(struct space *s, gpa_t gpa, unsigned access, bo
     dirty |= (access & SPACE_WRITE) != 0;
     want = dirty ? NESTED_A | NESTED_D : 0;
     for (;;) {
-        u64 *entry = nested_lookup(n, gpa, &out->level, &out->value);
+        u64 *entry = nested_lookup_inline(n, gpa, &out->level, &out->value);
         unsigned attr;
 
         if (!nested_valid(out->value)) {
             enum space_result r = fill(s, gpa, access, dirty, entry, out);
 
-            if (out->filled ||
-                (r != SPACE_RESOLVED && !(r == SPACE_NOMEM && filled_elsewhere(s, gpa))))
+            if (out->filled) {
+                note(s, gpa, dirty);
+                return r;
+            }
+            if (r != SPACE_RESOLVED && !(r == SPACE_NOMEM && filled_elsewhere(s, gpa)))
                 return r;
             continue;
         }
@@ -205,6 +215,7 @@ static enum space_result resolve(struct space *s, gpa_t gpa, unsigned access, bo
         if (nested_mark(n, gpa, entry, &out->value, dirty)) {
             out->marked_dirty = dirty && !(attr & NESTED_D);
             out->marked_accessed = !(attr & NESTED_A);
+            note(s, gpa, out->marked_dirty);
             return SPACE_RESOLVED;
         }
     }
@@ -318,7 +329,7 @@ void *space_hold_page(struct space *s, gpa_t gpa, unsigned access, bool dirty)
     return hold_slow(s, gpa, access, true);
 }
 
-enum space_result space_touch(struct space *s, gpa_t gpa, unsigned *level)
+COLD enum space_result space_touch(struct space *s, gpa_t gpa, unsigned *level)
 {
     u32 *slot = space_hold_slot(s, gpa);
     struct resolved res;
@@ -331,7 +342,7 @@ enum space_result space_touch(struct space *s, gpa_t gpa, unsigned *level)
     return r;
 }
 
-bool space_is_filled(struct space *s, gpa_t gpa, unsigned *level)
+COLD bool space_is_filled(struct space *s, gpa_t gpa, unsigned *level)
 {
     u32 *slot = space_hold_slot(s, gpa);
     u64 value;
@@ -342,7 +353,7 @@ bool space_is_filled(struct space *s, gpa_t gpa, unsigned *level)
     return nested_valid(value);
 }
 
-u64 space_held(const struct space *s)
+COLD u64 space_held(const struct space *s)
 {
     u64 sum = 0;
 
@@ -352,7 +363,7 @@ u64 space_held(const struct space *s)
 }
 
 /* Fills what is not filled yet, with the largest pages. */
-enum err space_fill_region(struct space *s, const struct space_region *r)
+COLD enum err space_fill_region(struct space *s, const struct space_region *r)
 {
     gpa_t gpa = r->base, end = r->base + r->size;
 

@@ -3,41 +3,11 @@
 #include "mm/space_priv.h"
 #include "lib/string.h"
 
-/* Frames of a region's ages. */
-static u64 age_frames(const struct space_region *r)
-{
-    return ((r->size >> PAGE_SHIFT) + PAGE_SIZE - 1) >> PAGE_SHIFT;
-}
-
 static enum err ages_alloc(struct space *s, struct space_region *r)
 {
-    const struct frame_source *src = s->tables.src;
-    u64 frames = age_frames(r);
-    unsigned order = 0;
-    hpa_t hpa;
-
-    if (r->ages)
-        return OK;
-    while (order < FRAME_ORDER_MAX && 1ull << order < frames)
-        order++;
-    hpa = 1ull << order < frames ? 0 : src->alloc(src->arg, order);
-    if (hpa == 0)
-        return ERR_NOMEM;
-    for (u64 i = frames; i < 1ull << order; i++)
-        src->free(src->arg, hpa + (i << PAGE_SHIFT), FRAME_ORDER_4K);
-    r->ages = frame_hva(src, hpa);
-    memset(r->ages, 0, frames << PAGE_SHIFT);
-    return OK;
-}
-
-void space_ages_free(struct space *s, struct space_region *r)
-{
-    const struct frame_source *src = s->tables.src;
-
-    for (u64 i = 0; r->ages && i < age_frames(r); i++)
-        src->free(src->arg, (hpa_t)((uintptr_t)r->ages - src->hva_base) + (i << PAGE_SHIFT),
-                  FRAME_ORDER_4K);
-    r->ages = NULL;
+    if (!r->ages)
+        r->ages = space_pages_alloc(s, space_ages_size(r));
+    return r->ages ? OK : ERR_NOMEM;
 }
 
 struct scan {

@@ -17,10 +17,12 @@
  * A hold for writing marks its page when it begins, and may write after a harvest has cleared the
  * mark. The harvest reads the hold's counter after clearing: if it is raised the page is marked
  * again and comes up in the next harvest as well. A hold that begins later finds the page clean.
+ *
+ * Where processors tell which pages become dirty, each such page is noted in a bitmap, and so is
+ * each that skep marks; a harvest then looks at the noted pages alone.
  */
 #include "mm/space_priv.h"
-
-_Static_assert(SPACE_HOLD_SLOTS % NESTED_ENTRIES == 0, "the slots of a table are in a row");
+#include "lib/string.h"
 
 struct harvest {
     struct space *s;
@@ -30,53 +32,11 @@ struct harvest {
     bool changed; /* something was cleared that processors may still hold */
 };
 
-/*
- * Whether one of sixteen entries has one of the bits. Plain loads, for these become one
- * instruction with the OR: the answer only says where to look properly, and an entry that is
- * marked this moment is found by the next harvest.
- */
-static __attribute__((noinline, no_sanitize("thread"))) bool any_of_16(const u64 *e, u64 bits)
-{
-    u64 sum = e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7];
-
-    sum |= e[8] | e[9] | e[10] | e[11] | e[12] | e[13] | e[14] | e[15];
-    return sum & bits;
-}
-
-/* Marks a page dirty again that is held. */
-static __attribute__((noinline)) void mark_again(const struct nested *n, gpa_t gpa, u64 *entry)
-{
-    u64 value = nested_load(entry);
-
-    while (!nested_mark(n, gpa, entry, &value, true))
-        ;
-}
-
 /* Entries [from, to) of the table of the 2 MiB at base; whether one was dirty. */
 static bool harvest_table(struct harvest *h, gpa_t base, u64 *table, unsigned from, unsigned to)
 {
-    const struct nested *n = &h->s->tables;
-    const u64 dirty = n->fmt->dirty;
-    const u32 *holds = space_hold_slot(h->s, base); /* 512 in a row */
-    u64 page = (base >> PAGE_SHIFT) - (h->r->base >> PAGE_SHIFT), count = 0;
-    u64 *bitmap = h->bitmap;
+    u64 count = space_harvest_table(h->s, h->r, base, table, from, to, h->bitmap);
 
-    for (unsigned i = from, end; i < to;) {
-        if (i % 16 == 0 && i + 16 <= to && !any_of_16(&table[i], dirty)) {
-            i += 16;
-            continue;
-        }
-        for (end = MIN(ALIGN_DOWN(i, 16u) + 16, to); i < end; i++) {
-            if (!(nested_load(&table[i]) & dirty))
-                continue;
-            __atomic_fetch_and(&table[i], ~dirty, __ATOMIC_SEQ_CST);
-            if (bitmap)
-                bitmap[(page + i) / 64] |= BIT((page + i) % 64);
-            count++;
-            if (unlikely(__atomic_load_n(&holds[i], __ATOMIC_SEQ_CST)))
-                mark_again(n, base + i * PAGE_SIZE, &table[i]);
-        }
-    }
     h->count += count;
     return count != 0;
 }
@@ -98,7 +58,8 @@ static void harvest_chunk(struct harvest *h, gpa_t base)
     used = e & n->fmt->link_used;
     /* A table shared with another region is no business of this one's alone. */
     if (to - from != NESTED_ENTRIES) {
-        h->changed |= harvest_table(h, base, nested_table(n, e), from, to);
+        found = harvest_table(h, base, nested_table(n, e), from, to);
+        h->changed |= found;
         return;
     }
     if (!used && !(e & NESTED_LINK_AGAIN))
@@ -113,12 +74,47 @@ static void harvest_chunk(struct harvest *h, gpa_t base)
     h->changed |= used || found;
 }
 
+/* ---- what processors and holds have noted ------------------------------------------------------
+ */
+
+/*
+ * The mark in the leaf comes before its note. A page that is marked and not yet noted is found by
+ * the next harvest, as if it had been written after this one: whoever writes it lets nobody know
+ * of that before the note is there.
+ */
+void space_log_note(struct space *s, gpa_t gpa)
+{
+    const struct space_region *r = space_region_at(s, gpa);
+    u64 *noted = r ? __atomic_load_n(&r->noted, __ATOMIC_ACQUIRE) : NULL;
+    u64 page = r ? (gpa - r->base) >> PAGE_SHIFT : 0;
+
+    if (noted)
+        __atomic_fetch_or(&noted[page / 64], BIT(page % 64), __ATOMIC_SEQ_CST);
+}
+
+/* 64 pages of the region, with the lock held if there is anything. */
+static void harvest_word(struct harvest *h, u64 word)
+{
+    u64 *noted = &h->r->noted[word], bits;
+
+    if (!__atomic_load_n(noted, __ATOMIC_RELAXED))
+        return;
+    spin_lock(&h->s->lock);
+    bits = __atomic_exchange_n(noted, 0, __ATOMIC_SEQ_CST);
+    h->bitmap[word] |= bits;
+    h->count += space_harvest_noted(h->s, h->r->base + word * 64 * PAGE_SIZE, bits);
+    spin_unlock(&h->s->lock);
+    h->changed = true;
+}
+
 /* Takes the lock for one 2 MiB at a time: faults of running vCPUs come in between. */
-static u64 harvest(struct space *s, const struct space_region *r, u64 *bitmap)
+static u64 harvest(struct space *s, const struct space_region *r, u64 *bitmap, bool noted)
 {
     struct harvest h = {.s = s, .r = r, .bitmap = bitmap};
 
-    for (gpa_t base = ALIGN_DOWN(r->base, NESTED_SIZE(2)); base < r->base + r->size;
+    for (u64 word = 0; noted && word < space_notes_size(r) / 8; word++)
+        harvest_word(&h, word);
+    for (gpa_t base = ALIGN_DOWN(r->base, NESTED_SIZE(2)); !noted && base < r->base + r->size;
          base += NESTED_SIZE(2)) {
         spin_lock(&s->lock);
         harvest_chunk(&h, base);
@@ -160,7 +156,16 @@ static gpa_t split_at(struct space *s, gpa_t gpa, enum err *err)
     return ALIGN_DOWN(gpa, NESTED_SIZE(2)) + NESTED_SIZE(2);
 }
 
-enum err space_log_start(struct space *s, gpa_t gpa)
+static enum err notes_alloc(struct space *s, struct space_region *r)
+{
+    if (r->noted)
+        memset(r->noted, 0, space_notes_size(r)); /* of an earlier log */
+    else
+        __atomic_store_n(&r->noted, space_pages_alloc(s, space_notes_size(r)), __ATOMIC_RELEASE);
+    return r->noted ? OK : ERR_NOMEM;
+}
+
+enum err space_log_start(struct space *s, gpa_t gpa, bool noting)
 {
     struct space_region *r = log_region(s, gpa);
     enum err err = OK;
@@ -169,6 +174,9 @@ enum err space_log_start(struct space *s, gpa_t gpa)
         return ERR_NOENT;
     if (r->log)
         return ERR_BUSY;
+    if (noting && notes_alloc(s, r) != OK)
+        return ERR_NOMEM;
+    __atomic_store_n(&s->noting, noting, __ATOMIC_SEQ_CST);
     log_set(s, r, true); /* from here on, no large leaf is made in it */
     for (gpa = r->base; gpa < r->base + r->size && err == OK;)
         gpa = split_at(s, gpa, &err);
@@ -176,7 +184,7 @@ enum err space_log_start(struct space *s, gpa_t gpa)
         space_log_stop(s, r->base);
         return err;
     }
-    harvest(s, r, NULL);
+    harvest(s, r, NULL, false);
     /* Large leaves that were split may be cached whole, dirty: none may outlast this. */
     space_invalidate(s);
     space_wait(s);
@@ -187,7 +195,7 @@ u64 space_log_harvest(struct space *s, gpa_t gpa, u64 *bitmap)
 {
     const struct space_region *r = log_region(s, gpa);
 
-    return r && r->log ? harvest(s, r, bitmap) : 0;
+    return r && r->log ? harvest(s, r, bitmap, s->noting) : 0;
 }
 
 void space_log_stop(struct space *s, gpa_t gpa)

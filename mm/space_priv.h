@@ -29,10 +29,11 @@ bool space_is_held(const struct space *s, gpa_t gpa, u64 size);
 
 /*
  * Replaces the 512 leaves below `level` at gpa by one, with the lock held. Moves the contents if
- * they are not contiguous and `move` is said. OK; ERR_INVAL if they are not uniform (or not
- * contiguous); ERR_BUSY if one of them is held; ERR_NOMEM.
+ * they are not contiguous, and at least `in_use` of them are marked accessed. OK; ERR_INVAL if they
+ * are not uniform (or not contiguous); ERR_BUSY if one of them is held; ERR_NOMEM.
  */
-enum err space_promote_locked(struct space *s, gpa_t gpa, unsigned level, bool move);
+enum err space_promote_locked(struct space *s, gpa_t gpa, unsigned level, unsigned in_use);
+#define SPACE_NO_MOVE (NESTED_ENTRIES + 1)
 
 /* Small pages have filled the table of gpa: makes a large one of them if it may be. */
 void space_table_full(struct space *s, gpa_t gpa);
@@ -43,8 +44,34 @@ void space_table_full(struct space *s, gpa_t gpa);
  */
 void space_prune_locked(struct space *s, gpa_t gpa);
 
-/* Gives back what a scan allocated for the region. */
-void space_ages_free(struct space *s, struct space_region *r);
+/*
+ * Whole pages of the machine's for bookkeeping, zeroed: at least `bytes`; NULL when there are none.
+ * Given back with the same number.
+ */
+void *space_pages_alloc(struct space *s, u64 bytes);
+void space_pages_free(struct space *s, void *p, u64 bytes);
+
+/* What a region's ages and notes take. */
+static inline u64 space_ages_size(const struct space_region *r)
+{
+    return r->size >> PAGE_SHIFT;
+}
+
+static inline u64 space_notes_size(const struct space_region *r)
+{
+    return ((r->size >> PAGE_SHIFT) + 63) / 64 * 8;
+}
+
+/*
+ * Entries [from, to) of a table of small leaves, that of the 2 MiB at base: those that are dirty
+ * become clean, and a bit each in bitmap (NULL: none) is set, the region's first page being bit 0.
+ * Returns how many. Lock held.
+ */
+u64 space_harvest_table(struct space *s, const struct space_region *r, gpa_t base, u64 *table,
+                        unsigned from, unsigned to, u64 *bitmap);
+
+/* Makes the pages clean that have a bit each, the first one's at gpa; how many. Lock held. */
+u64 space_harvest_noted(struct space *s, gpa_t gpa, u64 bits);
 
 /* Holds open now. */
 u64 space_held(const struct space *s);

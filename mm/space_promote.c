@@ -14,6 +14,9 @@
 #include "mm/space_priv.h"
 #include "lib/string.h"
 
+/* Contents are moved by and by for a large leaf if this many of the 512 pages are in use. */
+#define WORTH_A_MOVE 64
+
 bool space_is_held(const struct space *s, gpa_t gpa, u64 size)
 {
     u64 first = gpa >> PAGE_SHIFT, count = MIN(size >> PAGE_SHIFT, SPACE_HOLD_SLOTS);
@@ -64,7 +67,7 @@ static void contents_move(struct space *s, u64 link, hpa_t to)
     }
 }
 
-enum err space_promote_locked(struct space *s, gpa_t gpa, unsigned level, bool move)
+enum err space_promote_locked(struct space *s, gpa_t gpa, unsigned level, unsigned in_use)
 {
     const struct frame_source *src = s->tables.src;
     u64 *entry = nested_link(&s->tables, gpa, level), link;
@@ -75,7 +78,7 @@ enum err space_promote_locked(struct space *s, gpa_t gpa, unsigned level, bool m
     if (!entry || !nested_uniform(&s->tables, nested_load(entry), level, &u))
         return ERR_INVAL;
     if (!u.contiguous) {
-        if (!move || level != 2 || u.leaf & NESTED_SW_FOREIGN)
+        if (u.accessed < in_use || level != 2 || u.leaf & NESTED_SW_FOREIGN)
             return ERR_INVAL;
         block = block_alloc(s);
         if (!block)
@@ -115,7 +118,7 @@ void space_table_full(struct space *s, gpa_t gpa)
 {
     spin_lock(&s->lock);
     if (may_promote(s, gpa, 2))
-        space_promote_locked(s, gpa, 2, true);
+        space_promote_locked(s, gpa, 2, 0);
     spin_unlock(&s->lock);
 }
 
@@ -132,9 +135,32 @@ u64 space_promote(struct space *s, gpa_t gpa, u64 size, bool move)
         for (; at < end; at += NESTED_SIZE(level)) {
             spin_lock(&s->lock);
             if (may_promote(s, at, level))
-                made += space_promote_locked(s, at, level, move) == OK;
+                made += space_promote_locked(s, at, level, move ? 0 : SPACE_NO_MOVE) == OK;
             spin_unlock(&s->lock);
         }
+    }
+    return made;
+}
+
+bool space_tidy(struct space *s, unsigned chunks)
+{
+    bool made = false;
+
+    for (; chunks > 0 && !made; chunks--) {
+        const struct space_region *r = &s->regions[s->tidy_region];
+        gpa_t at = ALIGN_UP(r->base, NESTED_SIZE(2)) + s->tidy_offset;
+
+        s->tidy_offset += NESTED_SIZE(2);
+        if (at + NESTED_SIZE(2) > r->base + r->size) {
+            s->tidy_region = (s->tidy_region + 1) % MAX(s->region_count, 1u);
+            s->tidy_offset = 0;
+            continue;
+        }
+        spin_lock(&s->lock);
+        made = may_promote(s, at, 2) && space_promote_locked(s, at, 2, WORTH_A_MOVE) == OK;
+        if (made && may_promote(s, at, 3))
+            space_promote_locked(s, at, 3, SPACE_NO_MOVE);
+        spin_unlock(&s->lock);
     }
     return made;
 }

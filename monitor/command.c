@@ -244,7 +244,10 @@ const struct command commands[] = {
     {"irq", "[VM]", "state of the PICs, the I/O APIC and the local APICs", NEED_RUNNING, 0,
      cmd_irq},
     {"devices", "[VM]", "ports and memory that devices answer", NEED_RUNNING, 0, cmd_devices},
-    {"mem", "", "memory of the machine and of each VM", NEED_NOTHING, 0, cmd_mem},
+    {"mem", "[VM [WHAT]]",
+     "memory of the machine or of a VM; WHAT: map [ADDR [SIZE]], scan, reclaim, "
+     "dirty start|harvest|stop, protect ADDR BYTES rwx\nmem web map",
+     NEED_NOTHING, 5, cmd_mem},
     {"cpu", "", "the processors and which vCPUs live there", NEED_NOTHING, 0, cmd_cpu},
     {"json", "on|off", "answer with one JSON object a line, for programs\njson on", NEED_NOTHING, 1,
      cmd_json},

@@ -69,7 +69,7 @@ void monitor_start_again(unsigned i);
 /* Gives a VM the keyboard, and says so. */
 void monitor_go_to(struct vm *vm);
 
-/* The commands, by file: inspect.c, machine.c. */
+/* The commands, by file: inspect.c, machine.c, memory.c. */
 void cmd_regs(struct args *a);
 void cmd_dis(struct args *a);
 void cmd_bt(struct args *a);

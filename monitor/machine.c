@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands about a VM's devices and interrupts, and about the machine's memory and processors. */
+/* Commands about a VM's devices and interrupts, and about the machine's processors. */
 #include "arch/x86_64/percpu.h"
 #include "drivers/uart/uart.h"
 #include "lib/print.h"
-#include "mm/frames.h"
-#include "mm/kmem.h"
 #include "monitor/command.h"
 #include "monitor/out.h"
 
@@ -105,33 +103,6 @@ void cmd_devices(struct args *a)
 }
 
 /* ---- the machine ---- */
-
-static u64 kib(u64 frames)
-{
-    return frames * (PAGE_SIZE / KIB);
-}
-
-void cmd_mem(struct args *a)
-{
-    struct frames *f = &frames_machine;
-    struct space_stats st;
-
-    (void)a;
-    out("total_kib,free_kib,used_by_skep_kib,used_at_most_kib",
-        "  machine: %llu KiB, %llu free, %llu used by skep, %llu used at most\n",
-        (ull)kib(f->total), (ull)kib(frames_free_count(f)), (ull)(kmem_used() / KIB),
-        (ull)kib(f->used_peak));
-    for (unsigned i = 0; i < ARRAY_SIZE(vms); i++) {
-        if (!vms[i] || vms[i]->state != VM_RUNNING)
-            continue;
-        space_get_stats(vms[i]->space, &st);
-        out("vms[vm,touched_kib,mem_kib,pages_4k,pages_2m,pages_1g,tables_kib",
-            "  vm %s: %llu KiB of %llu touched, pages of 4K %llu, 2M %llu, 1G %llu, "
-            "tables %llu KiB\n",
-            vms[i]->name, (ull)kib(st.resident_pages), (ull)(vms[i]->config->mem / KIB),
-            (ull)st.leaves[1], (ull)st.leaves[2], (ull)st.leaves[3], (ull)kib(st.tables));
-    }
-}
 
 void cmd_cpu(struct args *a)
 {

@@ -249,6 +249,13 @@ static void exit_exception(struct vcpu *v, struct hvm_exit *e)
     inject_exception(v, vector, e->exception.has_error, e->exception.error);
 }
 
+/* The write that found no room is tried again. */
+COLD static void exit_log_full(struct vcpu *v, struct hvm_exit *e)
+{
+    (void)e;
+    memory_take_log(v);
+}
+
 static void exit_triple_fault(struct vcpu *v, struct hvm_exit *e)
 {
     (void)e;
@@ -298,7 +305,7 @@ const exit_fn exit_handlers[HVM_EXIT_COUNT] = {
     [HVM_EXIT_UNDEFINED] = exit_ud,
     [HVM_EXIT_TRIPLE_FAULT] = exit_triple_fault,
     [HVM_EXIT_SHUTDOWN] = exit_triple_fault,
-    [HVM_EXIT_PML_FULL] = exit_fatal,
+    [HVM_EXIT_PML_FULL] = exit_log_full,
     [HVM_EXIT_APIC] = exit_fatal,
     [HVM_EXIT_FAILED_ENTRY] = exit_fatal,
     [HVM_EXIT_OTHER] = exit_fatal,

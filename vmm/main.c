@@ -4,6 +4,7 @@
 #include "arch/x86_64/percpu.h"
 #include "mm/frames.h"
 #include "mm/kmem.h"
+#include "vmm/memory.h"
 #include "vmm/sched.h"
 #include "vmm/vmm.h"
 
@@ -88,6 +89,7 @@ void vmm_main(struct config *cfg, const struct vmm_input *in)
             vmm_start_vm(i);
     if (!vm_any_running())
         vm_outside->ended(NULL);
+    memory_init();
     sched_loop();
 }
 

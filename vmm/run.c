@@ -8,6 +8,7 @@
 #include "lib/assert.h"
 #include "vmm/debug.h"
 #include "vmm/exits.h"
+#include "vmm/memory.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -151,6 +152,8 @@ COLD static bool prepare(struct vcpu *v)
         v->call(v, v->call_arg);
         __atomic_store_n(&v->call, NULL, __ATOMIC_RELEASE);
     }
+    if (bits & VCPU_REQ_MEMORY)
+        memory_tick(v);
     if (v->state == VCPU_HALTED && !v->paused && wakes(v))
         v->state = VCPU_RUNNABLE;
     if (v->state != VCPU_RUNNABLE || v->paused || (*v->resched && !v->armed))

@@ -28,11 +28,12 @@ enum vcpu_state {
 };
 
 /* Requests: bits set by any CPU, taken by the home CPU before it enters the guest. */
-#define VCPU_REQ_STOP  BIT(0) /* leave the guest for good: the VM has ended */
-#define VCPU_REQ_TIMER BIT(1) /* the board's next deadline changed: arm the timer again */
-#define VCPU_REQ_LOOK  BIT(2) /* an event may have come */
-#define VCPU_REQ_CALL  BIT(3) /* v->call is to be called */
-#define VCPU_REQ_DEBUG BIT(4) /* an emulated instruction may have met breakpoints (debug.c) */
+#define VCPU_REQ_STOP   BIT(0) /* leave the guest for good: the VM has ended */
+#define VCPU_REQ_TIMER  BIT(1) /* the board's next deadline changed: arm the timer again */
+#define VCPU_REQ_LOOK   BIT(2) /* an event may have come */
+#define VCPU_REQ_CALL   BIT(3) /* v->call is to be called */
+#define VCPU_REQ_DEBUG  BIT(4) /* an emulated instruction may have met breakpoints (debug.c) */
+#define VCPU_REQ_MEMORY BIT(5) /* the VM's memory is to be looked after */
 
 #define VCPU_LAST_EXITS 64
 

@@ -15,6 +15,7 @@
 #include "vmm/config.h"
 #include "vmm/cpuid.h"
 #include "vmm/emul/emul.h"
+#include "vmm/memory.h"
 #include "vmm/platform.h"
 #include "vmm/vcpu.h"
 
@@ -60,6 +61,7 @@ struct vm {
     u64 pause_ns, pause_tsc; /* since when */
     struct hvm_vm hvm;
     struct space *space;
+    struct vm_memory memory;
     struct cpuid_table cpuid;
     struct board board;
     struct vlapic_group apics;

@@ -31,6 +31,7 @@ struct hvm_caps {
     enum nested_format_id format; /* entry format of nested tables */
     bool page_2m, page_1g;        /* leaf sizes that nested tables may use */
     bool exec_only;               /* nested entries may be execute-only */
+    bool page_log;                /* log_writes and take_log are there */
     bool unrestricted;            /* runs real-mode and unpaged guest code */
     bool insn_len;                /* instruction length given with every intercept */
     bool gla;                     /* linear address given with nested faults */
@@ -273,6 +274,13 @@ struct hvm_ops {
     void (*flush)(struct hvm_vcpu *v);
     /* Forgets guest-linear translations only, as a guest's own TLB flush does. */
     void (*flush_linear)(struct hvm_vcpu *v);
+    /*
+     * Where caps.page_log: turns the log of pages that become dirty on or off. False: out of memory
+     * for it. Exits by HVM_EXIT_PML_FULL when it is full, before the write that has no room.
+     */
+    bool (*log_writes)(struct hvm_vcpu *v, bool on);
+    /* Empties that log: the guest-physical addresses of *count pages, good until the next entry. */
+    const u64 *(*take_log)(struct hvm_vcpu *v, unsigned *count);
     /* Prints what only the back end knows (control fields, the raw exit) through log_error. */
     void (*dump)(struct hvm_vcpu *v);
 };

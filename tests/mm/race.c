@@ -210,7 +210,7 @@ static void *logger_thread(void *arg)
 
     (void)arg;
     while (running()) {
-        check(space_log_start(&space, RAM_BASE) == OK, "no log");
+        check(space_log_start(&space, RAM_BASE, false) == OK, "no log");
         read_words(after);
         for (unsigned k = 0; k < 20 && running(); k++) {
             u64 bitmap[PAGES / 64 + 1] = {0};

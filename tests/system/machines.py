@@ -4,8 +4,11 @@
 Tests that use one machine together bear its name as their group, so that one worker runs them and
 boots it once.
 """
+import contextlib
+import json
 import os
 import re
+import time
 
 import pytest
 
@@ -13,6 +16,9 @@ import hosts
 import image
 
 SKEP = image.SKEP
+
+ESCAPE = "\x1d"
+PROMPT = r"skep> "
 
 # name -> (class, arguments)
 MACHINES = {
@@ -22,6 +28,7 @@ MACHINES = {
     "qemu-uefi-2cpu": (hosts.Qemu, {"firmware": "uefi", "cpus": 2}),
     "bochs-skylake_x": (hosts.Bochs, {"model": "corei7_skylake_x"}),
     "bochs-ivy_bridge": (hosts.Bochs, {"model": "corei7_ivy_bridge_3770k"}),
+    "bochs-haswell": (hosts.Bochs, {"model": "corei7_haswell_4770"}),
     "bochs-tigerlake": (hosts.Bochs, {"model": "tigerlake"}),
     "bochs-zambezi": (hosts.Bochs, {"model": "zambezi"}),
     "bochs-lynnfield": (hosts.Bochs, {"model": "corei5_lynnfield_750"}),
@@ -62,3 +69,51 @@ def plain(text):
 def skep_lines(text):
     """What skep itself said."""
     return [line[6:] for line in plain(text).split("\n") if line.startswith("skep: ")]
+
+
+class Monitor:
+    """A machine at its monitor's prompt."""
+
+    def __init__(self, host):
+        self.host = host
+
+    def say(self, line, timeout=20):
+        """Types a command; gives what it printed."""
+        self.host.send_line(line)
+        self.host.expect(re.escape(line) + r"\r\n", timeout)
+        self.host.expect(r"(?:^|\n)" + PROMPT, timeout)
+        return plain(self.host.child.before)
+
+    @contextlib.contextmanager
+    def as_program(self):
+        """Answers are objects meanwhile; gives what asks for one."""
+        self.host.send_line("json on")
+        self.host.expect(r"\{[^\n]*\}\r\n", 10)
+        assert json.loads(self.host.child.after) == {"command": "json", "ok": True}
+
+        def ask(line, ok=True):
+            self.host.send_line(line)
+            while True:
+                self.host.expect(r"([^\n]*)\r\n", 20)
+                answer = json.loads(self.host.child.match.group(1))
+                if "log" not in answer:
+                    break
+            assert answer["command"] == line.split()[0]
+            assert ok is None or answer["ok"] is ok and ("error" in answer) is not ok, answer
+            return answer
+        yield ask
+        ask("json off")
+        self.host.expect(PROMPT, 10)
+
+    def states(self):
+        return dict(re.findall(r"^\s+\d+ (\S+)\s+(\S.*?)\s+\d+M", self.say("list"), re.M))
+
+    def free(self):
+        return int(re.search(r"(\d+) free", self.say("mem")).group(1))
+
+    def wait_state(self, name, state):
+        for _ in range(50):
+            if self.states()[name] == state:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{name} is {self.states()[name]}, not {state}")

@@ -469,7 +469,7 @@ static void world_op_log(struct world *w)
     bool was = w->log[which], stop = world_draw(w, 4) == 0;
 
     if (r->kind != SPACE_RAM) {
-        ASSERT(space_log_start(&w->s, gpa) == ERR_NOENT);
+        ASSERT(space_log_start(&w->s, gpa, false) == ERR_NOENT);
         ASSERT(space_log_harvest(&w->s, gpa, bitmap) == 0);
         return;
     }
@@ -487,11 +487,11 @@ static void world_op_log(struct world *w)
              at += 2 * MIB)
             if (world_is_large(w, at))
                 world_spread(w, at);
-        err = space_log_start(&w->s, gpa);
+        err = space_log_start(&w->s, gpa, false);
         ASSERT(err == OK || (err == ERR_NOMEM && world_out_of_memory(w)));
         if (err != OK)
             return;
-        ASSERT(space_log_start(&w->s, gpa) == ERR_BUSY);
+        ASSERT(space_log_start(&w->s, gpa, false) == ERR_BUSY);
         w->log[which] = true;
     } else {
         count = space_log_harvest(&w->s, gpa, bitmap);

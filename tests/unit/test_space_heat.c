@@ -261,7 +261,7 @@ static void what_must_stay_stays(void **state)
         space_release(&b.s, 3 * PAGE_SIZE);
 
         /* While the log runs, what is dirty must come up in it first. */
-        assert_int_equal(space_log_start(&b.s, 0), OK);
+        assert_int_equal(space_log_start(&b.s, 0, false), OK);
         assert_true(box_guest(&b, 6 * PAGE_SIZE, CPU_W));
         cool(&b);
         assert_int_equal(space_reclaim(&b.s, ~0ull), 2); /* 3 and 4, clean since the start */

@@ -34,7 +34,7 @@ static void writes_of_every_kind_are_logged_once(void **state)
 
         log_box(&b, formats[f]);
         assert_true(box_guest(&b, 0, CPU_W)); /* before the start: not in the log */
-        assert_int_equal(space_log_start(&b.s, MIB), OK);
+        assert_int_equal(space_log_start(&b.s, MIB, false), OK);
         assert_int_equal(harvest(&b), 0);
         for (unsigned round = 0; round < 4; round++) {
             for (unsigned i = 0; i < ARRAY_SIZE(written); i++) {
@@ -70,14 +70,14 @@ static void only_ram_is_logged(void **state)
 
     log_box(&b, NESTED_NPT);
     assert_int_equal(space_add_rom(&b.s, 16 * MIB, MIB), OK);
-    assert_int_equal(space_log_start(&b.s, 16 * MIB), ERR_NOENT);
-    assert_int_equal(space_log_start(&b.s, GIB), ERR_NOENT);
-    assert_int_equal(space_log_start(&b.s, 0), OK);
-    assert_int_equal(space_log_start(&b.s, 0), ERR_BUSY);
+    assert_int_equal(space_log_start(&b.s, 16 * MIB, false), ERR_NOENT);
+    assert_int_equal(space_log_start(&b.s, GIB, false), ERR_NOENT);
+    assert_int_equal(space_log_start(&b.s, 0, false), OK);
+    assert_int_equal(space_log_start(&b.s, 0, false), ERR_BUSY);
     space_log_stop(&b.s, GIB);
     space_log_stop(&b.s, 0);
     space_log_stop(&b.s, 0);
-    assert_int_equal(space_log_start(&b.s, 0), OK);
+    assert_int_equal(space_log_start(&b.s, 0, false), OK);
     box_fini(&b); /* with the log running */
 }
 
@@ -92,7 +92,7 @@ static void large_pages_come_back_when_the_log_ends(void **state)
         assert_true(box_guest(&b, 2 * MIB, CPU_W));
         assert_true(box_guest(&b, 4 * MIB, CPU_R));
         assert_int_equal(level_at(&b.s, 2 * MIB), 2);
-        assert_int_equal(space_log_start(&b.s, 0), OK);
+        assert_int_equal(space_log_start(&b.s, 0, false), OK);
         assert_int_equal(level_at(&b.s, 2 * MIB), 1);
         assert_true(box_guest(&b, 6 * MIB + PAGE_SIZE, CPU_W)); /* filled small meanwhile */
         assert_int_equal(level_at(&b.s, 6 * MIB + PAGE_SIZE), 1);
@@ -118,7 +118,7 @@ static void a_page_held_through_a_harvest_is_logged_again(void **state)
         u8 *p;
 
         log_box(&b, formats[f]);
-        assert_int_equal(space_log_start(&b.s, 0), OK);
+        assert_int_equal(space_log_start(&b.s, 0, false), OK);
         p = space_hold(&b.s, 5 * PAGE_SIZE, 1, true);
         assert_int_equal(harvest(&b), 1);
         *p = 1; /* after the harvest, before the release */
@@ -179,7 +179,7 @@ static void a_write_through_a_cached_link_is_not_lost(void **state)
         assert_int_equal(space_init(&st.b.s, &st.b.cfg), OK);
         assert_int_equal(space_add_ram(&st.b.s, 0, PAGES * PAGE_SIZE), OK);
         assert_int_equal(space_attach(&st.b.s, &st.v), OK);
-        assert_int_equal(space_log_start(&st.b.s, 0), OK);
+        assert_int_equal(space_log_start(&st.b.s, 0, false), OK);
         assert_true(box_guest(&st.b, 7 * PAGE_SIZE, CPU_R));
         assert_true(box_guest(&st.b, 8 * PAGE_SIZE, CPU_W));
         stale_enter(&st);
@@ -217,7 +217,7 @@ static void who_is_in_the_guest_has_left_before_a_harvest_returns(void **state)
     assert_int_equal(space_init(&st.b.s, &st.b.cfg), OK);
     assert_int_equal(space_add_ram(&st.b.s, 0, PAGES * PAGE_SIZE), OK);
     assert_int_equal(space_attach(&st.b.s, &st.v), OK);
-    assert_int_equal(space_log_start(&st.b.s, 0), OK);
+    assert_int_equal(space_log_start(&st.b.s, 0, false), OK);
     assert_true(box_guest(&st.b, 0, CPU_W));
     stale_enter(&st);
     assert_int_equal(harvest(&st.b), 1);
@@ -243,10 +243,10 @@ static void a_log_that_cannot_start_leaves_all_as_it_was(void **state)
         for (gpa_t gpa = 0; gpa < 6 * MIB; gpa += 2 * MIB)
             assert_true(box_guest(&b, gpa, CPU_W));
         b.a.fail_at = b.a.allocs + fail;
-        assert_int_equal(space_log_start(&b.s, 0), ERR_NOMEM);
+        assert_int_equal(space_log_start(&b.s, 0, false), ERR_NOMEM);
         for (gpa_t gpa = 0; gpa < 6 * MIB; gpa += 2 * MIB)
             assert_int_equal(level_at(&b.s, gpa), 2);
-        assert_int_equal(space_log_start(&b.s, 0), OK);
+        assert_int_equal(space_log_start(&b.s, 0, false), OK);
         assert_int_equal(harvest(&b), 0);
         box_fini(&b);
     }
@@ -264,7 +264,7 @@ static void the_formats_give_identical_logs(void **state)
         u64 seed = 4242;
 
         log_box(&b, formats[f]);
-        assert_int_equal(space_log_start(&b.s, 0), OK);
+        assert_int_equal(space_log_start(&b.s, 0, false), OK);
         for (unsigned round = 0; round < 8; round++) {
             for (unsigned i = 0; i < 300; i++) {
                 gpa_t gpa = rnd(&seed) % (PAGES * PAGE_SIZE);

@@ -124,6 +124,7 @@ static enum err choose_ept(char *why, size_t size)
         vmx.proc2 &= ~PROC2_VPID;
     vmx.vpid = vmx.proc2 & PROC2_VPID;
     vmx.unrestricted = vmx.proc2 & PROC2_UNRESTRICTED;
+    vmx.pml = c & EPT_AD && word_caps(PROC2, true) >> 32 & PROC2_PML;
     if (!(c & EPT_AD))
         log_info("the processor's EPT has no accessed and dirty bits: they are emulated");
     return OK;
@@ -157,6 +158,7 @@ static void describe(struct hvm_caps *caps)
     } list[] = {
         {true, "EPT"},
         {caps->format == NESTED_EPT_AD, "A/D"},
+        {caps->page_log, "PML"},
         {caps->page_2m, "2M"},
         {caps->page_1g, "1G"},
         {caps->exec_only, "execute-only"},
@@ -230,6 +232,7 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .page_2m = vmx.ept_vpid & EPT_2M,
         .page_1g = vmx.ept_vpid & EPT_1G,
         .exec_only = vmx.ept_vpid & EPT_EXEC_ONLY,
+        .page_log = vmx.pml,
         .unrestricted = vmx.unrestricted,
         .insn_len = true,
         .gla = true,

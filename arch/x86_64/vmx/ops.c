@@ -55,5 +55,7 @@ const struct hvm_ops vmx_ops = {
     .intercept_dr = vmx_intercept_dr,
     .flush = vmx_flush,
     .flush_linear = vmx_flush_linear,
+    .log_writes = vmx_log_writes,
+    .take_log = vmx_take_log,
     .dump = vmx_dump,
 };

@@ -136,6 +136,14 @@ static void fill_ept(struct vmx_vcpu *v, struct hvm_exit *exit)
     exit->nested.table_walk = exit->nested.gla_valid && !(q & EPT_QUAL_TRANSLATED);
 }
 
+static void fill_log_full(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    (void)v;
+    fill_vectoring(exit);
+    if (vmread(VMCS_QUALIFICATION) & EPT_QUAL_NMI_UNBLOCK)
+        restore_nmi_blocking(exit);
+}
+
 static void fill_init(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
     (void)v;
@@ -204,6 +212,7 @@ static const u8 reasons[VMX_REASON_COUNT] = {
     [VMX_INVPCID] = HVM_EXIT_UNDEFINED,
     [VMX_VMFUNC] = HVM_EXIT_UNDEFINED,
     [VMX_ENCLS] = HVM_EXIT_UNDEFINED,
+    [VMX_PML_FULL] = HVM_EXIT_PML_FULL,
     [VMX_ENCLV] = HVM_EXIT_UNDEFINED,
 };
 
@@ -220,6 +229,7 @@ static void (*const fill_rest[HVM_EXIT_COUNT])(struct vmx_vcpu *v, struct hvm_ex
     [HVM_EXIT_CR] = fill_cr,
     [HVM_EXIT_IO] = fill_io,
     [HVM_EXIT_NESTED_FAULT] = fill_ept,
+    [HVM_EXIT_PML_FULL] = fill_log_full,
     [HVM_EXIT_OTHER] = fill_other,
 };
 #pragma GCC diagnostic pop

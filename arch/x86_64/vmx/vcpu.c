@@ -113,6 +113,7 @@ void vmx_destroy(struct hvm_vcpu *base)
 
     vpid_free(v->vpid);
     kmem_free(hva_of(v->vmcs), PAGE_SIZE);
+    kmem_free(v->log, PAGE_SIZE);
     kmem_free(v, sizeof(*v));
 }
 

@@ -16,6 +16,7 @@
 enum vmcs_field {
     VMCS_VPID = 0x0000,
     VMCS_GUEST_SEL = 0x0800, /* + VMCS_SEG_STEP * enum seg */
+    VMCS_GUEST_PML_INDEX = 0x0812,
     VMCS_HOST_ES_SEL = 0x0c00,
     VMCS_HOST_CS_SEL = 0x0c02,
     VMCS_HOST_SS_SEL = 0x0c04,
@@ -25,6 +26,7 @@ enum vmcs_field {
     VMCS_HOST_TR_SEL = 0x0c0c,
 
     VMCS_MSR_BITMAP = 0x2004,
+    VMCS_PML_ADDRESS = 0x200e,
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_EPTP = 0x201a,
     VMCS_XSS_EXIT_BITMAP = 0x202c,
@@ -138,6 +140,7 @@ enum vmcs_field {
 #define PROC2_PLE          BIT(10)
 #define PROC2_INVPCID      BIT(12)
 #define PROC2_ENCLS        BIT(15)
+#define PROC2_PML          BIT(17)
 #define PROC2_XSAVES       BIT(20)
 
 /* Exit controls. */
@@ -227,6 +230,7 @@ enum vmx_reason {
     VMX_INVPCID = 58,
     VMX_VMFUNC = 59,
     VMX_ENCLS = 60,
+    VMX_PML_FULL = 62,
     VMX_XSAVES = 63,
     VMX_XRSTORS = 64,
     VMX_ENCLV = 70,

@@ -20,6 +20,7 @@ struct vmx_platform {
     u64 cr4_must, cr4_may;
     u64 cr4_owned;
     bool unrestricted, vpid;
+    bool pml;     /* page-modification logging can be turned on */
     bool tsc_aux; /* RDTSCP or RDPID */
 };
 extern struct vmx_platform vmx;
@@ -65,6 +66,7 @@ struct vmx_vcpu {
     u64 msr[VMX_SWITCHED];
     u64 eptp;
     hpa_t vmcs;
+    u64 *log;      /* page-modification log; NULL until it is first wanted */
     char why[128]; /* text of the last failed entry */
 };
 
@@ -120,6 +122,10 @@ void vmx_run(struct hvm_vcpu *v);
 struct hvm_exit *vmx_after_exit(struct vmx_vcpu *v);
 struct hvm_exit *vmx_after_failure(struct vmx_vcpu *v);
 extern const char vmx_exit_point[]; /* HOST_RIP */
+
+/* log.c */
+bool vmx_log_writes(struct hvm_vcpu *v, bool on);
+const u64 *vmx_take_log(struct hvm_vcpu *v, unsigned *count);
 
 /* check.c: texts for entries that failed; *why stays valid until the next failure. */
 const char *vmx_insn_error(u32 error);

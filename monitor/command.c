@@ -40,6 +40,15 @@ static int find_vm(const char *name)
     return -1;
 }
 
+int vm_by_name(const char *name)
+{
+    int i = find_vm(name);
+
+    if (i < 0)
+        out_error("there is no VM \"%s\"; list shows them", name);
+    return i;
+}
+
 /* Whether the word could be meant as anything but a VM's name. */
 static bool is_other(const char *w)
 {
@@ -52,11 +61,11 @@ static bool take_vm(struct args *a)
     const struct config *c = monitor_config();
     int i;
 
-    if (a->count && (i = find_vm(a->word[0])) >= 0) {
+    if (a->count && (find_vm(a->word[0]) >= 0 || !is_other(a->word[0]))) {
+        i = vm_by_name(a->word[0]);
+        if (i < 0)
+            return false;
         shift(a);
-    } else if (a->count && !is_other(a->word[0])) {
-        out_error("there is no VM \"%s\"; list shows them", a->word[0]);
-        return false;
     } else {
         i = c->vm_count == 1 ? 0 : monitor_last_vm();
     }
@@ -124,19 +133,6 @@ void on_vcpu(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg)
 }
 
 /* ---- the machine ---- */
-
-static void cmd_set(struct args *a)
-{
-    static const char *const levels[] = {"error", "warn", "info", "debug"};
-
-    if (a->count == 1 && strncmp(a->word[0], "log=", 4) == 0)
-        for (unsigned i = 0; i < ARRAY_SIZE(levels); i++)
-            if (strcmp(a->word[0] + 4, levels[i]) == 0) {
-                log_set_level(i);
-                return;
-            }
-    out_error("what can be set: log=error|warn|info|debug");
-}
 
 static void cmd_version(struct args *a)
 {
@@ -224,8 +220,15 @@ const struct command commands[] = {
     {"pause", "[VM]", "stop a VM and its time", NEED_RUNNING, 0, cmd_pause},
     {"resume", "[VM]", "let a paused VM go on", NEED_RUNNING, 0, cmd_resume},
     {"reset", "[VM]", "end a VM and start it again", NEED_RUNNING, 0, cmd_reset},
-    {"destroy", "[VM]", "end a VM at once and give its memory back", NEED_RUNNING, 0, cmd_destroy},
-    {"set", "log=LEVEL", "how much is logged\nset log=debug", NEED_NOTHING, 1, cmd_set},
+    {"destroy", "[VM]", "end a VM at once; a created one is forgotten", NEED_VM, 0, cmd_destroy},
+    {"create", "NAME from VM|N …",
+     "a VM from another's modules or module N, and words\n"
+     "create b from web mem=64M initrd=1 -- quiet",
+     NEED_NOTHING, WORDS_ANY, cmd_create},
+    {"modules", "", "the files that are at hand", NEED_NOTHING, 0, cmd_modules},
+    {"set", "VM KEY=VALUE…|log=LEVEL",
+     "words of grub.cfg, while it runs restart= only\nset web mem=64M restart=crash", NEED_NOTHING,
+     WORDS_ANY, cmd_set},
     {"regs", "[VM] [vN]", "a vCPU's registers and the bytes at RIP", NEED_VCPU, 0, cmd_regs},
     {"dis", "[VM] [vN] [ADDR] [N]",
      "instructions at an address of the code, or at RIP\ndis web 0xffffffff81000000 20", NEED_VCPU,
@@ -291,7 +294,7 @@ static void carry_out(struct args *a, bool all)
     if (!c)
         return;
     shift(a);
-    if (!all)
+    if (!all && c->words != WORDS_ANY)
         out_error("these are too many words");
     else if (take(a, c))
         c->run(a);
@@ -301,8 +304,11 @@ void command_run(const char *text)
 {
     static char line[LINE_MAX + 1];
     struct args a = {0};
+    const char *word;
 
     str_copy(line, sizeof(line), text);
+    parse_word(&text, &word);
+    a.rest = text;
     bool all = split(&a, line);
     if (!a.count)
         return;
@@ -321,5 +327,8 @@ const char *command_candidate(const char *text, unsigned word, unsigned i)
 
     if (word == 0 || strncmp(text, "help ", 5) == 0)
         return commands[i].name;
-    return i < c->vm_count ? c->vms[i].name : NULL;
+    for (unsigned k = 0; k < c->vm_count; k++)
+        if (c->vms[k].name[0] && i-- == 0)
+            return c->vms[k].name;
+    return NULL;
 }

@@ -7,12 +7,14 @@
 #include "vmm/config.h"
 #include "vmm/vm.h"
 
-#define ARGS_MAX 6
+#define ARGS_MAX  6
+#define WORDS_ANY 255 /* the command reads `rest` itself */
 
 typedef unsigned long long ull; /* for formats */
 
 /* What stood behind a command's name: what it needs (below), and the words after that. */
 struct args {
+    const char *rest; /* all that stood there, as it was */
     unsigned count;
     const char *word[ARGS_MAX];
     unsigned i; /* the VM's number */
@@ -43,6 +45,9 @@ void command_run(const char *line);
 /* Completion: see struct line_ops. */
 const char *command_candidate(const char *text, unsigned word, unsigned i);
 
+/* A VM's number by its name; -1, with a message, if there is none. */
+int vm_by_name(const char *name);
+
 /* Has fn called when the answer is complete. */
 void command_then(void (*fn)(struct vm *vm), struct vm *vm);
 
@@ -59,13 +64,9 @@ bool args_number(struct args *a, const char *what, u64 *out);
 void on_vcpu(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg);
 
 /* What becomes of VMs (monitor.c). */
-const struct config *monitor_config(void);
+struct config *monitor_config(void);
 /* The VM whose console was seen last, or -1. */
 int monitor_last_vm(void);
-/* Starts a VM, now or as soon as it has ended. */
-void monitor_start(unsigned i);
-void monitor_start_again(unsigned i);
-
 /* Gives a VM the keyboard, and says so. */
 void monitor_go_to(struct vm *vm);
 

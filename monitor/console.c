@@ -235,7 +235,7 @@ void console_write(const char *text, size_t len)
 
 void console_vprint(const char *fmt, va_list ap)
 {
-    char line[256];
+    char line[340];
     int len = fmt_vprint(line, sizeof(line), fmt, ap);
 
     console_write(line, MIN((size_t)len, sizeof(line) - 1));
@@ -347,6 +347,20 @@ void console_renew(struct vm *vm)
     spin_unlock(&console.lock);
     if (paste.to == vm)
         paste.tail = paste.head;
+}
+
+void console_forget(struct vm *vm)
+{
+    console_renew(vm);
+    if (paste.to == vm)
+        paste.to = NULL;
+    spin_lock(&console.lock);
+    struct output *o = console.out[vm->index];
+    console.out[vm->index] = NULL;
+    if (console.replay == o)
+        console.replay = NULL;
+    spin_unlock(&console.lock);
+    kmem_free(o, sizeof(*o));
 }
 
 /* ---- the log of a VM ---- */

@@ -38,6 +38,9 @@ bool console_behind(void);
 /* The VM starts anew: what its last run printed stays readable, but is not shown any more. */
 void console_renew(struct vm *vm);
 
+/* Nothing of the VM is kept; it has not the focus. */
+void console_forget(struct vm *vm);
+
 /* A byte for the VM in focus, as if typed, whatever it is. */
 void console_type(u8 byte);
 /*

@@ -7,23 +7,29 @@
 #include "lib/log.h"
 #include "monitor/command.h"
 #include "monitor/console.h"
+#include "monitor/life.h"
 #include "monitor/line.h"
 #include "monitor/out.h"
 #include "vmm/sched.h"
 #include "vmm/vmm.h"
 
-static const struct config *config;
+static struct config *config;
 static struct line line;
 static struct vm *last_vm; /* had the focus last */
 static bool at_prompt;     /* the monitor has the keyboard, and has shown so */
 static bool escaped;       /* the escape key was the last one */
-static u32 left;           /* a VM's vCPUs have left; any CPU */
 static bool settle;        /* an end has to be followed up */
-static u32 again;          /* VMs to be started again when they have ended, a bit each */
 
-const struct config *monitor_config(void)
+struct config *monitor_config(void)
 {
     return config;
+}
+
+void monitor_forget(struct vm *vm)
+{
+    if (last_vm == vm)
+        last_vm = NULL;
+    console_forget(vm);
 }
 
 int monitor_last_vm(void)
@@ -42,37 +48,18 @@ static void focus(struct vm *vm)
 
 static void vm_started(struct vm *vm)
 {
+    life_started(vm);
     console_renew(vm);
     if (!console_focused() && !at_prompt)
         focus(vm);
-}
-
-static void vm_ended(struct vm *vm)
-{
-    (void)vm;
-    __atomic_store_n(&left, 1, __ATOMIC_RELEASE);
-    sched_poke();
 }
 
 static const struct vm_outside outside = {
     .console_out = console_vm_out,
     .console_room = console_vm_room,
     .started = vm_started,
-    .ended = vm_ended,
+    .ended = life_ended,
 };
-
-void monitor_start(unsigned i)
-{
-    if (vms[i] && vms[i]->state != VM_CONFIGURED && vms[i]->state != VM_ENDED)
-        again |= 1u << i; /* on its way out */
-    else
-        vmm_start_vm(i);
-}
-
-void monitor_start_again(unsigned i)
-{
-    again |= 1u << i;
-}
 
 /* The first VM that runs, in the order of their numbers after `vm`; NULL: none does. */
 static struct vm *next_running(const struct vm *vm)
@@ -107,20 +94,6 @@ static void go_to_monitor(void)
         console_print("{\"focus\":\"monitor\"}\n");
 }
 
-static void bury_the_dead(void)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(vms); i++) {
-        if (!vms[i] || __atomic_load_n(&vms[i]->state, __ATOMIC_ACQUIRE) != VM_LEFT)
-            continue;
-        vm_bury(vms[i]);
-        if (again & 1u << i) {
-            again &= ~(1u << i);
-            vmm_start_vm(i);
-        }
-    }
-    settle = true;
-}
-
 static void all_over(const char *what, void (*fn)(void))
 {
     log_always("no VM is left: %s", what);
@@ -134,22 +107,22 @@ static void follow_up(void)
     struct vm *at = console_focused(), *next = next_running(at);
 
     settle = false;
-    if (!vm_any_running() && config->idle == CONFIG_IDLE_POWEROFF)
+    if (life_all_over() && config->idle == CONFIG_IDLE_POWEROFF)
         all_over("powering off", machine_poweroff);
-    if (!vm_any_running() && config->idle == CONFIG_IDLE_REBOOT)
+    if (life_all_over() && config->idle == CONFIG_IDLE_REBOOT)
         all_over("rebooting", machine_reboot);
     if (at && at->state == VM_RUNNING)
-        return;
-    if (at && next && !out_json())
+        ; /* it was another one */
+    else if (at && next && !out_json())
         monitor_go_to(next);
     else if (!at_prompt)
         go_to_monitor();
+    life_forget();
 }
 
 static void hook_fn(void)
 {
-    if (__atomic_exchange_n(&left, 0, __ATOMIC_ACQ_REL))
-        bury_the_dead();
+    settle |= life_poll();
     console_poll();
     if (settle && !console_behind())
         follow_up();
@@ -242,7 +215,7 @@ static void key(u8 byte)
 static const struct console_monitor monitor = {key, escape_key, show_prompt};
 static const struct line_ops line_ops = {echo, command_candidate};
 
-void monitor_init(const struct config *c)
+void monitor_init(struct config *c)
 {
     config = c;
     vm_outside = &outside;

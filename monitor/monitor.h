@@ -6,6 +6,6 @@
 struct config;
 
 /* Takes the console over and sets vm_outside. Boot CPU, before vmm_main. config must stay. */
-void monitor_init(const struct config *config);
+void monitor_init(struct config *config);
 
 #endif

@@ -9,7 +9,7 @@
 static struct {
     bool json, later;
     struct json j;
-    char error[200];
+    char error[320];
 } answer = {.j.put = console_write};
 
 static void open_answer(const char *command)

@@ -3,6 +3,7 @@
 #include "monitor/vms.h"
 #include "lib/string.h"
 #include "monitor/console.h"
+#include "monitor/life.h"
 #include "monitor/out.h"
 
 static const char *state_name(unsigned i)
@@ -12,6 +13,8 @@ static const char *state_name(unsigned i)
 
     if (monitor_config()->vms[i].error[0])
         return "not startable";
+    if (life_waits(i))
+        return "to be restarted";
     if (!vm || vm->state == VM_CONFIGURED)
         return "not started";
     if (vm->state == VM_RUNNING)
@@ -28,8 +31,9 @@ void cmd_list(struct args *a)
     (void)a;
     out("vms[", "    %-16s %-14s %8s %5s\n", "NAME", "STATE", "MEMORY", "VCPUS");
     for (unsigned i = 0; i < c->vm_count; i++)
-        out("vms[number,name,state,memory_mib,vcpus", "  %u %-16s %-14s %7lluM %5u\n", i + 1,
-            c->vms[i].name, state_name(i), (ull)(c->vms[i].mem / MIB), c->vms[i].vcpus);
+        if (c->vms[i].name[0])
+            out("vms[number,name,state,memory_mib,vcpus", "  %u %-16s %-14s %7lluM %5u\n", i + 1,
+                c->vms[i].name, state_name(i), (ull)(c->vms[i].mem / MIB), c->vms[i].vcpus);
 }
 
 void cmd_info(struct args *a)
@@ -65,7 +69,7 @@ void cmd_start(struct args *a)
     else if (vm_alive(a->vm))
         out_error("%s is running already", c->name);
     else
-        monitor_start(a->i);
+        life_start(a->i);
 }
 
 void cmd_stop(struct args *a)
@@ -108,13 +112,20 @@ void cmd_resume(struct args *a)
 
 void cmd_reset(struct args *a)
 {
-    monitor_start_again(a->i);
+    life_start_again(a->i);
     vm_kill(a->vm, "reset at the monitor");
 }
 
 void cmd_destroy(struct args *a)
 {
-    vm_kill(a->vm, "destroyed at the monitor");
+    bool calm = life_calm(a->i), created = monitor_config()->vms[a->i].created;
+
+    if (created)
+        life_drop(a->i);
+    if (vm_alive(a->vm))
+        vm_kill(a->vm, "destroyed at the monitor");
+    else if (!calm && !created)
+        out_error("%s is not running", monitor_config()->vms[a->i].name);
 }
 
 void cmd_console(struct args *a)

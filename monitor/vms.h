@@ -16,4 +16,9 @@ void cmd_destroy(struct args *a);
 void cmd_console(struct args *a);
 void cmd_log(struct args *a);
 
+/* create.c */
+void cmd_create(struct args *a);
+void cmd_set(struct args *a);
+void cmd_modules(struct args *a);
+
 #endif

@@ -21,14 +21,22 @@
 #define CONFIG_MAX_VMS        16
 #define CONFIG_VM_MODULES     16 /* of one VM, its kernel not counted */
 #define CONFIG_NAME_SIZE      32
-#define CONFIG_ERROR_SIZE     192
+#define CONFIG_ERROR_SIZE     272
 #define CONFIG_MAX_ERRORS     16
+#define CONFIG_CMDLINE_SIZE   240 /* of a command line given later */
 #define CONFIG_MEM_DEFAULT    (256 * MIB)
 #define CONFIG_CONSOLE_PORT   0x3f8
 #define CONFIG_CONSOLE_BAUD   115200
 #define CONFIG_ESCAPE_DEFAULT 0x1d /* Ctrl-] */
 
 enum config_idle { CONFIG_IDLE_MONITOR, CONFIG_IDLE_POWEROFF, CONFIG_IDLE_REBOOT };
+
+/* What to do when a VM has ended, other than by a person's order. */
+enum config_restart {
+    CONFIG_RESTART_NEVER,
+    CONFIG_RESTART_CRASH, /* start it again if skep stopped it or it asked for a reset */
+    CONFIG_RESTART_ALWAYS
+};
 
 /* One of a VM's further modules. */
 struct config_module {
@@ -43,7 +51,9 @@ struct config_vm {
     char error[CONFIG_ERROR_SIZE];      /* not empty: this VM does not run, and this is why */
     int kernel;                         /* index of its kernel's module; valid if error is empty */
     char kernel_name[CONFIG_NAME_SIZE]; /* for messages: the file's, or "kernel" */
-    const char *cmdline; /* the guest's own, byte for byte. Points into the given text */
+    /* The guest's own, byte for byte. Points into the given text, or to own_cmdline. */
+    const char *cmdline;
+    char own_cmdline[CONFIG_CMDLINE_SIZE];
     struct config_module modules[CONFIG_VM_MODULES]; /* in the order given */
     unsigned module_count;
     u64 mem;        /* bytes, a multiple of 4 KiB */
@@ -56,7 +66,9 @@ struct config_vm {
     bool manual;    /* start=manual: wait for the monitor to start it */
     bool fill_boot; /* fill=boot: all memory at start */
     bool testdev;
-    bool strict; /* an instruction that cannot be emulated stops the VM */
+    u8 restart;   /* enum config_restart */
+    bool created; /* at the monitor */
+    bool strict;  /* an instruction that cannot be emulated stops the VM */
 };
 
 struct config {
@@ -67,7 +79,8 @@ struct config {
     u8 escape; /* the character itself, 0x01 .. 0x1f */
     enum config_idle idle;
 
-    struct config_vm vms[CONFIG_MAX_VMS]; /* in the order in which their names first appear */
+    /* In the order in which their names first appear; a slot without a name is free. */
+    struct config_vm vms[CONFIG_MAX_VMS];
     unsigned vm_count;
 
     char errors[CONFIG_MAX_ERRORS][CONFIG_ERROR_SIZE]; /* sentences that belong to no VM */
@@ -95,5 +108,22 @@ void config_parse_own(struct config *c, const char *cmdline);
  */
 void config_parse_modules(struct config *c, const char *const *text, unsigned count,
                           const struct config_limits *limits);
+
+/*
+ * A new VM with the defaults and no kernel; free it with config_vm_drop. ERR_INVAL: that is no
+ * name; ERR_EXISTS; ERR_NOMEM: CONFIG_MAX_VMS are there.
+ */
+enum err config_vm_add(struct config *c, const char *name, struct config_vm **vm);
+void config_vm_drop(struct config *c, struct config_vm *vm);
+/* Everything but the name. */
+void config_vm_copy(struct config_vm *to, const struct config_vm *from);
+
+/*
+ * Reads further words for a VM, and what stands behind "--" as its command line. modules: how many
+ * there are for `initrd=N` and `module=N`, which add one; live: only what may change while it runs.
+ * What is wrong afterwards, with these words or without, is in vm->error.
+ */
+void config_vm_words(struct config_vm *vm, const char *text, const struct config_limits *limits,
+                     unsigned modules, bool live);
 
 #endif

@@ -46,6 +46,47 @@ static inline bool slice_is_file_name(struct slice word)
     return word.len && (word.s[0] == '/' || word.s[0] == '(');
 }
 
+enum role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE };
+
+/* Keys of the words that a kernel's line may have; seen as bits. */
+enum vm_key {
+    KEY_MEM,
+    KEY_VCPUS,
+    KEY_CPUS,
+    KEY_TYPE,
+    KEY_START,
+    KEY_FILL,
+    KEY_RESTART,
+    KEY_BASE,
+    KEY_ENTRY,
+    KEY_TESTDEV,
+    KEY_STRICT,
+    KEY_COUNT
+};
+
+/* One line, while it is read. */
+struct config_line {
+    struct config *c;
+    const struct config_limits *limits;
+    struct config_vm *vm;
+    struct slice file; /* its name, if the text has it */
+    unsigned index;
+    enum role role;
+    u32 seen;
+    unsigned modules; /* that initrd= and module= may name */
+    bool live;
+};
+
+/* The first thing that is wrong with a VM is what it is stopped for. */
+void config_vm_error(struct config_vm *vm, const char *fmt, ...) PRINTF(2, 3);
+/* Takes one word of a line in; whatever is wrong with it goes to config_vm_error. */
+void config_word(struct config_line *l, struct slice word);
+/* The name of the first word that was seen. */
+const char *config_word_seen(u32 seen);
+/* Adds the file that the line is about to its VM. */
+void config_add_module(struct config_line *l, const char *cmdline);
+void config_refuse_live(struct config_line *l, const char *word);
+
 /* Adds a sentence that belongs to no VM; dropped when there are too many. */
 void config_error(struct config *c, const char *fmt, ...) PRINTF(2, 3);
 

@@ -13,12 +13,23 @@
 
 static struct config *config;
 static const struct vmm_input *input;
+static struct config_limits limits;
 static bool ready, usable; /* ready: the others may go on; usable: there is a back end */
 static u32 online;         /* CPUs that have come to their scheduler */
 
-const struct config *vmm_config(void)
+struct config *vmm_config(void)
 {
     return config;
+}
+
+const struct config_limits *vmm_limits(void)
+{
+    return &limits;
+}
+
+const struct vmm_input *vmm_input(void)
+{
+    return input;
 }
 
 /* Turns virtualisation on, on this CPU. False, with a line in the log, if it cannot be had. */
@@ -61,21 +72,35 @@ static void report_config(void)
         log_always("no virtual machine is configured (a module needs vm=NAME on its line)");
 }
 
+/* Pages come on demand, so VMs may be promised more than there is; whoever does it should know. */
+static void check_sum(const struct config_vm *new)
+{
+    u64 sum = new->mem, there = frames_machine.total *PAGE_SIZE;
+
+    for (u32 i = 0; i < ARRAY_SIZE(vms); i++)
+        if (vms[i] && vms[i]->state == VM_RUNNING)
+            sum += vms[i]->config->mem;
+    if (sum > there)
+        log_warn("vm %s: %llu MiB are promised now, the machine has %llu: a VM that finds no page "
+                 "is stopped",
+                 new->name, (unsigned long long)(sum / MIB), (unsigned long long)(there / MIB));
+}
+
 enum err vmm_start_vm(u32 index)
 {
     if (index >= config->vm_count)
         return ERR_NOENT;
     if (!hvm || config->vms[index].error[0])
         return ERR_NOSUP;
+    check_sum(&config->vms[index]);
     return vm_start(index, &config->vms[index], input->modules);
 }
 
 void vmm_main(struct config *cfg, const struct vmm_input *in)
 {
-    struct config_limits limits = {.cpus = cpu_count()};
-
     config = cfg;
     input = in;
+    limits.cpus = cpu_count();
     limits.mem = frames_free_count(&frames_machine) * PAGE_SIZE * OVERCOMMIT;
     usable = start_backend();
     join(usable);

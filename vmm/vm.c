@@ -331,6 +331,7 @@ void vm_kill(struct vm *vm, const char *why)
 {
     if (!claim_end(vm, VM_END_STOPPED, 0))
         return;
+    vm->killed = true;
     log_always("vm %s: stopped: %s", vm->name, why);
     dismiss_vcpus(vm);
 }

@@ -54,6 +54,7 @@ struct vm {
     u8 end;          /* enum vm_end */
     u32 end_claimed; /* atomically: the first to end the VM says how */
     u32 status;      /* VM_END_EXIT */
+    bool killed;     /* it was ended from outside */
     u32 vcpu_count;
     u32 vcpus_left; /* atomically: vCPUs that have not left yet */
     struct vcpu *vcpu[PLAT_MAX_VCPUS];

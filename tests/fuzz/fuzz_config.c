@@ -53,6 +53,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     config_parse_own(&c, line[0]);
     config_parse_modules(&c, line + 1, n - 1, &limits);
     check(&c, n - 1);
+    for (unsigned i = 1; i < n && c.vm_count; i++) {
+        config_vm_words(&c.vms[i % c.vm_count], line[i], &limits, n - 1, i & 1);
+        check(&c, n - 1);
+    }
     free(text);
     return 0;
 }

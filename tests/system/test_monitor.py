@@ -34,7 +34,7 @@ def test_help(monitor):
     names = re.findall(r"^  (\w+) ", text, re.M)
     assert {"list", "start", "stop", "pause", "resume", "reset", "destroy", "console", "log", "info",
             "set", "regs", "dis", "bt", "x", "xp", "walk", "mem", "exits", "last", "irq", "devices",
-            "cpu", "version", "poweroff", "reboot"} <= set(names)
+            "cpu", "version", "poweroff", "reboot", "json", "create", "modules"} <= set(names)
     for name in names:
         assert re.search(rf"for example: {name}\b", monitor.say(f"help {name}")), name
     assert "no command" in monitor.say("help nothing")
@@ -48,6 +48,19 @@ def test_wrong_words(monitor):
     assert "colour" in monitor.say("start bad")
     assert "colour" in monitor.say("info bad")
     assert "what can be set" in monitor.say("set log=loud")
+    assert "what can be set" in monitor.say("set")
+    assert 'no VM "nobody"' in monitor.say("set nobody mem=1M")
+    assert "which VM?" in monitor.say("set mem=16M")
+    assert "is not understood" in monitor.say("set one colour=red")
+    assert "at least" in monitor.say("set one mem=4K")
+    assert "from a VM" in monitor.say("create")
+    assert "from a VM" in monitor.say("create new like one")
+    assert "is there already" in monitor.say("create two from one")
+    assert "is no name" in monitor.say("create -x from one")
+    assert 'no VM "nobody"' in monitor.say("create new from nobody")
+    assert "no module 9" in monitor.say("create new from 9")
+    assert "modules are 0 to 2" in monitor.say("create new from one initrd=3")
+    assert set(monitor.states()) == {"one", "two", "bad"}
     assert "too many words" in monitor.say("x a b c d e f g")
     assert monitor.say("") == ""
 
@@ -149,6 +162,83 @@ def test_nothing_leaks(monitor):
     assert monitor.free() == before
 
 
+def test_set(monitor):
+    """Words of grub.cfg count from the next start on; while the VM runs only some can change."""
+    monitor.say("set two mem=24M -- key status=1")
+    assert "memory 24 MiB" in monitor.say("info two")
+    assert "command line: key status=1" in monitor.say("info two")
+    monitor.say("start two")
+    assert "cannot change while it runs" in monitor.say("set two mem=16M")
+    assert monitor.say("set two restart=always") == ""
+    monitor.say("destroy two")  # an order: no restart
+    monitor.wait_state("two", "stopped")
+    monitor.say("set two mem=16M restart=never -- key poweroff")
+    assert "cannot be started" in monitor.say("start bad")
+    monitor.say("set bad mem=16M -- key poweroff")
+    assert monitor.states()["bad"] == "not started"
+    assert monitor.say("set log=debug") == "" and monitor.say("set log=info") == ""
+
+
+def wait_gone(monitor, name):
+    for _ in range(50):
+        if name not in monitor.states():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{name} is still there")
+
+
+def test_create(monitor):
+    """VMs of modules that are there; destroyed they are gone, and all they had."""
+    assert re.search(r"^ +1 +\d+K  vm=two kernel", monitor.say("modules"), re.M)
+    monitor.say("create new from two mem=16M")
+    monitor.say("destroy new")
+    wait_gone(monitor, "new")
+    before = monitor.free()
+    for line in ("create new from two mem=32M -- key status=9",
+                 "create new from 1 mem=32M initrd=0 testdev -- key status=9"):
+        monitor.say(line)
+        assert monitor.states()["new"] == "running"
+        monitor.host.send_line("console new")
+        monitor.host.expect("press a key", 20)
+        monitor.host.send(ESCAPE)
+        monitor.host.expect(PROMPT, 10)
+        monitor.say("destroy new")
+        wait_gone(monitor, "new")
+        assert "no VM" in monitor.say("info new")
+    assert monitor.free() == before
+    assert set(monitor.states()) == {"one", "two", "bad"}
+
+
+def test_restart(monitor):
+    """A VM that resets at once starts again: first at once, then later and later."""
+    host = monitor.host
+    host.send_line("create loop from two mem=16M restart=crash -- reset")
+    host.expect(r"skep: vm loop: reset\r\n(?:.*\r\n)?skep: vm loop: starts again\r\n", 20)
+    host.expect(r"skep: vm loop: starts again in 1 s", 20)
+    host.expect(r"skep: vm loop: starts again in 2 s", 20)
+    host.expect(PROMPT, 10)
+    assert monitor.states()["loop"] == "to be restarted"
+    monitor.say("destroy loop")
+    wait_gone(monitor, "loop")
+    time.sleep(3)
+    host.send_line("create loop from two mem=16M restart=always testdev -- testdev key status=3")
+    host.expect(r"\d vCPU\r\n" + PROMPT, 20)
+    host.send_line("console loop")
+    for _ in range(2):  # who has the keyboard keeps it
+        host.expect("press a key", 20)
+        host.send("x")
+        host.expect(r"skep: vm loop: exited, status 3\r\n(?:.*\r\n)?skep: vm loop: starts again", 20)
+    host.send(ESCAPE)
+    host.expect(PROMPT, 10)
+    monitor.say("destroy loop")
+    wait_gone(monitor, "loop")
+    monitor.say("create quiet from two mem=16M restart=crash testdev -- testdev status=3")
+    host.expect(r"skep: vm quiet: exited, status 3", 20)  # no crash
+    monitor.wait_state("quiet", "exited")
+    monitor.say("destroy quiet")
+    wait_gone(monitor, "quiet")
+
+
 def test_escape_keys(monitor):
     """The escape key from a console and back, by number, to the next, and typed to the guest."""
     monitor.say("start one")
@@ -184,7 +274,8 @@ def test_json(monitor):
     with monitor.as_program() as ask:
         vms = ask("list")["vms"]
         assert [(v["number"], v["name"]) for v in vms] == [(1, "one"), (2, "two"), (3, "bad")]
-        assert "colour" in ask("info bad")["reason"]
+        assert ask("info bad")["state"] == "not started"
+        assert "colour" in ask("create odd from two colour=red", ok=False)["error"]
         assert "no command" in ask("frobnicate", ok=False)["error"]
         assert 'no VM "nobody"' in ask("regs nobody", ok=False)["error"]
         commands = {c["name"] for c in ask("help")["commands"]}
@@ -210,6 +301,7 @@ def test_json(monitor):
         ends = {"json", "console", "poweroff", "reboot", "destroy", "stop", "reset"}
         for name in sorted(commands - ends):
             ask(name, ok=None)
+        assert ask("modules")["modules"][1]["line"].startswith("vm=two kernel")
         monitor.host.send_line("console one")
         monitor.host.expect(r'\{"command":"console","vm":"one","ok":true\}\r\n', 10)
         monitor.host.send(ESCAPE)

@@ -167,6 +167,18 @@ struct x86_table {
     u16 limit;
 };
 
+/* What fetching code depends on. attr and cpl as in struct x86_seg. */
+struct x86_mode {
+    u64 cr3, cr4, efer;
+    union {
+        struct {
+            u32 cs_attr;
+            u32 cpl;
+        };
+        u64 cs; /* both, for comparisons */
+    };
+};
+
 /* MSRs (SDM 4; APM 2, appendix A). */
 #define MSR_TSC               0x10
 #define MSR_PLATFORM_ID       0x17

@@ -243,11 +243,8 @@ enum space_result space_fault(struct space *s, gpa_t gpa, unsigned access)
     enum space_result r = SPACE_MMIO;
     struct resolved res;
 
-    if (gpa - s->hole < s->hole_size) {
-        count(&s->stats.faults);
-        count(&s->stats.faults_mmio);
+    if (space_fault_in_hole(s, gpa))
         return SPACE_MMIO;
-    }
     if (likely(gpa < space_limit(s))) {
         u32 *slot = space_hold_slot(s, gpa);
 

@@ -4,6 +4,8 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/fpu.h"
 #include "lib/string.h"
+#include "vmm/emul/again.h"
+#include "vmm/exits.h"
 #include "vmm/inject.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -185,23 +187,27 @@ void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid, con
     };
 }
 
-struct emul_cpu *emulate_begin(struct vcpu *v, const struct hvm_exit *e)
+static struct emul_cpu *begin(struct vcpu *v, const struct hvm_exit *e, struct x86_mode *m)
 {
     struct emul_cpu *c = &v->emul;
 
-    struct hvm_mode m;
-
     emul_begin(c, &v->vm->emul_ops, v, v->hv->gpr);
-    hvm->get_mode(v->hv, &m);
+    hvm->get_mode(v->hv, m);
     emul_know(c, EMUL_RIP, e->rip);
-    emul_know(c, EMUL_CR0, m.cr0);
-    emul_know(c, EMUL_CR3, m.cr3);
-    emul_know(c, EMUL_CR4, m.cr4);
-    emul_know(c, EMUL_EFER, m.efer);
-    emul_know(c, EMUL_CPL, m.cpl);
-    if ((m.efer & EFER_LMA) && (m.cs_attr & SEG_L))
-        emul_know_64bit(c, m.cpl);
+    emul_know(c, EMUL_CR3, m->cr3);
+    emul_know(c, EMUL_CR4, m->cr4);
+    emul_know(c, EMUL_EFER, m->efer);
+    emul_know(c, EMUL_CPL, m->cpl);
+    if ((m->efer & EFER_LMA) && (m->cs_attr & SEG_L))
+        emul_know_64bit(c, m->cpl);
     return c;
+}
+
+struct emul_cpu *emulate_begin(struct vcpu *v, const struct hvm_exit *e)
+{
+    struct x86_mode m;
+
+    return begin(v, e, &m);
 }
 
 static void report(struct vcpu *v, struct emul_cpu *c)
@@ -248,18 +254,88 @@ bool emulate_settle(struct vcpu *v, struct emul_cpu *c, enum emul_result r)
 
 void emulate_memory(struct vcpu *v, const struct hvm_exit *e)
 {
-    struct emul_cpu *c = emulate_begin(v, e);
+    struct x86_mode m;
+    struct emul_cpu *c = begin(v, e, &m);
 
     c->exit = (struct emul_exit){
         .kind = EMUL_EXIT_MEMORY,
         .gla_valid = e->nested.gla_valid,
-        .read = e->nested.read,
-        .write = e->nested.write,
+        .read = e->nested.access & NESTED_R,
+        .write = e->nested.access & NESTED_W,
         .device = true, /* space_fault has said so */
         .gpa = e->nested.gpa,
         .gla = e->nested.gla,
     };
-    emulate_settle(v, c, emul_run(c));
+    if (emulate_settle(v, c, emul_run(c)))
+        emul_remember(c, &m);
+}
+
+/*
+ * What guests do most with the local APIC: ends of interrupts, task priorities, registers that read
+ * as they stand. None of it needs a clock, and events are looked at again only if one can be
+ * delivered now. False: not done.
+ */
+static ALWAYS_INLINE bool apic_quick(struct vcpu *v, unsigned offset, bool write, u64 *value)
+{
+    struct vlapic *l = &v->apic;
+
+    if (!write) {
+        *value = l->page[offset / 4];
+        return vlapic_reads_plainly(offset);
+    }
+    if (offset == 16 * APIC_EOI)
+        vlapic_eoi(l);
+    else if (offset == 16 * APIC_TPR)
+        vlapic_set_tpr(l, (u8)*value);
+    else
+        return false;
+    if (vlapic_pending(l) >= 0)
+        vcpu_look(v);
+    return true;
+}
+
+/* Whether the operand of `a` is what the exit names. */
+static ALWAYS_INLINE bool explains(const struct emul_again *a, const u64 *gpr,
+                                   const struct hvm_exit *e)
+{
+    gla_t gla = emul_again_gla(a, gpr);
+
+    if (unlikely(a->access != e->nested.access || (gla & PAGE_MASK) > PAGE_SIZE - a->size))
+        return false;
+    if (e->nested.gla_valid)
+        return likely(gla == e->nested.gla);
+    return likely(!((gla ^ e->nested.gpa) & PAGE_MASK) && walk_canonical(gla, 48));
+}
+
+/* False: not such an exit, nothing done. */
+static ALWAYS_INLINE bool execute_again(struct vcpu *v, const struct hvm_exit *e)
+{
+    u64 *gpr = v->hv->gpr, value = 0;
+    gpa_t gpa = e->nested.gpa;
+    const struct emul_again *a;
+    struct x86_mode m;
+
+    if (unlikely(e->vectoring.kind || e->nested.table_walk))
+        return false;
+    hvm->get_mode(v->hv, &m);
+    a = emul_again(&v->emul, e->rip, &v->space->generation, &m);
+    if (unlikely(!a || !explains(a, gpr, e) || !space_fault_in_hole(v->space, gpa)))
+        return false;
+    if (a->access == INSN_WRITE)
+        value = emul_again_source(a, gpr);
+    if ((gpa & ~PAGE_MASK) != vlapic_gpa(&v->apic) || a->size != 4 ||
+        !apic_quick(v, gpa & PAGE_MASK, a->access == INSN_WRITE, &value))
+        value = mmio(v, gpa, a->size, a->access == INSN_WRITE, value);
+    if (a->access == INSN_READ)
+        gpr[a->reg] = value;
+    hvm->advance(v->hv, a->len);
+    return true;
+}
+
+void exit_nested_fault(struct vcpu *v, struct hvm_exit *e)
+{
+    if (!execute_again(v, e))
+        exit_nested_fault_any(v, e);
 }
 
 void emulate_port(struct vcpu *v, const struct hvm_exit *e)

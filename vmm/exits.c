@@ -199,12 +199,9 @@ static void exit_io(struct vcpu *v, struct hvm_exit *e)
     hvm->advance(v->hv, e->insn_len); /* every processor tells the length of these */
 }
 
-static void exit_nested_fault(struct vcpu *v, struct hvm_exit *e)
+void exit_nested_fault_any(struct vcpu *v, struct hvm_exit *e)
 {
-    unsigned access = (e->nested.read ? SPACE_READ : 0) | (e->nested.write ? SPACE_WRITE : 0) |
-                      (e->nested.exec ? SPACE_EXEC : 0);
-
-    switch (space_fault(v->vm->space, e->nested.gpa, access)) {
+    switch (space_fault(v->vm->space, e->nested.gpa, e->nested.access)) {
     case SPACE_RESOLVED:
         return;
     case SPACE_NOMEM:
@@ -215,7 +212,7 @@ static void exit_nested_fault(struct vcpu *v, struct hvm_exit *e)
     case SPACE_MMIO:
         break;
     }
-    if (e->nested.exec)
+    if (e->nested.access & NESTED_X)
         vm_stop(v, "executes at guest address 0x%llx, where there is no memory",
                 (unsigned long long)e->nested.gpa);
     else if (e->nested.table_walk)

@@ -30,6 +30,13 @@ static inline void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn
         exit_skip_decoding(v, e, op);
 }
 
+/*
+ * Nested faults (emulate.c): moves between a register and a device that were executed before are
+ * executed again at once; the others go on to exit_nested_fault_any (exits.c).
+ */
+void exit_nested_fault(struct vcpu *v, struct hvm_exit *e);
+void exit_nested_fault_any(struct vcpu *v, struct hvm_exit *e);
+
 /* Control-register and XSETBV exits (exits_cr.c). */
 void exit_cr(struct vcpu *v, struct hvm_exit *e);
 void exit_xsetbv(struct vcpu *v, struct hvm_exit *e);

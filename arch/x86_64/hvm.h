@@ -116,9 +116,8 @@ struct hvm_exit {
             gpa_t gpa;
             gla_t gla; /* if gla_valid */
             bool gla_valid;
-            bool read, write, exec; /* what the access was */
-            bool present;           /* the nested entry was present: a permission is missing */
-            bool table_walk;        /* the access was the guest's own page walk */
+            u8 access;       /* what it was: NESTED_R, NESTED_W, NESTED_X */
+            bool table_walk; /* it was the guest's own page walk */
         } nested;
         struct {
             bool decoded; /* false: op and gpr are unknown, decode the instruction */
@@ -188,13 +187,6 @@ enum hvm_reg {
     HVM_REG_COUNT
 };
 
-/* What fetching code depends on, read at once. attr and cpl as in struct x86_seg. */
-struct hvm_mode {
-    u64 cr0, cr3, cr4, efer;
-    u32 cs_attr;
-    u32 cpl;
-};
-
 /* What all vCPUs of a VM share in hardware: nested root, MSR and port permission maps. */
 struct hvm_vm {
     hpa_t nested_root;
@@ -244,7 +236,7 @@ struct hvm_ops {
 
     u64 (*get)(struct hvm_vcpu *v, enum hvm_reg reg);
     void (*set)(struct hvm_vcpu *v, enum hvm_reg reg, u64 value);
-    void (*get_mode)(struct hvm_vcpu *v, struct hvm_mode *out);
+    void (*get_mode)(struct hvm_vcpu *v, struct x86_mode *out);
     void (*get_seg)(struct hvm_vcpu *v, enum seg s, struct x86_seg *out);
     void (*set_seg)(struct hvm_vcpu *v, enum seg s, const struct x86_seg *in);
     void (*get_table)(struct hvm_vcpu *v, bool idt, struct x86_table *out);

@@ -303,6 +303,108 @@ static void mmio_call_through(void)
     EXPECT_EQ(called, 1);
 }
 
+/*
+ * Code that moves to and from a device, executed often enough to be remembered, and then changed:
+ * the next execution is the new code's. It stands at TEST_GLA and finds the device in CX.
+ */
+static u32 run_code(u32 value)
+{
+    asm volatile("call *%2"
+                 : "+a"(value)
+                 : "c"((ulong)TESTDEV_MMIO + 0x100), "r"(TEST_GLA)
+                 : "memory", "cc");
+    return value;
+}
+
+static void put_code(u8 *at, const u8 *bytes, unsigned n)
+{
+    memcpy(at, bytes, n);
+    at[n] = 0xc3;
+}
+
+static bool code_gives(u32 expected)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if (run_code(0) != expected)
+            return false;
+    return true;
+}
+
+static const u8 load_0[] = {0x8b, 0x01}, load_4[] = {0x8b, 0x41, 0x04};
+
+static void setup_code(void)
+{
+    mmio_write32(TESTDEV_MMIO + 0x100, 0x11111111);
+    mmio_write32(TESTDEV_MMIO + 0x104, 0x44444444);
+    mmio_write32(TESTDEV_MMIO + 0x108, 0x88888888);
+    put_code(scratch[0], load_0, sizeof(load_0));
+    put_code(scratch[1], load_4, sizeof(load_4));
+    paging_map(TEST_GLA, (ulong)scratch[0], PTE_P | PTE_W);
+}
+
+static void mmio_code_rewritten(void)
+{
+    u8 store[] = {0xc7, 0x41, 0x04, 1, 0, 0, 0};
+
+    REQUIRE(have_testdev(), "no testdev");
+    setup_code();
+    for (unsigned i = 0; i < 8; i++) {
+        put_code(scratch[0], load_0, sizeof(load_0));
+        EXPECT_EQ(run_code(0), 0x11111111);
+        put_code(scratch[0], load_4, sizeof(load_4));
+        EXPECT_EQ(run_code(0), 0x44444444);
+        scratch[0][2] = 8; /* the displacement alone */
+        EXPECT_EQ(run_code(0), 0x88888888);
+    }
+    for (u8 i = 1; i < 16; i++) { /* an immediate */
+        store[3] = i;
+        put_code(scratch[0], store, sizeof(store));
+        run_code(0);
+        EXPECT_EQ(mmio_read32(TESTDEV_MMIO + 0x104), i);
+    }
+}
+
+static void mmio_code_remapped(void)
+{
+    REQUIRE(have_testdev(), "no testdev");
+    setup_code();
+    for (unsigned i = 0; i < 4; i++) {
+        EXPECT(code_gives(0x11111111), "the first page's code");
+        paging_map(TEST_GLA, (ulong)scratch[1], PTE_P | PTE_W);
+        EXPECT(code_gives(0x44444444), "the second page's code");
+        paging_map(TEST_GLA, (ulong)scratch[0], PTE_P | PTE_W);
+    }
+    paging_map(TEST_GLA, (ulong)scratch[0], PTE_P | PTE_W | PTE_U);
+    EXPECT(code_gives(0x11111111), "a page of other rights");
+}
+
+#ifdef __x86_64__
+/* Another address space with other code at the same place. */
+static void mmio_code_other_space(void)
+{
+    static const u8 load_8[] = {0x8b, 0x41, 8};
+    static u64 tables[4][512] ALIGNED(4096);
+    ulong cr3 = cr3_read();
+    u32 there;
+
+    REQUIRE(have_testdev(), "no testdev");
+    setup_code();
+    put_code(scratch[2], load_8, sizeof(load_8));
+    memcpy(tables[0], (void *)(cr3 & PTE_ADDRESS), 4096);
+    for (unsigned level = 0; level < 3; level++)
+        tables[level][TEST_GLA >> (39 - 9 * level) & 511] =
+            (ulong)tables[level + 1] | PTE_P | PTE_W;
+    tables[3][TEST_GLA >> 12 & 511] = (ulong)scratch[2] | PTE_P | PTE_W;
+    for (unsigned i = 0; i < 4; i++) {
+        EXPECT(code_gives(0x11111111), "the first space's code");
+        cr3_write((ulong)tables[0]);
+        there = run_code(0);
+        cr3_write(cr3);
+        EXPECT_EQ(there, 0x88888888);
+    }
+}
+#endif
+
 /* The local APIC by 32-bit accesses of every kind. */
 static void lapic_forms(void)
 {
@@ -375,6 +477,11 @@ static const struct check list[] = {
     {"mmio_across_absent", mmio_across_absent, ANYWHERE},
     {"mmio_moffs", mmio_moffs, ANYWHERE},
     {"mmio_call_through", mmio_call_through, ANYWHERE},
+    {"mmio_code_rewritten", mmio_code_rewritten, ANYWHERE},
+    {"mmio_code_remapped", mmio_code_remapped, ANYWHERE},
+#ifdef __x86_64__
+    {"mmio_code_other_space", mmio_code_other_space, ANYWHERE},
+#endif
     {"lapic_forms", lapic_forms, ANYWHERE},
     {"lapic_string", lapic_string, ANYWHERE},
     {"ioapic_forms", ioapic_forms, ANYWHERE},

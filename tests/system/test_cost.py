@@ -8,9 +8,12 @@ from machines import on
 
 # host -> operation -> most instructions, the mean of 1,000
 BUDGETS = {
-    "bochs-skylake_x": {"cpuid": 150, "in_uart_lsr": 250},
-    "bochs-ivy_bridge": {"cpuid": 150, "in_uart_lsr": 250},
-    "qemu": {"cpuid": 350, "in_uart_lsr": 250},
+    "bochs-skylake_x": {"cpuid": 150, "in_uart_lsr": 250, "lapic_id": 350, "lapic_tpr": 350,
+                        "lapic_eoi": 350, "self_ipi": 900},
+    "bochs-ivy_bridge": {"cpuid": 150, "in_uart_lsr": 250, "lapic_id": 350, "lapic_tpr": 350,
+                         "lapic_eoi": 350, "self_ipi": 900},
+    "qemu": {"cpuid": 350, "in_uart_lsr": 250, "lapic_id": 400, "lapic_tpr": 400, "lapic_eoi": 400,
+             "self_ipi": 900},
 }
 
 

@@ -16,7 +16,6 @@ void vlapic_update_ppr(struct vlapic *l)
     u8 isr = l->isr_top < 0 ? 0 : (u8)(l->isr_top & 0xf0);
 
     l->ppr = (tpr & 0xf0) >= isr ? tpr : isr;
-    *vlapic_reg(l, APIC_PPR) = l->ppr;
 }
 
 void vlapic_request(struct vlapic *l, u8 vector, bool level)
@@ -317,11 +316,6 @@ enum err vlapic_init(struct vlapic *l, const struct vlapic_config *c)
     c->group->l[c->id] = l;
     c->group->count = MAX(c->group->count, c->id + 1);
     return OK;
-}
-
-u64 vlapic_gpa(const struct vlapic *l)
-{
-    return l->mode == VLAPIC_XAPIC ? l->s.base & ~PAGE_MASK : UINT64_MAX;
 }
 
 u64 vlapic_read_base(const struct vlapic *l)

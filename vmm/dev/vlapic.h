@@ -195,8 +195,20 @@ u32 vlapic_take_events(struct vlapic *l);
 /* xAPIC page access: offset 0..0xfff. In other modes reads give zeros and writes nothing (the
  * caller does not route here then: vlapic_gpa()). Never fails. */
 void vlapic_mmio(struct vlapic *l, struct bus_access *acc);
+/* Whether a read of 4 bytes at `offset` is nothing but a look at the page, in xAPIC mode. */
+static ALWAYS_INLINE bool vlapic_reads_plainly(unsigned offset)
+{
+    const u64 plain = BIT(APIC_ID) | BIT(APIC_VERSION) | BIT(APIC_TPR) | BIT(APIC_LDR) |
+                      BIT(APIC_DFR) | BIT(APIC_SVR) | BIT(APIC_ICR) | BIT(APIC_ICR2);
+
+    return !(offset & ~0x3f0u) && (plain >> (offset / 16) & 1);
+}
+
 /* Where the page answers now, or UINT64_MAX: local APIC off or in x2APIC mode. */
-u64 vlapic_gpa(const struct vlapic *l);
+static inline u64 vlapic_gpa(const struct vlapic *l)
+{
+    return l->mode == VLAPIC_XAPIC ? l->s.base & ~PAGE_MASK : UINT64_MAX;
+}
 
 /* RDMSR and WRMSR of 0x800..0x8ff. False: #GP(0), nothing changed. */
 bool vlapic_read_msr(struct vlapic *l, u32 msr, u64 now_ns, u64 *value);
@@ -221,7 +233,7 @@ static inline u8 vlapic_cr8(const struct vlapic *l)
 }
 void vlapic_set_cr8(struct vlapic *l, u8 value);
 
-/* The two writes that come often, without the register switch. value: the whole TPR. */
+/* The two writes that come often. value: the whole TPR. */
 void vlapic_eoi(struct vlapic *l);
 void vlapic_set_tpr(struct vlapic *l, u8 value);
 

@@ -57,7 +57,7 @@ static u32 read_reg(struct vlapic *l, unsigned reg, u64 now_ns)
 {
     if (reg == APIC_TIMER_CCR)
         return vlapic_timer_current(l, now_ns);
-    if (reg == APIC_APR)
+    if (reg == APIC_APR || reg == APIC_PPR)
         return l->ppr;
     if (reg >= APIC_TMR && reg < APIC_IRR + 8u)
         vlapic_pending(l);
@@ -189,7 +189,7 @@ static void mmio_write(struct vlapic *l, struct bus_access *acc, unsigned reg)
     }
 }
 
-static __attribute__((noinline)) void mmio_any(struct vlapic *l, struct bus_access *acc)
+void vlapic_mmio(struct vlapic *l, struct bus_access *acc)
 {
     unsigned reg = (acc->addr >> 4) & 0xff;
 
@@ -199,21 +199,6 @@ static __attribute__((noinline)) void mmio_any(struct vlapic *l, struct bus_acce
         mmio_read(l, acc, reg);
     else if (!acc->write)
         acc->value = 0;
-}
-
-/* The two writes that guests make most go by nothing else. */
-void vlapic_mmio(struct vlapic *l, struct bus_access *acc)
-{
-    unsigned offset = acc->addr & PAGE_MASK;
-
-    if (!acc->write || acc->size != 4 || l->mode != VLAPIC_XAPIC)
-        mmio_any(l, acc);
-    else if (offset == 16 * APIC_EOI)
-        vlapic_eoi(l);
-    else if (offset == 16 * APIC_TPR)
-        vlapic_set_tpr(l, (u8)acc->value);
-    else
-        mmio_any(l, acc);
 }
 
 /* ---- as MSRs ----------------------------------------------------------------------------------

@@ -132,6 +132,25 @@ struct emul_code {
 };
 #define EMUL_CODE_PAGES 4
 
+/* An instruction that was executed before, and all that it followed from: see again.h. */
+struct emul_again {
+    gla_t rip;
+    struct x86_mode mode;
+    u64 generation;
+    const u64 *at[4]; /* page-table entries on the way; the last one fills up */
+    u64 value[4];
+    const u8 *code;
+    u64 bytes[2], mask[2];
+    u64 disp, base_mask, index_mask; /* the address: disp + base + (index << scale) */
+    u64 imm, source_mask;            /* a write's value: imm + register; one of them is 0 */
+    u8 base, index, scale;
+    u8 reg;  /* source or destination */
+    u8 len;    /* 0: empty */
+    u8 size;   /* 4 or 8 */
+    u8 access; /* INSN_READ or INSN_WRITE */
+};
+#define EMUL_AGAIN 32 /* a power of two */
+
 struct emul_cpu {
     const struct emul_ops *ops;
     void *ctx;
@@ -161,6 +180,7 @@ struct emul_cpu {
     struct walk walk;
     u32 serial; /* of the control registers in walk */
     struct emul_code code[EMUL_CODE_PAGES];
+    struct emul_again again[EMUL_AGAIN];
 };
 
 /*

@@ -192,12 +192,11 @@ static struct vmcb_seg *seg_of(struct vmcb *cb, enum seg s)
 #define LOW_ATTR  0xffu
 #define HIGH_ATTR 0xf00u
 
-void svm_get_mode(struct hvm_vcpu *base, struct hvm_mode *out)
+void svm_get_mode(struct hvm_vcpu *base, struct x86_mode *out)
 {
     const struct vmcb *cb = svm_vcpu(base)->vmcb;
     u32 attr = seg_of(svm_vcpu(base)->vmcb, SEG_CS)->attr;
 
-    out->cr0 = cb->cr0;
     out->cr3 = cb->cr3;
     out->cr4 = cb->cr4;
     out->efer = cb->efer & ~EFER_SVME;

@@ -114,10 +114,7 @@ COLD static void fill_nested(struct svm_vcpu *v, struct hvm_exit *exit)
     exit->nested.gpa = cb->exit_info2;
     exit->nested.gla = 0;
     exit->nested.gla_valid = false;
-    exit->nested.write = info & PF_W;
-    exit->nested.exec = info & PF_I;
-    exit->nested.read = !(info & (PF_W | PF_I));
-    exit->nested.present = info & PF_P;
+    exit->nested.access = info & PF_I ? NESTED_X : info & PF_W ? NESTED_W : NESTED_R;
     exit->nested.table_walk = info & NPF_WALK;
 }
 

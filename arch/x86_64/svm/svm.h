@@ -113,7 +113,7 @@ void svm_unload(struct hvm_vcpu *v);
 /* regs.c */
 u64 svm_get(struct hvm_vcpu *v, enum hvm_reg reg);
 void svm_set(struct hvm_vcpu *v, enum hvm_reg reg, u64 value);
-void svm_get_mode(struct hvm_vcpu *v, struct hvm_mode *out);
+void svm_get_mode(struct hvm_vcpu *v, struct x86_mode *out);
 void svm_get_seg(struct hvm_vcpu *v, enum seg s, struct x86_seg *out);
 void svm_set_seg(struct hvm_vcpu *v, enum seg s, const struct x86_seg *in);
 void svm_get_table(struct hvm_vcpu *v, bool idt, struct x86_table *out);

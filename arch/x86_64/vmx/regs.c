@@ -264,11 +264,10 @@ void vmx_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
 
 #define RIGHTS_MASK 0x1f0ffu
 
-void vmx_get_mode(struct hvm_vcpu *base, struct hvm_mode *out)
+void vmx_get_mode(struct hvm_vcpu *base, struct x86_mode *out)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
 
-    out->cr0 = get_cr0(v);
     out->cr3 = get_cr3(v);
     out->cr4 = get_cr4(v);
     out->efer = get_efer(v);

@@ -129,10 +129,7 @@ static void fill_ept(struct vmx_vcpu *v, struct hvm_exit *exit)
     exit->nested.gpa = vmread(VMCS_GUEST_PHYSICAL);
     exit->nested.gla_valid = q & EPT_QUAL_GLA_VALID;
     exit->nested.gla = exit->nested.gla_valid ? vmread(VMCS_GUEST_LINEAR) : 0;
-    exit->nested.read = q & EPT_QUAL_READ;
-    exit->nested.write = q & EPT_QUAL_WRITE;
-    exit->nested.exec = q & EPT_QUAL_EXEC;
-    exit->nested.present = q & EPT_QUAL_PRESENT;
+    exit->nested.access = q & EPT_QUAL_ACCESS;
     exit->nested.table_walk = exit->nested.gla_valid && !(q & EPT_QUAL_TRANSLATED);
 }
 

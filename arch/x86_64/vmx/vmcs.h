@@ -238,10 +238,7 @@ enum vmx_reason {
 };
 
 /* Qualification of an EPT violation (27.2.1, table 27-7). */
-#define EPT_QUAL_READ        BIT(0)
-#define EPT_QUAL_WRITE       BIT(1)
-#define EPT_QUAL_EXEC        BIT(2)
-#define EPT_QUAL_PRESENT     (BIT(3) | BIT(4) | BIT(5))
+#define EPT_QUAL_ACCESS      7ull /* read, write, fetch: NESTED_R, NESTED_W, NESTED_X */
 #define EPT_QUAL_GLA_VALID   BIT(7)
 #define EPT_QUAL_TRANSLATED  BIT(8) /* not the guest's page walk but what it led to */
 #define EPT_QUAL_NMI_UNBLOCK BIT(12)

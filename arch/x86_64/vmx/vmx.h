@@ -97,7 +97,7 @@ void vmx_unload(struct hvm_vcpu *v);
 /* regs.c */
 u64 vmx_get(struct hvm_vcpu *v, enum hvm_reg reg);
 void vmx_set(struct hvm_vcpu *v, enum hvm_reg reg, u64 value);
-void vmx_get_mode(struct hvm_vcpu *v, struct hvm_mode *out);
+void vmx_get_mode(struct hvm_vcpu *v, struct x86_mode *out);
 void vmx_get_seg(struct hvm_vcpu *v, enum seg s, struct x86_seg *out);
 void vmx_set_seg(struct hvm_vcpu *v, enum seg s, const struct x86_seg *in);
 void vmx_get_table(struct hvm_vcpu *v, bool idt, struct x86_table *out);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which instructions are remembered, and what of them: see again.h. */
+#include "vmm/emul/again.h"
+#include "vmm/emul/internal.h"
+
+/* A plain MOV of a whole register, or of an immediate, and one device register. */
+static bool worthwhile(const struct emul_cpu *c)
+{
+    const struct insn *in = &c->insn;
+
+    return in->op == OP_MOV && (in->flags & INSN_HAS_MEM) && in->msize >= 4 && in->asize == 8 &&
+           in->seg < SEG_FS && in->base != RSP && in->index != RSP &&
+           !(in->form != F_RM_IMM && in->reg == RSP);
+}
+
+static void take_operands(struct emul_again *a, const struct insn *in, gla_t rip)
+{
+    bool imm = in->form == F_RM_IMM;
+
+    a->len = in->len;
+    a->size = in->msize;
+    a->access = in->access;
+    a->reg = in->form == F_R_RM || in->form == F_RM_R ? in->reg : RAX;
+    a->disp = in->disp + (in->flags & INSN_RIP_REL ? rip + in->len : 0);
+    a->base = a->index = RAX;
+    a->base_mask = a->index_mask = 0;
+    if (in->base != INSN_NO_REG) {
+        a->base = in->base;
+        a->base_mask = ~0ull;
+    }
+    if (in->index != INSN_NO_REG) {
+        a->index = in->index;
+        a->index_mask = ~0ull;
+    }
+    a->scale = in->scale;
+    a->imm = imm ? in->imm & size_mask(in->msize) : 0;
+    a->source_mask = imm ? 0 : size_mask(in->msize);
+}
+
+void emul_remember(struct emul_cpu *c, const struct x86_mode *mode)
+{
+    gla_t rip = emul_get(c, EMUL_RIP);
+    struct emul_again *a = &c->again[emul_again_slot(rip)];
+    const struct emul_code *e = &c->code[rip >> PAGE_SHIFT & (EMUL_CODE_PAGES - 1)];
+
+    /* The page was fetched from the quick way, in this emulation or one like it. */
+    if (c->mode != INSN_64 || c->cpl == 3 || !worthwhile(c) || e->serial != c->serial ||
+        !e->serial || e->page != (rip & ~PAGE_MASK) || e->levels > ARRAY_SIZE(a->at) ||
+        (rip & PAGE_MASK) > PAGE_SIZE - 16)
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(a->at); i++) {
+        a->at[i] = e->at[MIN(i, e->levels - 1)];
+        a->value[i] = e->value[MIN(i, e->levels - 1)];
+    }
+    a->generation = e->generation;
+    a->code = e->code + (rip & PAGE_MASK);
+    __builtin_memcpy(a->bytes, c->bytes, 16);
+    a->mask[0] = size_mask(MIN(c->insn.len, 8));
+    a->mask[1] = c->insn.len > 8 ? size_mask(c->insn.len - 8u) : 0;
+    a->rip = rip;
+    a->mode = *mode;
+    take_operands(a, &c->insn, rip);
+}

@@ -52,7 +52,7 @@ struct space_region {
     u8 type;    /* enum nested_memtype */
     bool log;   /* writes are being logged; under lock */
     u8 *ages;   /* scans since a page's last access, a byte a page; NULL before the first scan */
-    u64 *noted; /* a bit a page: space_log_note; NULL before the first log of that kind */
+    u64 *noted; /* a bit a page: space_log_notes; NULL before the first log of that kind */
 };
 
 /*
@@ -104,7 +104,7 @@ struct space {
     unsigned region_count;
     gpa_t hole, hole_size; /* no memory here, around where the devices are: see region_add */
     bool fill_boot;
-    bool noting; /* a log is kept by space_log_note */
+    bool noting; /* a log is kept by space_log_notes */
     u8 demand_leaf;
     u8 promote_leaf;      /* largest leaf that small ones are made into */
     gpa_t clock;          /* where reclaim goes on */
@@ -240,7 +240,7 @@ bool space_tidy(struct space *s, unsigned chunks);
  *
  * start: large leaves are split for as long as the log runs. OK; ERR_NOENT if there is no RAM;
  *   ERR_BUSY if it runs already; ERR_NOMEM for the tables. noting: the processors tell which pages
- *   become dirty (page-modification logging), and somebody hands that on by space_log_note, from
+ *   become dirty (page-modification logging), and somebody hands that on by space_log_notes, from
  *   before the start until after the stop. Then a harvest looks at what was noted, and at nothing
  *   else; what a vCPU's processor still has is to be handed on before.
  * harvest: sets a bit for each page written (bit i of the words is page i of the region; other
@@ -253,8 +253,8 @@ enum err space_log_start(struct space *s, gpa_t gpa, bool noting);
 u64 space_log_harvest(struct space *s, gpa_t gpa, u64 *bitmap);
 void space_log_stop(struct space *s, gpa_t gpa);
 
-/* The page of gpa, any, has become dirty. Any CPU; takes no lock. */
-void space_log_note(struct space *s, gpa_t gpa);
+/* The pages of these addresses, any, have become dirty. Any CPU; takes no lock. */
+void space_log_notes(struct space *s, const gpa_t *gpa, unsigned count);
 
 /* Ages: scans since the last access, up to SPACE_AGE_MAX; or that the page is not there. */
 #define SPACE_AGE_MAX  254

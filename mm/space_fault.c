@@ -175,7 +175,7 @@ static void count(u64 *counter)
 static inline void note(struct space *s, gpa_t gpa, bool dirty)
 {
     if (unlikely(__atomic_load_n(&s->noting, __ATOMIC_SEQ_CST)) && dirty)
-        space_log_note(s, gpa);
+        space_log_notes(s, &gpa, 1);
 }
 
 /*

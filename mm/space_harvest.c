@@ -12,115 +12,129 @@ static __attribute__((noinline)) void mark_again(struct space *s, gpa_t gpa, u64
 {
     u64 value = nested_load(entry);
 
-    while (!nested_mark(&s->tables, gpa, entry, &value, true))
+    while (nested_valid(value) && !nested_mark(&s->tables, gpa, entry, &value, true))
         ;
-    space_log_note(s, gpa);
+    space_log_notes(s, &gpa, 1);
 }
 
-/* Makes a page that was written clean again, and dirty if it is held: the hold may write yet. */
-static ALWAYS_INLINE void clean(struct space *s, gpa_t gpa, u64 *entry, u64 dirty, const u32 *hold)
+/*
+ * Makes the pages clean that have a bit each, bit 0 that of `entry`; and dirty again those that are
+ * held, for the hold may write yet. Returns how many.
+ */
+static u64 clean(struct space *s, gpa_t gpa, u64 *entry, u64 bits)
 {
-    __atomic_fetch_and(entry, ~dirty, __ATOMIC_SEQ_CST);
-    if (unlikely(__atomic_load_n(hold, __ATOMIC_SEQ_CST)))
-        mark_again(s, gpa, entry);
-}
-
-/* A table on its way through space_harvest_table. */
-struct sheaf {
-    struct space *s;
-    gpa_t base;
-    u64 *table, *bitmap;
-    const u32 *holds;
-    u64 first; /* the bit of entry 0 */
-    u64 dirty;
-};
-
-/* Entries [i, to). Returns how many were dirty. */
-static ALWAYS_INLINE u64 take(const struct sheaf *h, unsigned i, unsigned to)
-{
-    u64 *const table = h->table, *const bitmap = h->bitmap;
-    const u64 dirty = h->dirty, first = h->first;
+    const u64 keep = ~s->tables.fmt->dirty;
+    const u32 *holds = space_hold_slot(s, gpa);
     u64 count = 0;
 
-    for (; i < to; i++) {
-        if (likely(!(nested_load(&table[i]) & dirty)))
-            continue;
-        if (bitmap)
-            bitmap[(first + i) / 64] |= BIT((first + i) % 64);
-        clean(h->s, h->base + i * PAGE_SIZE, &table[i], dirty, &h->holds[i]);
-        count++;
+    for (; bits; bits &= bits - 1, count++) {
+        u64 i = (u64)__builtin_ctzll(bits);
+
+        __atomic_fetch_and(&entry[i], keep, __ATOMIC_SEQ_CST);
+        if (unlikely(__atomic_load_n(&holds[i], __ATOMIC_SEQ_CST)))
+            mark_again(s, gpa + i * PAGE_SIZE, &entry[i]);
     }
     return count;
 }
 
-static __attribute__((noinline)) u64 take_part(const struct sheaf *h, unsigned i, unsigned to)
-{
-    return take(h, i, to);
-}
-
-static ALWAYS_INLINE u64 any_of_4(const u64 *e)
+/*
+ * Plain loads, for these become one instruction with the OR: the answer only says where to look
+ * properly, and an entry that is marked this moment is found by the next harvest.
+ */
+static ALWAYS_INLINE __attribute__((no_sanitize("thread"))) u64 any_of_4(const u64 *e)
 {
     return e[0] | e[1] | e[2] | e[3];
 }
 
-/*
- * Sixteen entries. Plain loads first, for these become one instruction with the OR: the answer only
- * says where to look properly, and an entry that is marked this moment is found by the next
- * harvest.
- */
-static __attribute__((noinline, no_sanitize("thread"))) u64 take_16(const struct sheaf *h,
-                                                                    unsigned i)
+/* `bit`, set in *bits if the entry is dirty: by a jump, for most are not. */
+static ALWAYS_INLINE void pick(const u64 *entry, u64 dirty, u64 bit, u64 *bits)
 {
-    const u64 *e = &h->table[i];
-    const u64 any[4] = {any_of_4(e), any_of_4(e + 4), any_of_4(e + 8), any_of_4(e + 12)};
-    u64 count = 0;
+    if (nested_load(entry) & dirty) {
+        *bits |= bit;
+        __asm__("" : "+r"(*bits));
+    }
+}
 
-    if (likely(!(any_of_4(any) & h->dirty)))
-        return 0;
-    for (unsigned k = 0; k < 4; k++, i += 4)
-        if (any[k] & h->dirty)
-            count += take(h, i, i + 4);
-    return count;
+/* A bit for each of 16 entries that is dirty. */
+static __attribute__((noinline, no_sanitize("thread"))) u64 dirty_of_16(const u64 *e, u64 dirty)
+{
+    u64 bits = 0;
+
+    for (unsigned i = 0; i < 16; i += 4) {
+        bits >>= 4;
+        if (!(any_of_4(&e[i]) & dirty))
+            continue;
+        pick(&e[i], dirty, BIT(12), &bits);
+        pick(&e[i + 1], dirty, BIT(13), &bits);
+        pick(&e[i + 2], dirty, BIT(14), &bits);
+        pick(&e[i + 3], dirty, BIT(15), &bits);
+    }
+    return bits;
+}
+
+/* A bit for each of 64. */
+static ALWAYS_INLINE u64 dirty_of_64(const u64 *e, u64 dirty)
+{
+    u64 bits = 0;
+
+    for (unsigned i = 0; i < 64; i += 16, e += 16)
+        if ((any_of_4(e) | any_of_4(e + 4) | any_of_4(e + 8) | any_of_4(e + 12)) & dirty)
+            bits |= dirty_of_16(e, dirty) << i;
+    return bits;
 }
 
 u64 space_harvest_table(struct space *s, const struct space_region *r, gpa_t base, u64 *table,
                         unsigned from, unsigned to, u64 *bitmap)
 {
-    const struct sheaf h = {.s = s,
-                            .base = base,
-                            .table = table,
-                            .bitmap = bitmap,
-                            .holds = space_hold_slot(s, base),
-                            .first = (base >> PAGE_SHIFT) - (r->base >> PAGE_SHIFT),
-                            .dirty = s->tables.fmt->dirty};
-    unsigned whole = MIN(ALIGN_UP(from, 16u), to);
-    u64 count = take_part(&h, from, whole);
+    const u64 dirty = s->tables.fmt->dirty;
+    u64 page = (base >> PAGE_SHIFT) - (r->base >> PAGE_SHIFT), count = 0; /* of entry 0 */
 
-    for (; whole + 16 <= to; whole += 16)
-        count += take_16(&h, whole);
-    return count + take_part(&h, whole, to);
+    for (unsigned i = ALIGN_DOWN(from, 64u); i < to; i += 64) {
+        u64 bits = dirty_of_64(&table[i], dirty), at = page + i;
+
+        if (likely(!bits))
+            continue;
+        bits &= ~0ull << (i < from ? from - i : 0) & ~0ull >> (to < i + 64 ? i + 64 - to : 0);
+        if (bitmap && bits) {
+            bitmap[at / 64] |= bits << at % 64;
+            if (at % 64 && bits >> (64 - at % 64))
+                bitmap[at / 64 + 1] |= bits >> (64 - at % 64);
+        }
+        count += clean(s, base + i * PAGE_SIZE, &table[i], bits);
+    }
+    return count;
 }
 
 u64 space_harvest_noted(struct space *s, gpa_t gpa, u64 bits)
 {
-    u64 dirty = s->tables.fmt->dirty, count = 0;
-    gpa_t known = ~0ull; /* the 2 MiB that `table` is of */
-    u64 *table = NULL;
+    u64 *link = nested_link(&s->tables, gpa, 2);
 
-    for (; bits; bits &= bits - 1, count++) {
-        gpa_t at = gpa + ((u64)__builtin_ctzll(bits) << PAGE_SHIFT);
-        u64 *link, *entry;
+    if (!link)
+        return 0;
+    return clean(s, gpa, &nested_table(&s->tables, nested_load(link))[nested_index(gpa, 1)], bits);
+}
 
-        if (unlikely(at >> NESTED_SHIFT(2) != known)) {
-            known = at >> NESTED_SHIFT(2);
-            link = nested_link(&s->tables, at, 2);
-            table = link ? nested_table(&s->tables, nested_load(link)) : NULL;
+/*
+ * The mark in the leaf comes before its note. A page that is marked and not yet noted is found by
+ * the next harvest, as if it had been written after this one: whoever writes it lets nobody know
+ * of that before the note is there.
+ */
+void space_log_notes(struct space *s, const gpa_t *gpa, unsigned count)
+{
+    const struct space_region *r = NULL;
+    u64 *noted = NULL;
+
+    for (; count > 0; count--, gpa++) {
+        u64 page;
+
+        if (unlikely(!r || *gpa - r->base >= r->size)) {
+            r = space_region_at(s, *gpa);
+            if (!r)
+                continue;
+            noted = __atomic_load_n(&r->noted, __ATOMIC_ACQUIRE);
         }
-        if (unlikely(!table))
-            continue;
-        entry = &table[nested_index(at, 1)];
-        if (likely(nested_valid(nested_load(entry))))
-            clean(s, at, entry, dirty, space_hold_slot(s, at));
+        page = (*gpa - r->base) >> PAGE_SHIFT;
+        if (noted)
+            __atomic_fetch_or(&noted[page / 64], BIT(page % 64), __ATOMIC_SEQ_CST);
     }
-    return count;
 }

@@ -77,32 +77,21 @@ static void harvest_chunk(struct harvest *h, gpa_t base)
 /* ---- what processors and holds have noted ------------------------------------------------------
  */
 
-/*
- * The mark in the leaf comes before its note. A page that is marked and not yet noted is found by
- * the next harvest, as if it had been written after this one: whoever writes it lets nobody know
- * of that before the note is there.
- */
-void space_log_note(struct space *s, gpa_t gpa)
-{
-    const struct space_region *r = space_region_at(s, gpa);
-    u64 *noted = r ? __atomic_load_n(&r->noted, __ATOMIC_ACQUIRE) : NULL;
-    u64 page = r ? (gpa - r->base) >> PAGE_SHIFT : 0;
-
-    if (noted)
-        __atomic_fetch_or(&noted[page / 64], BIT(page % 64), __ATOMIC_SEQ_CST);
-}
-
-/* 64 pages of the region, with the lock held if there is anything. */
+/* 64 pages of the region, which may lie in two tables; with the lock held if there is anything. */
 static void harvest_word(struct harvest *h, u64 word)
 {
     u64 *noted = &h->r->noted[word], bits;
+    gpa_t gpa = h->r->base + word * 64 * PAGE_SIZE;
+    u64 here = MIN(NESTED_ENTRIES - nested_index(gpa, 1), 64u); /* pages in the first table */
 
     if (!__atomic_load_n(noted, __ATOMIC_RELAXED))
         return;
     spin_lock(&h->s->lock);
     bits = __atomic_exchange_n(noted, 0, __ATOMIC_SEQ_CST);
     h->bitmap[word] |= bits;
-    h->count += space_harvest_noted(h->s, h->r->base + word * 64 * PAGE_SIZE, bits);
+    h->count += space_harvest_noted(h->s, gpa, here < 64 ? bits & (BIT(here) - 1) : bits);
+    if (here < 64 && bits >> here)
+        h->count += space_harvest_noted(h->s, gpa + here * PAGE_SIZE, bits >> here);
     spin_unlock(&h->s->lock);
     h->changed = true;
 }

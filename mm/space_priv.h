@@ -70,7 +70,8 @@ static inline u64 space_notes_size(const struct space_region *r)
 u64 space_harvest_table(struct space *s, const struct space_region *r, gpa_t base, u64 *table,
                         unsigned from, unsigned to, u64 *bitmap);
 
-/* Makes the pages clean that have a bit each, the first one's at gpa; how many. Lock held. */
+/* Makes the pages clean that have a bit each, bit 0 gpa's, all in its 2 MiB; how many. Lock held.
+ */
 u64 space_harvest_noted(struct space *s, gpa_t gpa, u64 bits);
 
 /* Holds open now. */

@@ -99,8 +99,7 @@ void memory_take_log(struct vcpu *v)
     unsigned count;
     const u64 *gpa = hvm->take_log(v->hv, &count);
 
-    while (count-- > 0)
-        space_log_note(v->space, gpa[count]);
+    space_log_notes(v->space, gpa, count);
 }
 
 static void take_log(struct vcpu *v, void *arg)

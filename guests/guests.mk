@@ -60,5 +60,50 @@ $(eval $(call guest_flavour,32,64,elf_i386,$(GUESTS32)))
 $(eval $(call guest_flavour,64,32,elf_x86_64,$(GUESTS64)))
 -include $(GLIB_OBJS32:.o=.d) $(GLIB_OBJS64:.o=.d)
 
+# guests/promise: one program a boot protocol, NAME:BITS:BASE:SOURCES. Its 64-bit objects run at the
+# top of the address space too.
+PROMISES := multiboot:32:0x100000:multiboot multiboot2:32:0x100000:multiboot2 \
+            pvh:32:0x100000:pvh+startinfo elf32:32:0x100000:plain32+startinfo \
+            elf64:64:0x100000:plain64+startinfo linux32:32:0x100000:linux32 \
+            linux64:64:0x100200:linux64 freebsd32:32:0x400000:freebsd32+freebsd \
+            freebsd64:64:0xffffffff80200000:freebsd64+freebsd
+PFLAGS32 := $(GFLAGS32)
+PFLAGS64 := $(filter-out -mcmodel=small,$(GFLAGS64)) -mcmodel=kernel
+EMULATION32 := elf_i386
+EMULATION64 := elf_x86_64
+PLIB = guests/promise/entry$(1).S guests/promise/promise.c guests/promise/state.c \
+       guests/promise/firmware.c guests/lib/console.c guests/lib/string.c lib/print.c \
+       $(wildcard guests/lib/div$(1).c)
+
+define promise_flavour
+$(B)/promise/$(1)/%.c.o: %.c $(B)/guests/flags
+	$$(call say,CC$(1),$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(PFLAGS$(1)) -c $$< -o $$@
+
+$(B)/promise/$(1)/%.S.o: %.S $(B)/guests/flags
+	$$(call say,AS$(1),$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(PFLAGS$(1)) -c $$< -o $$@
+endef
+$(foreach bits,32 64,$(eval $(call promise_flavour,$(bits))))
+
+# One program: $(call promise_program,NAME,BITS,BASE,SOURCES)
+define promise_program
+promise-$(1)_OBJS := $$(patsubst %,$(B)/promise/$(2)/%.o,$(call PLIB,$(2)) \
+                     $(patsubst %,guests/promise/%.c,$(subst +, ,$(4))))
+-include $$(promise-$(1)_OBJS:.o=.d)
+
+$(B)/guests/promise-$(1).elf: $$(promise-$(1)_OBJS) guests/promise/promise.ld
+	$$(call say,LD$(2),$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(LD) -m $(EMULATION$(2)) -nostdlib -static -z noexecstack -z max-page-size=4096 \
+	    --build-id=none --no-warn-rwx-segments --defsym=BASE=$(3) -T guests/promise/promise.ld -o $$@ \
+	    $$(promise-$(1)_OBJS)
+
+GUEST_ELFS += $(B)/guests/promise-$(1).elf
+endef
+$(foreach p,$(PROMISES),$(eval $(call promise_program,$(word 1,$(subst :, ,$(p))),$(word 2,$(subst :, ,$(p))),$(word 3,$(subst :, ,$(p))),$(word 4,$(subst :, ,$(p))))))
+
 .PHONY: guests
 guests: $(GUEST_ELFS) ## build the guests in guests/

@@ -108,6 +108,70 @@ def grub(memory=64 << 20):
     return image.Guest("grub", out + ".elf", f"mem={memory >> 10}K type=multiboot")
 
 
+# ---- guests/promise: programs that compare what each protocol promises with what they find --------
+
+def pattern(size, n):
+    """Contents of module n."""
+    return bytes((i * 7 + n) & 0xff for i in range(size))
+
+
+def bzimage(code, bits, version=0x20f, reloc=True, header_end=0x268):
+    """A Linux kernel of protected-mode code, with a setup header of that version and length."""
+    setup = bytearray(0x400)
+    name = b"promise"
+    setup[0x300:0x300 + len(name)] = name
+    code += bytes(-len(code) % 16)
+    for offset, layout, value in (
+            (0x1f1, "<B", 1), (0x1f4, "<I", len(code) // 16), (0x1fe, "<H", 0xaa55),
+            (0x200, "<H", 0xeb | (header_end - 0x202) << 8), (0x202, "<I", 0x53726448),
+            (0x206, "<H", version), (0x20e, "<H", 0x100), (0x211, "<B", 1),
+            (0x214, "<I", 0x100000), (0x22c, "<I", 0x37ffffff), (0x230, "<I", 0x200000),
+            (0x234, "<B", reloc), (0x236, "<H", 1 if bits == 64 else 0),
+            (0x238, "<I", 0x7ff), (0x258, "<Q", 0x100000), (0x260, "<I", len(code) + 0x10000)):
+        size = struct.calcsize(layout)
+        if offset + size <= header_end:
+            struct.pack_into(layout, setup, offset, value)
+    return bytes(setup) + code
+
+
+def binary(elf):
+    """What an ELF file puts into memory, from its first byte on."""
+    out = elf + ".bin"
+    subprocess.run(["objcopy", "-O", "binary", elf, out], check=True)
+    with open(out, "rb") as f:
+        return f.read()
+
+
+def promise(kind, words="", name=None, modules=2, size=5000, ram=64, cpus=1):
+    """The program for that protocol as a guest with two modules."""
+    what = {"flat": "elf32"}.get(kind, kind)
+    kernel, = built(f"promise-{what}.elf")
+    said = f"ram={ram} cpus={cpus} modules={modules} size={size}"
+    each = [(pattern(size + n, n), f"module -- module {n} with words") for n in range(modules)]
+    if kind.startswith("linux"):
+        bits = int(kind[5:])
+        kernel = bzimage((b"\xf4" * 0x200 if bits == 64 else b"") + binary(kernel), bits,
+                         reloc=False)
+        each = [(data, "initrd") for data, _ in each]
+    if kind == "flat":
+        kernel, words = binary(kernel), "type=flat " + words
+    if kind == "freebsd32" or kind == "freebsd64":
+        said = "-sv words=" + said.replace(" ", ",")
+        kernel = freebsd_abi(kernel)
+        each = [(data, f"module -- -t md_image /disk{n} more")
+                for n, (data, _) in enumerate(each)]
+    return image.Guest(name or kind, kernel, f"mem={ram}M vcpus={cpus} testdev {words}".strip(),
+                       said, modules=each)
+
+
+def freebsd_abi(kernel):
+    """The ELF file with FreeBSD's OS ABI."""
+    with open(kernel, "rb") as f:
+        elf = bytearray(f.read())
+    elf[7] = 9
+    return bytes(elf)
+
+
 # ---- skep itself --------------------------------------------------------------------------------
 
 def skep():
@@ -127,6 +191,14 @@ GUESTS = {
     "memtest": ("memtest86+, 64-bit", memtest(64)),
     "memtest-i386": ("memtest86+, 32-bit", memtest(32)),
     "grub": ("GRUB's shell, started by Multiboot", grub),
+    **{name: (f"checks what it is promised: {what}", lambda kind=kind: promise(kind))
+       for name, kind, what in (
+           ("multiboot", "multiboot", "Multiboot 1"), ("multiboot2", "multiboot2", "Multiboot 2"),
+           ("pvh", "pvh", "PVH"), ("elf", "elf32", "ELF32"), ("elf64", "elf64", "ELF64"),
+           ("flat", "flat", "a flat binary"), ("linux32", "linux32", "Linux's 32-bit entry"),
+           ("linux64", "linux64", "Linux's 64-bit entry"),
+           ("freebsd-i386", "freebsd32", "FreeBSD's way, i386"),
+           ("freebsd", "freebsd64", "FreeBSD's way, amd64"))},
     "skep": ("skep itself, by Multiboot 2: says that no guest can run in a guest", skep),
 }
 

@@ -42,8 +42,8 @@ def size_of(words):
 
 
 class Guest:
-    """A VM as grub.cfg describes it. modules: (source, command line). files: name in /boot ->
-    source, a path or bytes."""
+    """A VM as grub.cfg describes it. modules: (source, its words), such as "module -- its
+    command line". files: name in /boot -> source, a path or bytes."""
 
     def __init__(self, name, kernel, words="", cmdline="", initrd=None, modules=()):
         self.name, self.words, self.cmdline = name, words, cmdline
@@ -55,9 +55,8 @@ class Guest:
         out = [f"module2 /boot/{self.name}.kernel vm={self.name} kernel{words}{tail}"]
         if self.initrd:
             out.append(f"module2 /boot/{self.name}.initrd vm={self.name} initrd")
-        for i, (_, text) in enumerate(self.modules):
-            out.append(f"module2 /boot/{self.name}.{i} vm={self.name} module" +
-                       (f" -- {text}" if text else ""))
+        out += [f"module2 /boot/{self.name}.{i} vm={self.name} {text}"
+                for i, (_, text) in enumerate(self.modules)]
         return out
 
     def files(self):

@@ -103,7 +103,9 @@ $(B)/guests/promise-$(1).elf: $$(promise-$(1)_OBJS) guests/promise/promise.ld
 
 GUEST_ELFS += $(B)/guests/promise-$(1).elf
 endef
-$(foreach p,$(PROMISES),$(eval $(call promise_program,$(word 1,$(subst :, ,$(p))),$(word 2,$(subst :, ,$(p))),$(word 3,$(subst :, ,$(p))),$(word 4,$(subst :, ,$(p))))))
+part = $(strip $(word $(1),$(subst :, ,$(2))))
+$(foreach p,$(PROMISES),$(eval $(call promise_program,$(call part,1,$p),$(call part,2,$p),$(strip \
+    $(call part,3,$p)),$(call part,4,$p))))
 
 .PHONY: guests
 guests: $(GUEST_ELFS) ## build the guests in guests/

@@ -47,7 +47,7 @@ KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage -malign-data=abi)
 
 HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/cpuid vmm/emulate vmm/msr \
        vmm/dev/bus vmm/dev/vuart vmm/dev/vlapic vmm/dev/vlapic_regs \
-       vmm/emul/emul vmm/emul/memory vmm/emul/decode vmm/emul/walk vmm/emul/length \
+       \
        arch/x86_64/vmx/run arch/x86_64/vmx/event arch/x86_64/vmx/regs \
        arch/x86_64/svm/run arch/x86_64/svm/event arch/x86_64/svm/regs \
        mm/space_fault mm/space_harvest

@@ -45,7 +45,7 @@ KFLAGS := $(BASE) -Oz -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-
           $(if $(findstring clang,$(CC)),-mstack-alignment=8,-mpreferred-stack-boundary=3) -MMD -MP $(if $(CHECKED),-DCHECKED=1,-DCHECKED=0)
 KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage -malign-data=abi)
 
-HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/cpuid vmm/emulate vmm/msr \
+HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/emulate vmm/msr \
        vmm/dev/bus vmm/dev/vuart vmm/dev/vlapic vmm/dev/vlapic_regs \
        \
        arch/x86_64/vmx/run arch/x86_64/vmx/event arch/x86_64/vmx/regs \

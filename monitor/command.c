@@ -24,7 +24,7 @@ static const struct command *command_find(const char *name)
     return NULL;
 }
 
-static void shift(struct args *a)
+void args_shift(struct args *a)
 {
     a->count--;
     memmove(a->word, a->word + 1, a->count * sizeof(a->word[0]));
@@ -65,7 +65,7 @@ static bool take_vm(struct args *a)
         i = vm_by_name(a->word[0]);
         if (i < 0)
             return false;
-        shift(a);
+        args_shift(a);
     } else {
         i = c->vm_count == 1 ? 0 : monitor_last_vm();
     }
@@ -89,7 +89,7 @@ static bool take_vcpu(struct args *a)
                       a->vm->vcpu_count - 1);
             return false;
         }
-        shift(a);
+        args_shift(a);
     }
     a->v = a->vm->vcpu[n];
     out_data("vcpu", "%u", a->v->id);
@@ -116,7 +116,7 @@ static bool take(struct args *a, const struct command *c)
 bool args_number(struct args *a, const char *what, u64 *out)
 {
     if (a->count && parse_u64(a->word[0], strlen(a->word[0]), out) == OK) {
-        shift(a);
+        args_shift(a);
         return true;
     }
     if (a->count)
@@ -241,8 +241,15 @@ const struct command commands[] = {
     {"walk", "[VM] [vN] ADDR",
      "the page walk of a linear address, entry by entry\nwalk web 0xffffffff81000000", NEED_VCPU, 1,
      cmd_walk},
-    {"exits", "[VM] [vN]", "how often the guest was left, by reason\nexits web v0", NEED_VCPU, 0,
-     cmd_exits},
+    {"exits", "[VM] [vN] [-w]", "how often the guest was left; -w: until a key\nexits web v0",
+     NEED_VCPU, 1, cmd_exits},
+    {"measure", "[VM] on|off|clear", "what exits cost, for exits to show\nmeasure web on", NEED_VM,
+     1, cmd_measure},
+    {"learn", "[VM] [on|off|clear]",
+     "record ports, pages, MSRs, CPUID leaves touched; and show them\nlearn web on", NEED_VM, 1,
+     cmd_learn},
+    {"trace", "[VM] on|off|clear|dump [N]",
+     "record events in order; show the last\ntrace web dump 20", NEED_VM, 2, cmd_trace},
     {"last", "[VM] [vN] [N]", "the last exits, newest first\nlast web 64", NEED_VCPU, 1, cmd_last},
     {"irq", "[VM]", "state of the PICs, the I/O APIC and the local APICs", NEED_RUNNING, 0,
      cmd_irq},
@@ -293,7 +300,7 @@ static void carry_out(struct args *a, bool all)
 
     if (!c)
         return;
-    shift(a);
+    args_shift(a);
     if (!all && c->words != WORDS_ANY)
         out_error("these are too many words");
     else if (take(a, c))

@@ -57,6 +57,7 @@ static inline bool vm_alive(const struct vm *vm)
     return vm && vm->state == VM_RUNNING;
 }
 
+void args_shift(struct args *a);
 /* Takes a number off: false, with a message that uses `what`, if the next word is none. */
 bool args_number(struct args *a, const char *what, u64 *out);
 
@@ -67,10 +68,13 @@ void on_vcpu(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg);
 struct config *monitor_config(void);
 /* The VM whose console was seen last, or -1. */
 int monitor_last_vm(void);
+/* The command that runs is to be run again every second until a key. */
+void monitor_repeat(void);
+
 /* Gives a VM the keyboard, and says so. */
 void monitor_go_to(struct vm *vm);
 
-/* The commands, by file: inspect.c, machine.c, memory.c. */
+/* The commands, by file: inspect.c, record.c, machine.c, memory.c. */
 void cmd_regs(struct args *a);
 void cmd_dis(struct args *a);
 void cmd_bt(struct args *a);
@@ -78,6 +82,9 @@ void cmd_x(struct args *a);
 void cmd_xp(struct args *a);
 void cmd_walk(struct args *a);
 void cmd_exits(struct args *a);
+void cmd_learn(struct args *a);
+void cmd_measure(struct args *a);
+void cmd_trace(struct args *a);
 void cmd_last(struct args *a);
 void cmd_irq(struct args *a);
 void cmd_devices(struct args *a);

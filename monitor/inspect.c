@@ -43,19 +43,6 @@ void cmd_regs(struct args *a)
     on_vcpu(a->v, show_regs, NULL);
 }
 
-void cmd_exits(struct args *a)
-{
-    struct vcpu *v = a->v;
-    u64 sum = 0;
-
-    for (unsigned r = 0; r < HVM_EXIT_COUNT; r++) {
-        if (v->exits[r])
-            out("reasons[reason,count", "  %-14s %12llu\n", hvm_exit_name(r), (ull)v->exits[r]);
-        sum += v->exits[r];
-    }
-    out("-,all", "  %-14s %12llu\n", "all", (ull)sum);
-}
-
 static void show_last(struct vcpu *v, void *arg)
 {
     dump_exits(v, *(const u32 *)arg, line_out);

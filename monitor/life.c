@@ -8,6 +8,7 @@
 #include "monitor/command.h"
 #include "vmm/sched.h"
 #include "vmm/vmm.h"
+#include "vmm/watch.h"
 
 #define SHORT_LIFE_NS 10000000000ull /* a VM that ends sooner may be caught in a loop */
 #define SECOND_NS     1000000000ull
@@ -156,6 +157,7 @@ void life_forget(void)
             continue;
         if (vms[i]) {
             monitor_forget(vms[i]);
+            watch_free(vms[i]);
             kmem_free(vms[i], sizeof(*vms[i]));
             vms[i] = NULL;
         }

@@ -4,6 +4,8 @@
 #include "monitor/monitor.h"
 #include "arch/x86_64/power.h"
 #include "drivers/uart/uart.h"
+#include "arch/x86_64/clock.h"
+#include "arch/x86_64/timer.h"
 #include "lib/log.h"
 #include "monitor/command.h"
 #include "monitor/console.h"
@@ -13,12 +15,17 @@
 #include "vmm/sched.h"
 #include "vmm/vmm.h"
 
+#define REPEAT_NS 1000000000ull
+
 static struct config *config;
 static struct line line;
 static struct vm *last_vm; /* had the focus last */
 static bool at_prompt;     /* the monitor has the keyboard, and has shown so */
 static bool escaped;       /* the escape key was the last one */
-static bool settle;        /* an end has to be followed up */
+static bool repeating;     /* the line is carried out again and again */
+static struct timer again; /* when */
+static u64 again_ns;
+static bool settle; /* an end has to be followed up */
 
 struct config *monitor_config(void)
 {
@@ -76,7 +83,7 @@ static struct vm *next_running(const struct vm *vm)
 
 void monitor_go_to(struct vm *vm)
 {
-    escaped = false;
+    escaped = repeating = false;
     line_clear(&line);
     console_fresh_line();
     if (!out_json()) /* a program has its answer, and what comes is the VM's alone */
@@ -87,6 +94,7 @@ void monitor_go_to(struct vm *vm)
 static void go_to_monitor(void)
 {
     at_prompt = true;
+    repeating = false;
     console_focus(NULL);
     line_clear(&line);
     console_prompt();
@@ -120,8 +128,43 @@ static void follow_up(void)
     life_forget();
 }
 
+/* The next line, after a command. */
+static void done(void)
+{
+    line_clear(&line);
+    if (!console_focused() && !console_replaying())
+        console_prompt();
+}
+
+static void poke(struct timer *t)
+{
+    (void)t;
+    sched_poke();
+}
+
+void monitor_repeat(void)
+{
+    repeating = true;
+    again.fn = poke;
+    again_ns = clock_ns() + REPEAT_NS;
+    timer_arm(&again, again_ns);
+}
+
+/* Repeats the line if it is time, on a screen that is blank but for it. */
+static void repeat(void)
+{
+    if (!repeating || clock_ns() < again_ns)
+        return;
+    repeating = false;
+    console_print("\x1b[H\x1b[J");
+    command_run(line.text);
+    if (!repeating)
+        done();
+}
+
 static void hook_fn(void)
 {
+    repeat();
     settle |= life_poll();
     console_poll();
     if (settle && !console_behind())
@@ -132,7 +175,7 @@ static void hook_fn(void)
 
 static void show_prompt(void)
 {
-    if (!out_json())
+    if (!out_json() && !repeating)
         line_show(&line);
 }
 
@@ -196,6 +239,11 @@ static void key(u8 byte)
     bool after_escape = escaped;
 
     escaped = false;
+    if (repeating) {
+        repeating = false;
+        done();
+        return;
+    }
     if (after_escape && escaped_key(byte))
         return;
     switch (line_key(&line, byte)) {
@@ -207,9 +255,8 @@ static void key(u8 byte)
     case LINE_DROPPED:
         break;
     }
-    line_clear(&line);
-    if (!console_focused() && !console_replaying())
-        console_prompt();
+    if (!repeating)
+        done();
 }
 
 static const struct console_monitor monitor = {key, escape_key, show_prompt};

@@ -67,6 +67,7 @@ struct config_vm {
     bool fill_boot; /* fill=boot: all memory at start */
     bool testdev;
     u8 restart;   /* enum config_restart */
+    u8 watch;     /* what is recorded from its start on: WATCH_* */
     bool created; /* at the monitor */
     bool strict;  /* an instruction that cannot be emulated stops the VM */
 };

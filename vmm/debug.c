@@ -4,6 +4,7 @@
 #include "vmm/emulate.h"
 #include "vmm/inject.h"
 #include "vmm/vm.h"
+#include "vmm/watch.h"
 
 #define DR6_CAUSES  0xe00full /* B0 to B3, BD, BS, BT */
 #define DR6_B       0xfull
@@ -45,7 +46,7 @@ static struct hvm_exit *next_watched(void *arg, struct hvm_exit *e);
 static void watch(struct vcpu *v, bool on)
 {
     hvm->intercept_dr(v->hv, !on);
-    v->hv->next = on ? next_watched : vcpu_next;
+    watch_set_next(v, on ? next_watched : vcpu_next);
     v->emul.max_iterations = on;
 }
 

@@ -328,6 +328,14 @@ static const struct msr_rule *find(const struct vm *vm, u32 index)
     return NULL;
 }
 
+COLD const char *msr_answer(const struct vm *vm, u32 index)
+{
+    static const char *const answers[] = {"processor", "constant", "ignored", "emulated"};
+    const struct msr_rule *r = find(vm, index);
+
+    return r ? answers[r->kind] : NULL;
+}
+
 static void report_unknown(struct vcpu *v, u32 index, const char *what, u64 value)
 {
     u32 dropped;

@@ -21,6 +21,9 @@ void msr_reset(struct vcpu *v);
 bool msr_read(struct vcpu *v, u32 index, u64 *value);
 bool msr_write(struct vcpu *v, u32 index, u64 value);
 
+/* How an access to it is answered, in a word; NULL: by #GP. */
+const char *msr_answer(const struct vm *vm, u32 index);
+
 /* EFER as the guest sees it; false: #GP. Shared with nothing but WRMSR. */
 bool msr_write_efer(struct vcpu *v, u64 value);
 

@@ -11,6 +11,7 @@
 #include "vmm/msr.h"
 #include "vmm/sched.h"
 #include "vmm/vm.h"
+#include "vmm/watch.h"
 
 #define CALL_PATIENCE_NS 1000000000ull
 
@@ -124,7 +125,7 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu)
     v->hv = hvm->create(&vm->hvm);
     if (!v->apic_page || !v->fpu || !v->hv)
         return ERR_NOMEM;
-    v->hv->next = vcpu_next;
+    watch_set_next(v, vcpu_next);
     v->hv->arg = v;
     v->newest = v->last;
     fpu_reset_area(v->fpu);
@@ -217,10 +218,14 @@ void vcpu_load(struct vcpu *v)
     fpu_set_xcr0(v->xcr0);
     hvm->load(v->hv);
     v->loaded = true;
+    if (unlikely(v->vm->watch))
+        watch_switch(v, true);
 }
 
 void vcpu_unload(struct vcpu *v)
 {
+    if (unlikely(v->vm->watch))
+        watch_switch(v, false);
     hvm->unload(v->hv);
     v->xcr0 = fpu_xcr0(); /* QEMU's TCG does not intercept XSETBV */
     fpu_set_xcr0(fpu_xcr0_mask());

@@ -79,7 +79,8 @@ struct vcpu {
     struct code_page code_page;
     u64 debug_rip, debug_rcx; /* VCPU_REQ_DEBUG: as they were before the instruction, */
     u32 debug_hits;           /* and the breakpoints it meets, as in DR6 */
-    struct vcpu *next;        /* in its home's list (sched.c) */
+    struct hvm_exit *(*next_exit)(void *arg, struct hvm_exit *e); /* watch_set_next */
+    struct vcpu *next;                                            /* in its home's list (sched.c) */
     /* VCPU_REQ_CALL: set by the boot CPU, cleared by the home CPU when it has been called. */
     void (*call)(struct vcpu *v, void *arg);
     void *call_arg;

@@ -14,6 +14,7 @@
 #include "vmm/load/load.h"
 #include "vmm/msr.h"
 #include "vmm/sched.h"
+#include "vmm/watch.h"
 
 struct vm *vms[CONFIG_MAX_VMS];
 const struct vm_outside *vm_outside;
@@ -264,6 +265,7 @@ enum err vm_start(u32 index, const struct config_vm *config, const struct vm_mod
     }
     if (vm->state != VM_CONFIGURED && vm->state != VM_ENDED)
         return ERR_BUSY;
+    watch_free(vm);
     memset(vm, 0, sizeof(*vm));
     vms[index] = vm;
     vm->config = config;
@@ -272,6 +274,7 @@ enum err vm_start(u32 index, const struct config_vm *config, const struct vm_mod
     enum err err = start(vm, modules);
     if (err)
         return err;
+    watch_from_start(vm, config->watch);
     vm->state = VM_RUNNING;
     vm->vcpus_left = vm->vcpu_count;
     for (u32 i = 0; i < vm->vcpu_count; i++)
@@ -398,6 +401,8 @@ void vm_vcpu_left(struct vm *vm)
 void vm_bury(struct vm *vm)
 {
     tear_down(vm);
+    if (vm->killed)
+        watch_free(vm);
 }
 
 bool vm_any_running(void)

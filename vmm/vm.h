@@ -31,6 +31,7 @@ enum vm_state {
 enum vm_end { VM_END_POWEROFF, VM_END_RESET, VM_END_EXIT, VM_END_STOPPED };
 
 /* What the VM needs of the outside; set once before the first VM starts. */
+struct watch;
 struct vm_outside {
     /* The guest wrote to its console. From any CPU, under the board's lock: must not block. */
     void (*console_out)(struct vm *vm, const u8 *bytes, unsigned n);
@@ -68,7 +69,8 @@ struct vm {
     struct vlapic_group apics;
     struct emul_ops emul_ops;
     struct log_limit msr_log, emul_log, event_log;
-    void *console; /* owned by the outside */
+    struct watch *watch; /* NULL: nothing is recorded. Kept after the VM's end */
+    void *console;       /* owned by the outside */
 };
 
 /* All VMs of the configuration. Slots are NULL until the VM is first started. */

@@ -184,6 +184,7 @@ enum hvm_reg {
     HVM_DEBUGCTL,
     HVM_INTR_SHADOW, /* bit 0: in the shadow of STI, bit 1: of MOV SS */
     HVM_NMI_BLOCKED, /* 1 between NMI delivery and IRET */
+    HVM_ENTRY_EVENT, /* what the next entry injects, in the processor's format; to be read only */
     HVM_REG_COUNT
 };
 

@@ -239,6 +239,50 @@ def test_restart(monitor):
     wait_gone(monitor, "quiet")
 
 
+def test_recording(monitor):
+    """learn, measure and trace: from the start on or later, and nothing while they are off."""
+    for command in ("learn", "trace"):
+        assert "nothing is recorded" in monitor.say(f"{command} one" + " dump" * (command == "trace"))
+    for line in ("learn one red", "measure one", "measure one dump", "trace one", "trace one red"):
+        assert re.search(r"on, off(,| or) clear", monitor.say(line)), line
+    assert monitor.say("learn one on") == ""  # it does not run: from its start on
+    monitor.say("start one")
+    time.sleep(1)
+    rows = re.findall(r"^  (\w+) +([0-9a-f]+) +(\d+) +(\d+)  (.*)$", monitor.say("learn one"), re.M)
+    assert rows == sorted(rows, key=lambda r: (r[4] != "nobody", ["port", "page", "msr", "cpuid"].index(r[0]),
+                                               int(r[1], 16)))
+    seen = {(r[0], int(r[1], 16)): r for r in rows}
+    assert seen["port", 0x3fd][4] == "uart" and int(seen["port", 0x3fd][2]) > 10
+    assert int(seen["port", 0x3f8][3]) > 100  # what it printed
+    assert seen["cpuid", 0][4] == "table" and seen["cpuid", 0x40000000][4] == "table"
+    monitor.say("learn one clear")
+    assert "3f8" not in monitor.say("learn one")
+    assert "MEASURED" not in monitor.say("exits one")
+    monitor.say("measure one on")
+    time.sleep(0.5)
+    io = re.search(r"^  io +(\d+) +(\d+) +(\d+)$", monitor.say("exits one"), re.M)
+    assert 0 < int(io.group(2)) < int(io.group(1)) and int(io.group(3)) > 0
+    monitor.say("trace one on")
+    time.sleep(0.5)
+    events = monitor.say("trace one dump 20").split("\n")[1:]
+    assert len(events) == 20 and any(" exit   io " in e for e in events)
+    times = [int(e.split()[0]) for e in events]
+    assert times == sorted(times) and times[0] == 0
+    assert "no number" in monitor.say("trace one dump all")
+    for command in ("trace", "measure", "learn"):
+        monitor.say(f"{command} one off")
+    assert "nothing is recorded" in monitor.say("learn one")
+    assert "MEASURED" not in monitor.say("exits one")
+    monitor.host.send_line("exits one -w")
+    for _ in range(2):
+        monitor.host.expect(r"\x1b\[H\x1b\[J  \w+ +\d+\r\n", 10)
+    monitor.host.send("q")
+    monitor.host.expect(PROMPT, 10)
+    assert "-w only" in monitor.say("exits one -x")
+    monitor.say("destroy one")
+    monitor.wait_state("one", "stopped")
+
+
 def test_escape_keys(monitor):
     """The escape key from a console and back, by number, to the next, and typed to the guest."""
     monitor.say("start one")

@@ -13,6 +13,7 @@ static const struct {
     u16 offset;
     u16 clean;
 } words[HVM_REG_COUNT] = {
+    [HVM_ENTRY_EVENT] = {offsetof(struct vmcb, event), 0},
     [HVM_RIP] = {offsetof(struct vmcb, rip), 0},
     [HVM_RSP] = {offsetof(struct vmcb, rsp), 0},
     [HVM_RFLAGS] = {offsetof(struct vmcb, rflags), 0},

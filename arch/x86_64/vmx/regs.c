@@ -28,6 +28,7 @@ static const u16 fields[HVM_REG_COUNT] = {
     [HVM_PDPTE2] = VMCS_GUEST_PDPTE2,
     [HVM_PDPTE3] = VMCS_GUEST_PDPTE3,
     [HVM_DEBUGCTL] = VMCS_GUEST_DEBUGCTL,
+    [HVM_ENTRY_EVENT] = VMCS_ENTRY_INTR_INFO,
 };
 
 u32 vmx_switched_msr(enum hvm_reg reg)

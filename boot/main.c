@@ -14,14 +14,13 @@
 #include "arch/x86_64/trap.h"
 #include "boot/mbi.h"
 #include "boot/memory.h"
+#include "boot/serial.h"
 #include "drivers/uart/uart.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/frames.h"
 #include "monitor/monitor.h"
 #include "vmm/vmm.h"
-
-#define POLL_PERIOD_NS 4000000 /* of a console without an interrupt */
 
 NORETURN void boot_start(u32 kind, u32 info, u64 where); /* from entry.S */
 
@@ -31,7 +30,6 @@ extern u64 __stack_chk_guard;
 static struct boot_info boot_info;
 static struct acpi_info acpi;
 static struct config config;
-static struct timer poll_timer;
 static hpa_t report_at;
 static enum boot_kind report_kind;
 
@@ -52,11 +50,7 @@ static void seed_canary(void)
 static void open_console(void)
 {
     config_parse_own(&config, boot_info.cmdline);
-    if (!uart_init(config.console_port, config.console_baud))
-        return;
-    log_set_level(config.log);
-    log_set_sink(uart_write_text);
-    panic_set_sink(uart_write_polled);
+    serial_open(&config);
 }
 
 /* The brand string (SDM 2, CPUID 80000002h-80000004h) without the blanks around it. */
@@ -120,6 +114,7 @@ static void read_tables(void)
     else
         acpi_parse(&reader, NULL, 0, &acpi);
     power_init(&acpi);
+    serial_find(&reader, &acpi);
 }
 
 /* Stops here if there is a reason to. */
@@ -129,30 +124,9 @@ static void must(const char *why)
         give_up(why);
 }
 
-static void poll_console(struct timer *t)
-{
-    uart_poll();
-    timer_arm(t, clock_ns() + POLL_PERIOD_NS);
-}
-
 static const char *setup_lapic(void)
 {
     return lapic_setup() ? NULL : "this processor has no local APIC, or it is turned off";
-}
-
-/* The console's interrupt where the board can deliver it, else a timer that looks. */
-static void connect_console(void)
-{
-    int irq = uart_isa_irq(config.console_port);
-
-    irq_set_handler(VEC_UART, uart_interrupt);
-    if (irq >= 0 && ioapic_route_isa((unsigned)irq, VEC_UART)) {
-        uart_irq_on();
-        return;
-    }
-    log_warn("the console has no interrupt: it is polled");
-    poll_timer.fn = poll_console;
-    timer_arm(&poll_timer, clock_ns() + POLL_PERIOD_NS);
 }
 
 static void start_clock(void)
@@ -199,7 +173,7 @@ static NORETURN void run_vms(void)
 static NORETURN void start_machine(void)
 {
     read_report(memory_view);         /* the report's strings have moved */
-    read_tables();                    /* ACPI */
+    read_tables();                    /* ACPI; where console= is */
     must(memory_give_out(&acpi));     /* frame allocator */
     must(setup_lapic());              /* local APIC: mode and mapping */
     lapic_init();                     /* this CPU's, enabled in that mode */
@@ -208,7 +182,7 @@ static NORETURN void start_machine(void)
     start_clock();                    /* TSC and local APIC timer against a known one */
     timer_init();                     /* this CPU's timers */
     ioapic_init(&acpi);               /* the board's interrupt controllers: all masked */
-    connect_console();                /* from polling to interrupts */
+    serial_connect();                 /* from polling to interrupts */
     start_processors();               /* all of them; they wait in vmm_cpu_main */
     run_vms();
 }

@@ -19,8 +19,13 @@
  * handler goes round 512 times at most, and misses an edge where there is still more.
  */
 #define BYTE_NS 86806u
-#define KEYS    4096u /* typed to the monitor and not looked at yet */
-#define LINES   8192u /* log lines that wait for a VM's output to be shown */
+/*
+ * While much waits for a guest that takes it, the line is asked to hold; a guest that has taken
+ * nothing for so long holds nobody, for the escape key has to get through.
+ */
+#define STUCK_NS 1000000000ull
+#define KEYS     4096u /* typed to the monitor and not looked at yet */
+#define LINES    8192u /* log lines that wait for a VM's output to be shown */
 
 /* A VM's output: the last bytes of [0, head), of which those before `shown` need no more showing.
  */
@@ -62,6 +67,8 @@ static struct {
 static struct {
     struct vm *to; /* whose the bytes are, and those to come; NULL: the monitor */
     u64 next_ns;   /* when the line could have brought more */
+    u64 moved_ns;  /* when the guest took some, or nothing waited */
+    bool held;     /* the line is */
     u32 head, tail;
     u32 dropped;
     u8 *ring; /* CONSOLE_PASTE bytes */
@@ -150,13 +157,12 @@ static void line_waits(u64 at, const char *line, size_t len)
     console.lines_head += size;
 }
 
-static void keep(struct output *o, const u8 *bytes, unsigned n)
+static void keep(struct output *o, u8 byte)
 {
-    for (unsigned i = 0; i < n; i++)
-        o->ring[o->head++ % CONSOLE_RING] = bytes[i];
+    o->ring[o->head++ % CONSOLE_RING] = byte;
     if (o->head - o->shown > CONSOLE_RING) {
-        o->dropped += (u32)(o->head - o->shown - CONSOLE_RING);
-        o->shown = o->head - CONSOLE_RING;
+        o->dropped++;
+        o->shown++;
     }
 }
 
@@ -208,9 +214,12 @@ static bool behind(void)
     return o && (o->shown != o->head || console.lines_head != console.lines_tail);
 }
 
-void console_vm_out(struct vm *vm, const u8 *bytes, unsigned n)
+/* A guest that the focus is far ahead of the line with prints no faster than the line from there
+ * on.
+ */
+u32 console_vm_out(struct vm *vm, u8 byte)
 {
-    bool later = false;
+    bool later = false, full = false;
 
     spin_lock(&console.lock);
     struct output **o = &console.out[vm->index];
@@ -218,12 +227,14 @@ void console_vm_out(struct vm *vm, const u8 *bytes, unsigned n)
         *o = kmem_alloc(sizeof(**o));
     if (*o) {
         bool waiting = (*o)->shown != (*o)->head;
-        keep(*o, bytes, n);
+        keep(*o, byte);
         later = vm == console.focus && !pump(*o) && !waiting;
+        full = vm == console.focus && (*o)->head - (*o)->shown > CONSOLE_RING / 2;
     }
     spin_unlock(&console.lock);
     if (later)
         sched_poke();
+    return full ? uart_byte_ns() : 0;
 }
 
 void console_write(const char *text, size_t len)
@@ -439,6 +450,21 @@ static bool for_vm(u8 byte)
     return paste.to && console.focus && byte != console.escape;
 }
 
+static void hold_line(void)
+{
+    u32 waiting = paste.head - paste.tail, much = CONSOLE_PASTE / 4 * (paste.held ? 1 : 3);
+    u64 now = clock_ns();
+
+    if (!waiting)
+        paste.moved_ns = now;
+    bool hold = waiting > much && now - paste.moved_ns < STUCK_NS;
+    if (hold != paste.held)
+        uart_want_input(!hold);
+    paste.held = hold;
+    if (hold && now >= paste.next_ns)
+        timer_arm(&console.pace, paste.moved_ns + STUCK_NS);
+}
+
 static void receive_byte(u8 byte)
 {
     if (for_vm(byte) && keys.head == keys.tail)
@@ -453,8 +479,7 @@ void console_type(u8 byte)
         paste.ring[paste.head++ % CONSOLE_PASTE] = byte;
     else
         paste.dropped++;
-    if (paste.head - paste.tail == CONSOLE_PASTE / 4 * 3)
-        uart_want_input(false);
+    hold_line();
 }
 
 void console_receive(const u8 *bytes, size_t n)
@@ -509,11 +534,10 @@ static void deliver_paste(void)
         u32 at = paste.tail % CONSOLE_PASTE;
         u32 n = MIN(MIN(paste.head - paste.tail, CONSOLE_PASTE - at), CHUNK);
         u32 taken = board_console_input(&vm->board, paste.ring + at, n);
-        u32 before = paste.head - paste.tail;
         paste.tail += taken;
         paste.next_ns = now + taken * BYTE_NS;
-        if (before > CONSOLE_PASTE / 4 && before - taken <= CONSOLE_PASTE / 4)
-            uart_want_input(true);
+        if (taken)
+            paste.moved_ns = now;
         if (taken < n)
             return;
     }
@@ -537,6 +561,7 @@ void console_poll(void)
 
     deliver_keys();
     deliver_paste();
+    hold_line();
     spin_lock(&console.lock);
     if (console.replay)
         done = pump_replay();

@@ -27,7 +27,7 @@ struct console_monitor {
 void console_init(u8 escape, const struct console_monitor *monitor);
 
 /* struct vm_outside's functions. */
-void console_vm_out(struct vm *vm, const u8 *bytes, unsigned n);
+u32 console_vm_out(struct vm *vm, u8 byte);
 void console_vm_room(struct vm *vm);
 
 /* Moves the focus to a VM's console, or with NULL to the monitor. Boot CPU's loop. */

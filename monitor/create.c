@@ -122,6 +122,8 @@ static void set_vm(unsigned i, const char *words)
         out_error("%s", draft.error);
     else
         config_vm_copy(vm, &draft);
+    if (vm_alive(vms[i]))
+        board_plug_console(&vms[i]->board, vm->console_uart);
 }
 
 void cmd_set(struct args *a)

@@ -16,7 +16,7 @@ FZ := $(B)/fuzz
 CLANG ?= clang
 FUZZ_SECONDS ?= 10
 
-PURE_ROOMS := emul dev load config cpuid mm boot acpi line json lib
+PURE_ROOMS := uart emul dev load config cpuid mm boot acpi line json lib
 PURE_lib    := $(filter-out lib/string.c,$(wildcard lib/*.c))
 PURE_emul   := $(wildcard vmm/emul/*.c)
 PURE_dev    := $(wildcard vmm/dev/*.c)
@@ -25,7 +25,8 @@ PURE_config := $(wildcard vmm/config*.c)
 PURE_cpuid  := vmm/cpuid.c
 PURE_mm     := $(filter-out mm/kmap.c mm/kmem.c,$(wildcard mm/*.c))
 PURE_boot   := $(wildcard boot/mbi.c boot/memmap.c)
-PURE_acpi   := $(wildcard arch/x86_64/acpi.c)
+PURE_acpi   := $(wildcard arch/x86_64/acpi*.c)
+PURE_uart   := drivers/uart/uart.c
 PURE_line   := monitor/line.c
 PURE_json   := monitor/json.c
 # The header prefix that says a program uses the room.
@@ -37,6 +38,7 @@ PREFIX_cpuid  := vmm/cpuid
 PREFIX_mm     := mm/
 PREFIX_boot   := boot/
 PREFIX_acpi   := arch/x86_64/acpi
+PREFIX_uart   := drivers/uart/
 PREFIX_line   := monitor/line
 PREFIX_json   := monitor/json
 # Rooms that need another one at link time.

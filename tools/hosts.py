@@ -269,21 +269,24 @@ class Host:
 
 class Qemu(Host):
     """QEMU. firmware: bios, uefi, or pvh (kernel= is an ELF file, append= its command line,
-    initrd= one module). icount: the TSC counts instructions."""
+    initrd= one module). icount: the TSC counts instructions. serial: the device that is the serial
+    line, if it is not COM1."""
 
     kind = "qemu"
 
     def __init__(self, workdir, iso=None, firmware="bios", cpu="max", kvm=False, icount=False,
-                 kernel=None, append="", initrd=None, machine="q35", extra=(), **kw):
+                 kernel=None, append="", initrd=None, machine="q35", serial=None, extra=(), **kw):
         super().__init__(workdir, iso, **kw)
         self.firmware, self.cpu, self.kvm, self.icount = firmware, cpu, kvm, icount
         self.kernel, self.append, self.initrd = kernel, append, initrd
-        self.machine, self.extra = machine, list(extra)
+        self.machine, self.serial, self.extra = machine, serial, list(extra)
 
     def command(self, tty_path):
         args = ["qemu-system-x86_64", "-machine", self.machine, "-display", "none", "-nodefaults",
                 "-no-reboot", "-m", str(self.mem), "-smp", str(self.cpus),
-                "-chardev", f"serial,id=com1,path={tty_path}", "-serial", "chardev:com1",
+                "-chardev", f"serial,id=line,path={tty_path}",
+                *(["-device", f"{self.serial},chardev=line"] if self.serial else
+                  ["-serial", "chardev:line"]),
                 "-monitor", f"unix:{self.path('monitor')},server=on,wait=off",
                 "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         if self.kvm:

@@ -108,22 +108,32 @@ static void reset_request(void *arg, enum reset_source source)
     vm_end(b->vm, VM_END_RESET, 0);
 }
 
-static void com1_tx(void *arg, const u8 *bytes, unsigned n)
+/* COM1 and COM3 share a line, and so do COM2 and COM4. */
+static void com_irq(void *arg, unsigned com, bool level)
 {
     struct board *b = arg;
 
-    vm_outside->console_out(b->vm, bytes, n);
+    line_set(b, com & 1 ? PLAT_IRQ_COM2 : PLAT_IRQ_COM1, level || b->com[com ^ 2].s.line);
 }
 
-static void com1_room(void *arg, u64 now_ns)
+static u32 com_tx(void *arg, u8 byte)
 {
-    struct board *b = arg;
+    struct vuart *u = arg;
+    struct board *b = u->irq.arg;
+
+    return u == b->console ? vm_outside->console_out(b->vm, byte) : 0;
+}
+
+static void com_room(void *arg, u64 now_ns)
+{
+    struct vuart *u = arg;
+    struct board *b = u->irq.arg;
 
     (void)now_ns;
     vm_outside->console_room(b->vm);
 }
 
-static const struct vuart_ops com1_ops = {.tx = com1_tx, .room = com1_room};
+static const struct vuart_ops com_ops = {.tx = com_tx, .room = com_room};
 
 static void testdev_exit(void *arg, u32 status)
 {
@@ -134,7 +144,9 @@ static void testdev_exit(void *arg, u32 status)
 
 static void testdev_putc(void *arg, u8 byte)
 {
-    com1_tx(arg, &byte, 1);
+    struct board *b = arg;
+
+    vm_outside->console_out(b->vm, byte);
 }
 
 static const struct testdev_ops testdev_ops = {
@@ -157,7 +169,10 @@ static u64 next_deadline(const struct board *b)
     d = MIN(d, rtc_deadline(&b->rtc));
     d = MIN(d, hpet_deadline(&b->hpet));
     d = MIN(d, acpipm_deadline(&b->pm));
-    return MIN(d, vuart_deadline(&b->com1));
+    for (unsigned i = 0; i < BOARD_COMS; i++)
+        if (b->com[i].ops)
+            d = MIN(d, vuart_deadline(&b->com[i]));
+    return d;
 }
 
 static void arm_locked(struct board *b)
@@ -191,8 +206,9 @@ static void timer_fired(struct timer *t)
     hpet_tick(&b->hpet, now);
     if (acpipm_deadline(&b->pm) <= now)
         acpipm_tick(&b->pm, now);
-    if (vuart_deadline(&b->com1) <= now)
-        vuart_tick(&b->com1, now);
+    for (unsigned i = 0; i < BOARD_COMS; i++)
+        if (b->com[i].ops)
+            vuart_tick(&b->com[i], now);
     arm_locked(b);
     spin_unlock(&b->lock);
 }
@@ -234,9 +250,18 @@ u8 board_extint_ack(struct board *b)
 unsigned board_console_input(struct board *b, const u8 *bytes, unsigned n)
 {
     spin_lock(&b->lock);
-    unsigned taken = vuart_receive(&b->com1, bytes, n, vm_now(b->vm));
+    unsigned taken = vuart_receive(b->console, bytes, n, vm_now(b->vm));
     board_unlock(b);
     return taken;
+}
+
+void board_plug_console(struct board *b, unsigned com)
+{
+    spin_lock(&b->lock);
+    vuart_set_modem(b->console, 0);
+    b->console = &b->com[com];
+    vuart_set_modem(b->console, VUART_PLUGGED);
+    board_unlock(b);
 }
 
 bool board_power_button(struct board *b)
@@ -250,6 +275,28 @@ bool board_power_button(struct board *b)
 }
 
 /* ---- building ---- */
+
+/* The UARTs that the configuration names; the console is in the first. */
+static enum err add_uarts(struct board *b, struct timer_out timer)
+{
+    static const u16 port[BOARD_COMS] = {PLAT_COM1_PORT, PLAT_COM2_PORT, PLAT_COM3_PORT,
+                                         PLAT_COM4_PORT};
+    const struct config_vm *c = b->vm->config;
+    enum err err = OK;
+
+    b->console = &b->com[c->console_uart];
+    for (unsigned i = 0; i < BOARD_COMS && !err; i++) {
+        if (!(c->uarts & BIT(i)))
+            continue;
+        vuart_init(&b->com[i], &com_ops, &b->com[i], (struct irq_out){com_irq, b, i}, timer);
+        if (&b->com[i] != b->console) {
+            vuart_set_modem(&b->com[i], 0);
+            vuart_reset(&b->com[i]);
+        }
+        err = vuart_attach(&b->com[i], &b->ports, port[i]);
+    }
+    return err;
+}
 
 static enum err add_testdev(struct board *b)
 {
@@ -277,8 +324,6 @@ COLD static enum err attach_all(struct board *b)
     if (!err)
         err = acpipm_attach(&b->pm, &b->ports);
     if (!err)
-        err = vuart_attach(&b->com1, &b->ports, PLAT_COM1_PORT);
-    if (!err)
         err = reset_attach(&b->reset, &b->ports);
     if (!err)
         err = pcihost_attach(&b->pci, &b->ports);
@@ -287,7 +332,7 @@ COLD static enum err attach_all(struct board *b)
     return err;
 }
 
-COLD enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
+COLD enum err board_init(struct vm *vm, s64 wall_s)
 {
     struct board *b = &vm->board;
     struct timer_out timer = {deadline_changed, b};
@@ -307,12 +352,13 @@ COLD enum err board_init(struct vm *vm, bool testdev, s64 wall_s)
     rtc_init(&b->rtc, wall_s, 0, (struct irq_out){legacy_set, b, PLAT_IRQ_RTC}, timer);
     rtc_set_memory(&b->rtc, plat_low_mem(mem), plat_high_mem(mem));
     acpipm_init(&b->pm, true, (struct irq_out){line_set, b, PLAT_IRQ_SCI}, timer, pm_sleep, b);
-    vuart_init(&b->com1, &com1_ops, b, (struct irq_out){line_set, b, PLAT_IRQ_COM1}, timer);
     reset_init(&b->reset, reset_request, b);
     pcihost_init(&b->pci);
     post_init(&b->post);
     enum err err = attach_all(b);
-    if (!err && testdev)
+    if (!err)
+        err = add_uarts(b, timer);
+    if (!err && vm->config->testdev)
         err = add_testdev(b);
     return err;
 }

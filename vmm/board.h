@@ -26,6 +26,8 @@
 
 struct vm;
 
+#define BOARD_COMS 4
+
 struct board {
     struct spinlock lock;
     struct bus ports, mmio;
@@ -36,7 +38,8 @@ struct board {
     struct hpet hpet;
     u32 legacy_lines; /* of lines 0 and 8, as PIT and RTC drive them, a bit each */
     struct acpipm pm;
-    struct vuart com1;
+    struct vuart com[BOARD_COMS]; /* COM1-COM4; those that the VM has not are all zeroes */
+    struct vuart *console;        /* the one that the VM's console is plugged into */
     struct reset reset;
     struct pcihost pci;
     struct post post;
@@ -50,7 +53,7 @@ struct board {
 };
 
 /* Builds all devices. wall_s: what the clock shows, seconds since 1970. ERR_NOMEM. */
-enum err board_init(struct vm *vm, bool testdev, s64 wall_s);
+enum err board_init(struct vm *vm, s64 wall_s);
 void board_fini(struct board *b);
 
 /* The end of what happens under the lock, when a deadline has moved: whoever owns the timer is
@@ -93,8 +96,10 @@ u8 board_extint_ack(struct board *b);
 /* Sets the board's timer for its next deadline. Home CPU of vCPU 0. */
 void board_arm(struct board *b);
 
-/* Console bytes for COM1: how many were taken. Any CPU. */
+/* Console bytes for the UART with the console: how many were taken. Any CPU. */
 unsigned board_console_input(struct board *b, const u8 *bytes, unsigned n);
+/* Plugs the console into another of the VM's UARTs, 0 for COM1. Any CPU. */
+void board_plug_console(struct board *b, unsigned com);
 /* Presses the power button; false if the guest does not listen to it. Any CPU. */
 bool board_power_button(struct board *b);
 

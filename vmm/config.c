@@ -19,37 +19,49 @@ void config_error(struct config *c, const char *fmt, ...)
 static const char *const log_names[] = {"error", "warn", "info", "debug", NULL};
 static const char *const idle_names[] = {"monitor", "poweroff", "reboot", NULL};
 
-/* comN or 0xPORT. */
-static bool parse_port(struct slice x, u16 *port)
+/* comN, 0xPORT, spcr, pci or pciN. */
+static bool console_place(struct slice x, struct config_console *c)
 {
     static const u16 com[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
-    u64 v;
+    u64 v = 1;
 
-    if (x.len == 4 && !memcmp(x.s, "com", 3) && x.s[3] >= '1' && x.s[3] <= '4') {
-        *port = com[x.s[3] - '1'];
-        return true;
+    *c = (struct config_console){.kind = CONFIG_CONSOLE_PORT, .baud = CONFIG_CONSOLE_BAUD};
+    if (slice_com(x) >= 0) {
+        c->port = com[slice_com(x)];
+    } else if (slice_is(x, "spcr")) {
+        c->kind = CONFIG_CONSOLE_SPCR;
+        c->baud = 0;
+    } else if (x.len >= 3 && !memcmp(x.s, "pci", 3)) {
+        c->kind = CONFIG_CONSOLE_PCI;
+        if (x.len > 3 && parse_u64_in(x.s + 3, x.len - 3, 1, 64, &v))
+            return false;
+        c->nth = (u16)v;
+    } else {
+        if (x.len < 3 || memcmp(x.s, "0x", 2) != 0 || parse_u64_in(x.s, x.len, 0x100, 0xfff8, &v))
+            return false;
+        c->port = (u16)v;
     }
-    if (x.len < 3 || memcmp(x.s, "0x", 2) != 0 || parse_u64_in(x.s, x.len, 0x100, 0xfff8, &v))
-        return false;
-    *port = (u16)v;
     return true;
 }
 
 static bool set_console(struct config *c, struct slice v)
 {
-    size_t comma = 0;
-    u64 baud = CONFIG_CONSOLE_BAUD;
-    u16 port;
+    struct config_console said;
+    u64 baud;
 
-    while (comma < v.len && v.s[comma] != ',')
-        comma++;
-    if (!parse_port((struct slice){v.s, comma}, &port))
+    if (!console_place(slice_item(&v), &said))
         return false;
-    if (comma < v.len &&
-        (parse_u64_in(v.s + comma + 1, v.len - comma - 1, 50, 115200, &baud) || 115200 % baud))
-        return false;
-    c->console_port = port;
-    c->console_baud = (u32)baud;
+    while (v.s) {
+        struct slice word = slice_item(&v);
+
+        if (slice_is(word, "rtscts"))
+            said.rtscts = true;
+        else if (parse_u64_in(word.s, word.len, 50, 115200, &baud) || 115200 % baud)
+            return false;
+        else
+            said.baud = (u32)baud;
+    }
+    c->console = said;
     return true;
 }
 
@@ -89,7 +101,7 @@ static const struct own_word {
     const char *accepts;
 } own_words[] = {
     {"console", set_console,
-     "com1 to com4 or 0xPORT, then perhaps a comma and a baud rate that divides 115200"},
+     "com1 to com4, 0xPORT, spcr or pci, then perhaps ,BAUD that divides 115200 and ,rtscts"},
     {"log", set_log, "error, warn, info or debug"},
     {"escape", set_escape, "^A to ^Z or one of ^[ ^\\ ^] ^^ ^_"},
     {"idle", set_idle, "monitor, poweroff or reboot"},
@@ -125,8 +137,7 @@ void config_parse_own(struct config *c, const char *cmdline)
     u32 seen = 0;
 
     memset(c, 0, sizeof(*c));
-    c->console_port = CONFIG_CONSOLE_PORT;
-    c->console_baud = CONFIG_CONSOLE_BAUD;
+    c->console = (struct config_console){.port = 0x3f8, .baud = CONFIG_CONSOLE_BAUD};
     c->log = LOG_INFO;
     c->escape = CONFIG_ESCAPE_DEFAULT;
     c->idle = CONFIG_IDLE_MONITOR;

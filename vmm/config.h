@@ -25,9 +25,19 @@
 #define CONFIG_MAX_ERRORS     16
 #define CONFIG_CMDLINE_SIZE   240 /* of a command line given later */
 #define CONFIG_MEM_DEFAULT    (256 * MIB)
-#define CONFIG_CONSOLE_PORT   0x3f8
 #define CONFIG_CONSOLE_BAUD   115200
 #define CONFIG_ESCAPE_DEFAULT 0x1d /* Ctrl-] */
+
+/* Where skep's serial line is: at a port, where the firmware's tables say, on a PCI card. */
+enum config_console_kind { CONFIG_CONSOLE_PORT, CONFIG_CONSOLE_SPCR, CONFIG_CONSOLE_PCI };
+
+struct config_console {
+    enum config_console_kind kind;
+    u16 port;    /* CONFIG_CONSOLE_PORT */
+    u16 nth;     /* CONFIG_CONSOLE_PCI: which, from 1 */
+    u32 baud;    /* CONFIG_CONSOLE_SPCR may have 0: as the tables say */
+    bool rtscts; /* output waits for CTS */
+};
 
 enum config_idle { CONFIG_IDLE_MONITOR, CONFIG_IDLE_POWEROFF, CONFIG_IDLE_REBOOT };
 
@@ -66,16 +76,17 @@ struct config_vm {
     bool manual;    /* start=manual: wait for the monitor to start it */
     bool fill_boot; /* fill=boot: all memory at start */
     bool testdev;
-    u8 restart;   /* enum config_restart */
-    u8 watch;     /* what is recorded from its start on: WATCH_* */
-    bool created; /* at the monitor */
-    bool strict;  /* an instruction that cannot be emulated stops the VM */
+    u8 restart;      /* enum config_restart */
+    u8 watch;        /* what is recorded from its start on: WATCH_* */
+    bool created;    /* at the monitor */
+    bool strict;     /* an instruction that cannot be emulated stops the VM */
+    u8 uarts;        /* uart=: COM1-COM4, a bit each; COM1 always */
+    u8 console_uart; /* which of them has the console: 0 for COM1 */
 };
 
 struct config {
     /* skep's own words, or their defaults where one was missing or wrong. */
-    u16 console_port;
-    u32 console_baud;
+    struct config_console console;
     enum log_level log;
     u8 escape; /* the character itself, 0x01 .. 0x1f */
     enum config_idle idle;

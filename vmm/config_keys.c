@@ -135,6 +135,28 @@ static bool set_base(struct config_line *l, struct slice v)
     return l->vm->has_base;
 }
 
+/* While the VM runs, only which of its ports has the console can change. */
+static bool set_uart(struct config_line *l, struct slice v)
+{
+    u8 mask = 1;
+    int first = -1;
+
+    while (v.s) {
+        int com = slice_com(slice_item(&v));
+
+        if (com < 0)
+            return false;
+        first = first < 0 ? com : first;
+        mask |= (u8)BIT(com);
+    }
+    if (mask & ~l->vm->uarts)
+        config_refuse_live(l, "uart");
+    if (!l->live)
+        l->vm->uarts = mask;
+    l->vm->console_uart = (u8)first;
+    return true;
+}
+
 static bool set_entry(struct config_line *l, struct slice v)
 {
     l->vm->has_entry = parse_size(v.s, v.len, &l->vm->entry) == OK;
@@ -154,7 +176,7 @@ static bool set_strict(struct config_line *l, struct slice v)
 }
 
 /* What may change while the VM runs. */
-#define LIVE_KEYS BIT(KEY_RESTART)
+#define LIVE_KEYS (BIT(KEY_RESTART) | BIT(KEY_UART))
 
 /* By enum vm_key. */
 static const struct vm_word {
@@ -171,6 +193,7 @@ static const struct vm_word {
     [KEY_FILL] = {"fill", set_fill, "demand or boot"},
     [KEY_RESTART] = {"restart", set_restart, "never, crash or always"},
     [KEY_BASE] = {"base", set_base, "an address in the guest's memory"},
+    [KEY_UART] = {"uart", set_uart, "com1 to com4, perhaps several: com2,com1"},
     [KEY_ENTRY] = {"entry", set_entry, "an address in the guest's memory"},
     [KEY_TESTDEV] = {"testdev", set_testdev, NULL},
     [KEY_STRICT] = {"strict", set_strict, NULL},
@@ -251,7 +274,7 @@ void config_word(struct config_line *l, struct slice word)
     config_vm_error(
         l->vm,
         "'%.*s' is not understood; the words are kernel, initrd, module, mem=, vcpus=, cpus=, "
-        "type=, base=, entry=, start=, fill=, restart=, testdev, strict, and -- before the "
+        "type=, base=, entry=, start=, fill=, restart=, uart=, testdev, strict, and -- before the "
         "guest's own",
         SLICE_ARG(word));
 }

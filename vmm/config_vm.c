@@ -31,6 +31,7 @@ static struct config_vm *new_vm(struct config *c, struct slice name)
     vm->cmdline = "";
     vm->vcpus = 1;
     vm->cpus = UINT64_MAX;
+    vm->uarts = 1;
     return vm;
 }
 

@@ -40,6 +40,26 @@ static inline int slice_pick(struct slice x, const char *const *list)
     return -1;
 }
 
+/* com1 to com4: 0 to 3; -1. */
+static inline int slice_com(struct slice x)
+{
+    bool is = x.len == 4 && !memcmp(x.s, "com", 3) && x.s[3] >= '1' && x.s[3] <= '4';
+
+    return is ? x.s[3] - '1' : -1;
+}
+
+/* What stands before the next comma, or all; *rest moves behind the comma, or to NULL. */
+static inline struct slice slice_item(struct slice *rest)
+{
+    struct slice all = *rest, item = {all.s, 0};
+
+    while (item.len < all.len && item.s[item.len] != ',')
+        item.len++;
+    *rest = item.len < all.len ? (struct slice){all.s + item.len + 1, all.len - item.len - 1}
+                               : (struct slice){NULL, 0};
+    return item;
+}
+
 /* Whether the first word of a line is the file's name, which some loaders leave there. */
 static inline bool slice_is_file_name(struct slice word)
 {
@@ -59,6 +79,7 @@ enum vm_key {
     KEY_RESTART,
     KEY_BASE,
     KEY_ENTRY,
+    KEY_UART,
     KEY_TESTDEV,
     KEY_STRICT,
     KEY_COUNT

@@ -59,6 +59,9 @@
 #define PLAT_PIC2_PORT     0xa0  /* 2 ports */
 #define PLAT_ELCR_PORT     0x4d0 /* 2 ports */
 #define PLAT_COM1_PORT     0x3f8 /* 8 ports */
+#define PLAT_COM2_PORT     0x2f8
+#define PLAT_COM3_PORT     0x3e8
+#define PLAT_COM4_PORT     0x2e8
 #define PLAT_PM_EVT_PORT   0x600 /* PM1a event: status 0x600, enable 0x602 */
 #define PLAT_PM_EVT_LEN    4
 #define PLAT_PM_CNT_PORT   0x604 /* PM1a control */
@@ -75,7 +78,8 @@
 
 /* Lines: ISA numbers. An ISA line is the I/O APIC pin of the same number, but for the PIT's. */
 #define PLAT_IRQ_PIT  0
-#define PLAT_IRQ_COM1 4
+#define PLAT_IRQ_COM1 4 /* COM3's too */
+#define PLAT_IRQ_COM2 3 /* COM4's too */
 #define PLAT_IRQ_RTC  8
 #define PLAT_IRQ_SCI  9 /* level, active high */
 #define PLAT_GSI_PIT  2

@@ -123,7 +123,7 @@ static enum err build(struct vm *vm)
         return err;
     emulate_init_ops(&vm->emul_ops, &vm->cpuid, &vm->space->generation);
     msr_setup_vm(vm);
-    err = board_init(vm, vm->config->testdev, cmos_read_time());
+    err = board_init(vm, cmos_read_time());
     for (u32 i = 0; i < vm->config->vcpus && !err; i++) {
         err = vcpu_create(vm, i, sched_place(vm->config->cpus));
         vm->vcpu_count = i + 1;

@@ -33,9 +33,12 @@ enum vm_end { VM_END_POWEROFF, VM_END_RESET, VM_END_EXIT, VM_END_STOPPED };
 /* What the VM needs of the outside; set once before the first VM starts. */
 struct watch;
 struct vm_outside {
-    /* The guest wrote to its console. From any CPU, under the board's lock: must not block. */
-    void (*console_out)(struct vm *vm, const u8 *bytes, unsigned n);
-    /* COM1 has room again for console input that it refused. Likewise. */
+    /*
+     * The guest wrote to its console. From any CPU, under the board's lock: must not block. Returns
+     * for how long the UART is to be busy with the byte, in nanoseconds: 0 mostly.
+     */
+    u32 (*console_out)(struct vm *vm, u8 byte);
+    /* The UART has room again for console input that it refused. Likewise. */
     void (*console_room)(struct vm *vm);
     /* The VM runs. From the boot CPU, no lock held. */
     void (*started)(struct vm *vm);

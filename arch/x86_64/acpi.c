@@ -399,7 +399,8 @@ static void parse_listed(struct acpi *a, hpa_t hpa)
 
     if (!open_table(a, hpa, "table", &t))
         return;
-    if (!is_sig(t.sig, "APIC") && !is_sig(t.sig, "FACP") && !is_sig(t.sig, "HPET"))
+    if (!is_sig(t.sig, "APIC") && !is_sig(t.sig, "FACP") && !is_sig(t.sig, "HPET") &&
+        !is_sig(t.sig, "SPCR") && !is_sig(t.sig, "DBG2"))
         return;
     if (!checksum_good(a, &t))
         complain(a, "ACPI: the checksum of the %s is wrong: it is not used", t.sig);
@@ -409,6 +410,10 @@ static void parse_listed(struct acpi *a, hpa_t hpa)
         parse_fadt(a, &t);
     else if (t.sig[0] == 'H')
         parse_hpet(a, &t);
+    else if (t.sig[0] == 'S')
+        a->out->spcr = t.hpa;
+    else if (t.sig[0] == 'D')
+        a->out->dbg2 = t.hpa;
 }
 
 static bool parse_root(struct acpi *a, hpa_t hpa, bool extended)

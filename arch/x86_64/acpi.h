@@ -61,7 +61,8 @@ struct acpi_info {
     u8 s5_a, s5_b;         /* SLP_TYP */
     struct acpi_reg reset; /* address 0: none */
     u8 reset_value;
-    u64 hpet; /* base address; 0: none */
+    u64 hpet;         /* base address; 0: none */
+    hpa_t spcr, dbg2; /* these tables, their checksums good; 0: none */
 
     u32 range_count;
     struct acpi_range range[64];

@@ -20,6 +20,7 @@
 
 #define IER_RX     0x01
 #define IER_TX     0x02
+#define IER_MODEM  0x08
 #define IER_ALL    0x0f
 #define IIR_NONE   0x01
 #define IIR_FIFOS  0xc0 /* both set: the FIFOs are there and on */
@@ -33,6 +34,7 @@
 #define LSR_THRE   0x20
 #define LSR_TEMT   0x40
 #define LSR_ABSENT 0xff
+#define MSR_CTS    0x10
 
 #define FIFO_SIZE  16
 #define CLOCK      115200
@@ -42,13 +44,18 @@
 
 static struct {
     struct spinlock lock; /* all of it */
-    u16 port;             /* 0: none */
-    u8 fifo;              /* bytes that the transmitter takes at once */
-    bool irq;             /* the transmit interrupt empties the ring */
-    bool served;          /* that, or uart_poll */
-    bool tx_on;           /* IER_TX is set */
-    u32 head, tail;       /* free-running; head - tail bytes wait */
-    u32 lost;             /* bytes of text that found no room, not told yet */
+    struct uart_place at;
+    bool present;
+    bool awaited; /* not found yet: what is written waits in the ring */
+    bool cts;     /* output waits for CTS */
+    bool held;    /* input is not taken */
+    u8 fifo;      /* bytes that the transmitter takes at once */
+    u8 ier;       /* as last written */
+    u32 byte_ns;
+    bool irq;       /* the transmit interrupt empties the ring */
+    bool served;    /* that, or uart_poll */
+    u32 head, tail; /* free-running; head - tail bytes wait */
+    u32 lost;       /* bytes of text that found no room, not told yet */
     u64 overruns;
     void (*receiver)(const u8 *buf, size_t len);
     char ring[RING_SIZE];
@@ -56,35 +63,70 @@ static struct {
 
 static u8 reg_read(unsigned reg)
 {
-    return cpu_in8((u16)(uart.port + reg));
+    volatile void *p = (volatile u8 *)uart.at.mmio + reg * uart.at.stride;
+
+    if (!uart.at.mmio)
+        return cpu_in8((u16)(uart.at.port + reg));
+    switch (uart.at.stride) {
+    case 4:
+        return (u8) * (volatile u32 *)p;
+    case 2:
+        return (u8) * (volatile u16 *)p;
+    default:
+        return *(volatile u8 *)p;
+    }
 }
 
 static void reg_write(unsigned reg, u8 value)
 {
-    cpu_out8((u16)(uart.port + reg), value);
+    volatile void *p = (volatile u8 *)uart.at.mmio + reg * uart.at.stride;
+
+    if (!uart.at.mmio)
+        cpu_out8((u16)(uart.at.port + reg), value);
+    else if (uart.at.stride == 4)
+        *(volatile u32 *)p = value;
+    else if (uart.at.stride == 2)
+        *(volatile u16 *)p = value;
+    else
+        *(volatile u8 *)p = value;
 }
 
-bool uart_init(u16 port, u32 baud)
+static void set_rate(u32 baud)
 {
-    u32 divisor = baud ? CLOCK / baud : 1;
+    u32 clock = uart.at.clock ? uart.at.clock : CLOCK, divisor;
 
-    uart.port = port;
-    divisor = divisor ? MIN(divisor, 0xffffu) : 1;
+    reg_write(REG_LCR, LCR_8N1 | LCR_DLAB);
+    if (baud) {
+        divisor = MIN(MAX(clock / baud, 1u), 0xffffu);
+        reg_write(REG_DATA, (u8)divisor);
+        reg_write(REG_IER, (u8)(divisor >> 8));
+    }
+    divisor = reg_read(REG_DATA) | (u32)reg_read(REG_IER) << 8;
+    reg_write(REG_LCR, LCR_8N1);
+    uart.byte_ns = (u32)MIN(10000000000ull * MAX(divisor, 1u) / clock, 1000000000ull);
+}
+
+bool uart_open(const struct uart_place *at, u32 baud, bool cts)
+{
+    uart.at = *at;
+    uart.cts = cts;
     reg_write(REG_LCR, LCR_8N1);
     reg_write(REG_IER, IER_ALL);
-    if (reg_read(REG_LSR) == LSR_ABSENT || (reg_read(REG_IER) & IER_ALL) != IER_ALL) {
-        uart.port = 0;
+    if (reg_read(REG_LSR) == LSR_ABSENT || (reg_read(REG_IER) & IER_ALL) != IER_ALL)
         return false;
-    }
     reg_write(REG_IER, 0);
-    reg_write(REG_LCR, LCR_8N1 | LCR_DLAB);
-    reg_write(REG_DATA, (u8)divisor);
-    reg_write(REG_IER, (u8)(divisor >> 8));
-    reg_write(REG_LCR, LCR_8N1);
+    set_rate(baud);
     reg_write(REG_IIR_FCR, FCR_ENABLE);
     uart.fifo = (reg_read(REG_IIR_FCR) & IIR_FIFOS) == IIR_FIFOS ? FIFO_SIZE : 1;
     reg_write(REG_MCR, MCR_LINES | MCR_RTS);
+    uart.present = true;
+    uart.awaited = false;
     return true;
+}
+
+void uart_await(void)
+{
+    uart.awaited = true;
 }
 
 int uart_isa_irq(u16 port)
@@ -101,21 +143,32 @@ int uart_isa_irq(u16 port)
     }
 }
 
-/* Moves bytes from the ring to the FIFO if that has run empty. Locked. */
+/* Whether the other end wants no bytes now. */
+static bool stopped(void)
+{
+    return uart.cts && !(reg_read(REG_MSR) & MSR_CTS);
+}
+
+/* Moves bytes from the ring to the FIFO if that has run empty, and asks for the interrupts that are
+ * of use. Locked. */
 static void pump(void)
 {
-    bool want;
+    bool stop;
+    u8 ier;
 
-    if (!uart.port)
+    if (!uart.present)
         return;
-    if (uart.head != uart.tail && (reg_read(REG_LSR) & LSR_THRE))
+    stop = stopped();
+    if (!stop && uart.head != uart.tail && (reg_read(REG_LSR) & LSR_THRE))
         for (unsigned n = 0; n < uart.fifo && uart.head != uart.tail; n++)
             reg_write(REG_DATA, (u8)uart.ring[uart.tail++ % RING_SIZE]);
-    want = uart.irq && uart.head != uart.tail;
-    if (want != uart.tx_on) {
-        uart.tx_on = want;
-        reg_write(REG_IER, (u8)(IER_RX | (want ? IER_TX : 0)));
-    }
+    if (!uart.irq)
+        return;
+    ier = (u8)((uart.held ? 0 : IER_RX) | (uart.cts ? IER_MODEM : 0) |
+               (!stop && uart.head != uart.tail ? IER_TX : 0));
+    if (ier != uart.ier)
+        reg_write(REG_IER, ier);
+    uart.ier = ier;
 }
 
 /* Waits until the transmitter shows the bit. Bounded. */
@@ -135,20 +188,25 @@ size_t uart_room(void)
     u32 waiting = __atomic_load_n(&uart.head, __ATOMIC_RELAXED) -
                   __atomic_load_n(&uart.tail, __ATOMIC_RELAXED);
 
-    if (!uart.port)
+    if (!uart.present && !uart.awaited)
         return SIZE_MAX;
     return waiting < OTHERS_MAX ? OTHERS_MAX - waiting : 0;
 }
 
+u32 uart_byte_ns(void)
+{
+    return uart.byte_ns;
+}
+
 bool uart_busy(void)
 {
-    return uart.port && __atomic_load_n(&uart.head, __ATOMIC_RELAXED) !=
-                            __atomic_load_n(&uart.tail, __ATOMIC_RELAXED);
+    return uart.present && __atomic_load_n(&uart.head, __ATOMIC_RELAXED) !=
+                               __atomic_load_n(&uart.tail, __ATOMIC_RELAXED);
 }
 
 size_t uart_write(const char *buf, size_t len)
 {
-    if (!uart.port)
+    if (!uart.present && !uart.awaited)
         return len;
     spin_lock(&uart.lock);
     len = MIN(len, uart_room());
@@ -162,18 +220,18 @@ size_t uart_write(const char *buf, size_t len)
 /* Locked; waits for room. */
 static void put_waiting(char c)
 {
-    while (!ring_room()) {
+    if (!ring_room() && uart.present) {
         wait_lsr(LSR_THRE);
         pump();
-        if (!(ring_room()))
-            uart.tail++; /* the port is stuck: lose the oldest rather than hang */
     }
+    if (!ring_room())
+        uart.tail++; /* the port is stuck: lose the oldest rather than hang */
     uart.ring[uart.head++ % RING_SIZE] = c;
 }
 
 static void drain(void)
 {
-    while (uart.port && uart.head != uart.tail) {
+    while (uart.present && uart.head != uart.tail && !stopped()) {
         u32 before = uart.tail;
 
         wait_lsr(LSR_THRE);
@@ -201,7 +259,7 @@ void uart_write_text(const char *text, size_t len)
 {
     char mark[48];
 
-    if (!uart.port)
+    if (!uart.present && !uart.awaited)
         return;
     spin_lock(&uart.lock);
     if (uart.lost && ring_room() > OTHERS_MAX) {
@@ -224,7 +282,7 @@ static void put_polled(char c)
 
 void uart_write_polled(const char *text, size_t len)
 {
-    if (!uart.port)
+    if (!uart.present)
         return;
     uart.irq = uart.served = false;
     while (uart.head != uart.tail) /* what was on its way comes first */
@@ -240,7 +298,7 @@ void uart_flush(void)
 {
     spin_lock(&uart.lock);
     drain();
-    if (uart.port)
+    if (uart.present)
         wait_lsr(LSR_TEMT);
     spin_unlock(&uart.lock);
 }
@@ -252,12 +310,10 @@ void uart_set_receiver(void (*fn)(const u8 *buf, size_t len))
 
 void uart_irq_on(void)
 {
-    if (!uart.port)
+    if (!uart.present)
         return;
     spin_lock(&uart.lock);
     uart.irq = uart.served = true;
-    uart.tx_on = false;
-    reg_write(REG_IER, IER_RX);
     pump();
     spin_unlock(&uart.lock);
 }
@@ -268,7 +324,7 @@ static size_t take_input(u8 *buf, size_t max)
     size_t n = 0;
     u8 lsr;
 
-    while (n < max && ((lsr = reg_read(REG_LSR)) & LSR_DATA)) {
+    while (n < max && !uart.held && ((lsr = reg_read(REG_LSR)) & LSR_DATA)) {
         uart.overruns += (lsr & LSR_OE) != 0;
         buf[n++] = reg_read(REG_DATA);
     }
@@ -277,10 +333,12 @@ static size_t take_input(u8 *buf, size_t max)
 
 void uart_want_input(bool want)
 {
-    if (!uart.port)
+    if (!uart.present)
         return;
     spin_lock(&uart.lock);
     reg_write(REG_MCR, want ? MCR_LINES | MCR_RTS : MCR_LINES);
+    uart.held = !want;
+    pump();
     spin_unlock(&uart.lock);
 }
 
@@ -307,7 +365,7 @@ static void serve(void)
 /* An edge-triggered line: serve until the chip has no reason left. */
 void uart_interrupt(void)
 {
-    if (!uart.port)
+    if (!uart.present)
         return;
     for (unsigned i = 0; i < 8; i++) {
         u8 iir = reg_read(REG_IIR_FCR);
@@ -323,6 +381,6 @@ void uart_interrupt(void)
 void uart_poll(void)
 {
     uart.served = true;
-    if (uart.port)
+    if (uart.present)
         serve();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The physical 16550 that is skep's console (National Semiconductor PC16550D). Polled until
+ * The physical 16550 that is skep's console (National Semiconductor PC16550D), at ports or in
+ * memory. Polled until
  * uart_irq_on(); from then on output goes through a ring that the transmit interrupt empties, and
  * input through a callback. Every function may be called on any CPU, with interrupts off.
  */
@@ -9,8 +10,28 @@
 
 #include "lib/types.h"
 
-/* 8N1 at that rate, FIFO on, interrupts off. False: nothing answers at the port. */
-bool uart_init(u16 port, u32 baud);
+/* Where one is. */
+struct uart_place {
+    u16 port;            /* the first of its eight, if mmio is NULL */
+    volatile void *mmio; /* its first register, mapped uncached */
+    u8 stride;           /* bytes between registers there, which is how wide each is: 1, 2, 4 */
+    u32 clock;           /* bits a second at divisor 1; 0: 115200 */
+};
+
+/*
+ * 8N1 at that rate (0: as it is set already), FIFO on, interrupts off. cts: output waits while the
+ * other end holds CTS off. False: nothing answers there.
+ */
+bool uart_open(const struct uart_place *at, u32 baud, bool cts);
+/* There will be one, once it has been found: until then what is written is kept. */
+void uart_await(void);
+
+/*
+ * The PCI serial card (class 07h, 00h, 16550-compatible) that is the n-th in the order of bus,
+ * device and function, n from 1, its first BAR set by the firmware: turns its decoding on. hpa: of
+ * its registers if they are in memory, else 0, and *port is set. False: there are not so many.
+ */
+bool uart_find_pci(unsigned n, u16 *port, hpa_t *hpa);
 
 /*
  * Queues bytes as they are and returns how many were taken; never waits. For the consoles of
@@ -18,6 +39,9 @@ bool uart_init(u16 port, u32 baud);
  * baud) stands before what skep has to say.
  */
 size_t uart_write(const char *buf, size_t len);
+
+/* How long the line takes for a byte, in nanoseconds. */
+u32 uart_byte_ns(void);
 
 /* Whether anything waits in the ring. */
 bool uart_busy(void);
@@ -51,7 +75,10 @@ void uart_interrupt(void);
  */
 void uart_poll(void);
 
-/* Asks the other end to send on, or to stop (RTS), for as far as it heeds that. */
+/*
+ * Whether input is taken. While it is not, the other end is asked to stop (RTS), and what it sends
+ * all the same waits in the FIFO, or is lost if that is full.
+ */
 void uart_want_input(bool want);
 
 /* Bytes that came before the last ones were read, and were lost. */

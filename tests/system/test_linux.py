@@ -6,10 +6,12 @@ Each machine boots once; its tests use it in order.
 import hashlib
 import os
 import re
+import time
 
 import pytest
 
 import image
+from hosts import write_all
 from tree import ROOT
 from machines import machine, on, plain, skep_iso, skep_lines
 
@@ -26,6 +28,11 @@ RUNS = {
     "bochs-zambezi": ("bochs-zambezi", 1, "amd64"),
 }
 PROMPT = r"guest# (\x1b\[6n)?"
+LONG = os.environ.get("LONG") == "1"  # as in `make check-long`
+
+
+def much(shell, long, short):
+    return long if LONG else short
 
 
 class Shell:
@@ -54,7 +61,8 @@ def shell(request):
     work = os.path.join(ROOT, "build/system", f"linux-{name}")
     os.makedirs(work, exist_ok=True)
     kernel, initrd = image.debian(arch)
-    linux = image.Guest("linux", kernel, f"mem=256M vcpus={vcpus}", "console=ttyS0 quiet", initrd)
+    words = f"mem=256M vcpus={vcpus} uart=com1,com2"
+    linux = image.Guest("linux", kernel, words, "console=ttyS0 quiet", initrd)
     with machine(where, work, skep_iso(work, [linux])) as host:
         host.expect(r"guest: ready", 240)
         host.expect(PROMPT, 60)
@@ -98,6 +106,47 @@ def test_console_works_by_interrupts(shell):
     first = count()
     shell.run("true")
     assert count() > first > 0
+
+
+def test_uarts_are_probed(shell):
+    """The kernel's own driver finds out what they are, and that they work by interrupt."""
+    log = "\n".join(shell.run("dmesg | grep ttyS"))
+    for name, port, irq in (("ttyS0", "0x3f8", 4), ("ttyS1", "0x2f8", 3)):
+        assert re.search(rf"{name} at I/O {port} \(irq = {irq}, base_baud = 115200\) is a 16550A",
+                         log), log
+
+
+def test_uart_loopback(shell):
+    """The driver's loop-back by interrupts, at full speed: nothing is lost or changed."""
+    size = much(shell, 1 << 20, 65536 if shell.host.kind == "bochs" else 3000)
+    said = shell.run(f"loop /dev/ttyS1 {size}", 600)
+    assert f"loop: {size} bytes came back as they went" in said, said
+    # A second time on a port that was closed: DTR and RTS went off, and come back.
+    assert "loop: 100 bytes came back as they went" in shell.run("loop /dev/ttyS1 100")
+
+
+def test_long_paste(shell):
+    """What is pasted at once arrives whole, however long it takes."""
+    if shell.host.kind != "bochs" and not LONG:
+        pytest.skip("an emulator with slow exits: with LONG=1")
+    text = "".join(f"{i:06d} the quick brown fox jumps over it\n"
+                   for i in range(much(shell, 27000, 2600)))
+    shell.host.send_line(f"stty raw -echo; head -c {len(text)} | md5sum; stty sane; echo end-$((6*7))")
+    shell.host.expect(r"6\*7\)\)\r\n", 20)
+    time.sleep(1)
+    write_all(shell.host.master, text.encode())
+    shell.host.expect(hashlib.md5(text.encode()).hexdigest(), 600)
+    shell.host.expect(r"end-42\s", 60)
+    shell.host.expect(PROMPT, 60)
+
+
+def test_much_output_at_full_speed(shell):
+    """More than skep keeps of a console: the guest is held to the line's speed, and all of it comes."""
+    if shell.host.kind != "bochs" and not LONG:
+        pytest.skip("an emulator with slow exits: with LONG=1")
+    last = much(shell, 140000, 14000)
+    assert [ln for ln in shell.run(f"seq -w 1 {last}", 900) if ln] == \
+        [f"{n:0{len(str(last))}d}" for n in range(1, last + 1)]
 
 
 def test_time_passes(shell):

@@ -37,8 +37,8 @@ static void own_defaults(void **st)
     (void)st;
     memset(&cfg, 0xff, sizeof(cfg));
     config_parse_own(&cfg, "");
-    assert_int_equal(cfg.console_port, 0x3f8);
-    assert_int_equal(cfg.console_baud, 115200);
+    assert_int_equal(cfg.console.port, 0x3f8);
+    assert_int_equal(cfg.console.baud, 115200);
     assert_int_equal(cfg.log, LOG_INFO);
     assert_int_equal(cfg.escape, 0x1d);
     assert_int_equal(cfg.idle, CONFIG_IDLE_MONITOR);
@@ -51,17 +51,57 @@ static void own_words(void **st)
     (void)st;
     config_parse_own(&cfg, "/boot/skep.elf console=com2,9600 log=debug escape=^a idle=poweroff");
     assert_int_equal(cfg.error_count, 0);
-    assert_int_equal(cfg.console_port, 0x2f8);
-    assert_int_equal(cfg.console_baud, 9600);
+    assert_int_equal(cfg.console.port, 0x2f8);
+    assert_int_equal(cfg.console.baud, 9600);
     assert_int_equal(cfg.log, LOG_DEBUG);
     assert_int_equal(cfg.escape, 1);
     assert_int_equal(cfg.idle, CONFIG_IDLE_POWEROFF);
     config_parse_own(&cfg, "  console=0x3e8   idle=reboot\tescape=^] ");
     assert_int_equal(cfg.error_count, 0);
-    assert_int_equal(cfg.console_port, 0x3e8);
-    assert_int_equal(cfg.console_baud, 115200);
+    assert_int_equal(cfg.console.port, 0x3e8);
+    assert_int_equal(cfg.console.baud, 115200);
     assert_int_equal(cfg.idle, CONFIG_IDLE_REBOOT);
     assert_int_equal(cfg.escape, 0x1d);
+}
+
+/* Where the serial line is, and what may stand behind it in any order. */
+static void consoles(void **st)
+{
+    static const struct {
+        const char *line;
+        struct config_console is;
+    } good[] = {
+        {"console=com4,rtscts", {CONFIG_CONSOLE_PORT, 0x2e8, 0, 115200, true}},
+        {"console=0x3f8,rtscts,9600", {CONFIG_CONSOLE_PORT, 0x3f8, 0, 9600, true}},
+        {"console=spcr", {CONFIG_CONSOLE_SPCR, 0, 0, 0, false}},
+        {"console=spcr,57600", {CONFIG_CONSOLE_SPCR, 0, 0, 57600, false}},
+        {"console=pci", {CONFIG_CONSOLE_PCI, 0, 1, 115200, false}},
+        {"console=pci12,19200,rtscts", {CONFIG_CONSOLE_PCI, 0, 12, 19200, true}},
+    };
+
+    (void)st;
+    for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
+        const struct config_console *a = &cfg.console, *b = &good[i].is;
+
+        config_parse_own(&cfg, good[i].line);
+        assert_int_equal(cfg.error_count, 0);
+        assert_true(a->kind == b->kind && a->port == b->port && a->nth == b->nth &&
+                    a->baud == b->baud && a->rtscts == b->rtscts);
+    }
+}
+
+/* The UARTs of a VM: COM1 always, the console in the first that is named. */
+static void uarts(void **st)
+{
+    (void)st;
+    PARSE("vm=a kernel", "vm=b kernel uart=com2", "vm=c kernel uart=com1,com4,com3,com1");
+    config_vm_words(&cfg.vms[1], "uart=com1", &machine, 3, true); /* as it runs: the cable moves */
+    assert_string_equal(cfg.vms[1].error, "");
+    assert_true(cfg.vms[1].uarts == 3 && cfg.vms[1].console_uart == 0);
+    config_vm_words(&cfg.vms[1], "uart=com2", &machine, 3, true);
+    assert_true(cfg.vms[0].uarts == 1 && cfg.vms[0].console_uart == 0);
+    assert_true(cfg.vms[1].uarts == 3 && cfg.vms[1].console_uart == 1);
+    assert_true(cfg.vms[2].uarts == 13 && cfg.vms[2].console_uart == 0);
 }
 
 /* Each wrong word is one sentence that quotes it, and the default stays. */
@@ -77,6 +117,11 @@ static void own_misuse(void **st)
         {"console=0x", "0xPORT"},
         {"console=0x10000", "console=0x10000"},
         {"console=", "'console='"},
+        {"console=spcr,", "console=spcr,"},
+        {"console=spcr2", "console=spcr2"},
+        {"console=pci0", "console=pci0"},
+        {"console=pcie", "console=pcie"},
+        {"console=com1,115200,xon", "and ,rtscts"},
         {"log=loud", "'log=' takes error, warn, info or debug"},
         {"escape=]", "'escape=]'"},
         {"escape=^1", "'escape=^1'"},
@@ -92,8 +137,8 @@ static void own_misuse(void **st)
         config_parse_own(&cfg, bad[i].line);
         assert_in_range(cfg.error_count, 1, 2);
         assert_has(cfg.errors[0], bad[i].says);
-        assert_int_equal(cfg.console_port, 0x3f8);
-        assert_int_equal(cfg.console_baud, 115200);
+        assert_int_equal(cfg.console.port, 0x3f8);
+        assert_int_equal(cfg.console.baud, 115200);
         assert_int_equal(cfg.log, LOG_INFO);
     }
 }
@@ -213,6 +258,10 @@ static void vm_misuse(void **st)
         {"vm=x kernel type=windows", "'type=' takes auto, linux, multiboot"},
         {"vm=x kernel start=never", "'start=' takes auto or manual"},
         {"vm=x kernel fill=half", "'fill=' takes demand or boot"},
+        {"vm=x kernel uart=com5", "'uart=' takes com1 to com4"},
+        {"vm=x kernel uart=", "'uart='"},
+        {"vm=x kernel uart=com1,", "uart=com1,"},
+        {"vm=x kernel uart=com1 uart=com2", "'uart' stands twice"},
         {"vm=x kernel testdev testdev", "'testdev' stands twice"},
         {"vm=x kernel strict strict", "'strict' stands twice"},
         {"vm=x kernel strict=yes", "'strict=yes' is not understood"},
@@ -406,6 +455,7 @@ static void words_later_misuse(void **state)
     complains("mem=32M", true, "'mem' cannot change while it runs");
     complains("testdev", true, "'testdev' cannot change while it runs");
     complains("-- x", true, "'--' cannot change while it runs");
+    complains("uart=com2", true, "'uart' cannot change while it runs");
     complains("initrd=0", true, "cannot change while it runs");
     complains("initrd=2", false, "modules are 0 to 1");
     complains("module=", false, "modules are 0 to 1");
@@ -458,6 +508,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_defaults),
         cmocka_unit_test(own_words),
+        cmocka_unit_test(consoles), cmocka_unit_test(uarts),
         cmocka_unit_test(own_misuse),
         cmocka_unit_test(readme_example),
         cmocka_unit_test(all_words),

@@ -20,19 +20,20 @@ struct bench {
     struct vuart u;
     u8 sent[300000];
     unsigned n_sent, rooms;
+    u32 slow_ns; /* how long each byte is to take */
     u8 modem;
     bool brk;
     const u8 *paste; /* what the outside still has */
     unsigned paste_left;
 };
 
-static void on_tx(void *arg, const u8 *bytes, unsigned n)
+static u32 on_tx(void *arg, u8 byte)
 {
     struct bench *t = arg;
 
-    assert_true(n > 0 && t->n_sent + n <= sizeof(t->sent));
-    memcpy(&t->sent[t->n_sent], bytes, n);
-    t->n_sent += n;
+    assert_true(t->n_sent < sizeof(t->sent));
+    t->sent[t->n_sent++] = byte;
+    return t->slow_ns;
 }
 
 static void on_room(void *arg, u64 now_ns)
@@ -491,7 +492,7 @@ static void loopback_data(void **state)
     assert_int_equal(in8(&t->b, DATA), 'o');
 }
 
-/* On a PC, OUT2 connects the interrupt to the bus; loop-back cuts it off. */
+/* On a PC, OUT2 connects the interrupt to the bus; in loop-back too, as self-tests want it. */
 static void out2_gates_the_line(void **state)
 {
     struct bench *t = *state;
@@ -504,8 +505,10 @@ static void out2_gates_the_line(void **state)
     assert_int_equal(in8(&t->b, IIR), 0xc4);
     out8(&t->b, MCR, 0x0b);
     assert_true(irq(t));
-    out8(&t->b, MCR, 0x1b);
+    out8(&t->b, MCR, 0x13);
     assert_false(irq(t));
+    out8(&t->b, MCR, 0x1b);
+    assert_true(irq(t));
 }
 
 static void break_and_modem_outputs(void **state)
@@ -591,6 +594,52 @@ static void unbounded_transmit_buffer(void **state)
     assert_int_equal(t->n_sent, sizeof(t->sent));
     for (unsigned i = 0; i < sizeof(t->sent); i++)
         assert_int_equal(t->sent[i], (u8)(i * 7));
+}
+
+/* Where the outside says how long a byte takes, THRE and TEMT show it, and the interrupt comes
+ * then.
+ */
+static void transmitter_takes_its_time(void **state)
+{
+    struct bench *t = *state;
+    u64 start = t->b.now;
+
+    open_port(t, 0x01);
+    out8(&t->b, IER, 0x02);
+    assert_int_equal(in8(&t->b, IIR), 0xc2);
+    t->slow_ns = 1000;
+    for (unsigned i = 0; i < 16; i++)
+        out8(&t->b, DATA, (u8)i);
+    assert_int_equal(t->n_sent, 16);
+    assert_int_equal(in8(&t->b, LSR), 0x00);
+    assert_int_equal(in8(&t->b, IIR), 0xc1);
+    out8(&t->b, IER, 0); /* nor by enabling it anew */
+    out8(&t->b, IER, 0x02);
+    assert_false(irq(t));
+    t->b.now = start + 15999;
+    while (vuart_deadline(&t->u) <= t->b.now)
+        vuart_tick(&t->u, t->b.now);
+    assert_int_equal(in8(&t->b, LSR), 0x00);
+    t->b.now = start + 16000;
+    assert_true(vuart_deadline(&t->u) <= t->b.now);
+    vuart_tick(&t->u, t->b.now);
+    assert_int_equal(in8(&t->b, LSR), 0x60);
+    assert_true(irq(t));
+    assert_int_equal(in8(&t->b, IIR), 0xc2);
+    assert_int_equal(vuart_deadline(&t->u), DEADLINE_NONE);
+    /* Who does not look at THRE loses nothing, and waits for a FIFO of bytes at most. */
+    for (unsigned i = 0; i < 5000; i++)
+        out8(&t->b, DATA, (u8)i);
+    assert_int_equal(t->n_sent, 5016);
+    t->b.now += 16000;
+    vuart_tick(&t->u, t->b.now);
+    assert_int_equal(in8(&t->b, LSR), 0x60);
+    /* Resetting the transmitter ends it. */
+    out8(&t->b, DATA, 'x');
+    assert_int_equal(in8(&t->b, LSR), 0x00);
+    out8(&t->b, FCR, 0x05);
+    assert_int_equal(in8(&t->b, LSR), 0x60);
+    assert_true(irq(t));
 }
 
 /* REP OUTSB and INSB are nothing but one access after the other. */
@@ -721,6 +770,7 @@ int main(void)
         TEST(paste_arrives_whole),
         TEST(rts_flow_control),
         TEST(unbounded_transmit_buffer),
+        TEST(transmitter_takes_its_time),
         TEST(string_io_to_the_fifo),
         TEST(looped_break_times_out),
         TEST(wide_access_is_split),

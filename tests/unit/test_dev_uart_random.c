@@ -18,6 +18,7 @@ struct slow {
     unsigned trigger;
     u8 inputs, seen, deltas; /* modem inputs from outside; as last compared; MSR bits 3:0 */
     u64 due;                 /* of the character time-out */
+    u64 busy;                /* until then the transmitter is; 0: it is not */
 };
 
 struct bench {
@@ -104,7 +105,7 @@ static void slow_clear_receiver(void)
 
 static u8 slow_lsr(void)
 {
-    u8 v = (u8)(0x60 | (s.held ? 1 : 0) | (s.overrun ? 2 : 0) | s.revealed);
+    u8 v = (u8)((s.busy ? 0 : 0x60) | (s.held ? 1 : 0) | (s.overrun ? 2 : 0) | s.revealed);
     bool any = s.revealed;
 
     for (unsigned i = 0; i < s.held; i++)
@@ -142,7 +143,7 @@ static u8 slow_iir(void)
 
 static bool slow_line(void)
 {
-    return (s.mcr & 0x18) == 8 && slow_iir() != 1;
+    return (s.mcr & 8) && slow_iir() != 1;
 }
 
 static bool slow_listens(void)
@@ -188,9 +189,28 @@ static void slow_fcr(u8 v, u64 now)
 
     if (on != s.fifo || (on && (v & 2)))
         slow_clear_receiver();
+    if (s.busy && (on != s.fifo || (on && (v & 4)))) {
+        s.busy = 0;
+        s.thre = true;
+    }
     s.fifo = on;
     s.trigger = on ? v >> 6 : 0;
     slow_quiet_from(now);
+}
+
+/* How long a byte takes: most nothing, some a millisecond or so. */
+static u32 how_long(u8 byte)
+{
+    return (byte & 0x11) == 0x11 ? byte * 10000u : 0;
+}
+
+static void slow_send(u8 v, u64 now, unsigned *sent)
+{
+    u64 ns = how_long(v);
+
+    ++*sent;
+    if (ns)
+        s.busy = MIN(s.busy ? s.busy : now, now + 15 * ns) + ns;
 }
 
 static void slow_write(unsigned reg, u8 v, u64 now, unsigned *sent)
@@ -203,19 +223,19 @@ static void slow_write(unsigned reg, u8 v, u64 now, unsigned *sent)
             s.dll = v;
             return;
         }
-        s.thre = true;
         v &= (u8)(0xff >> (3 - (s.lcr & 3)));
         if (s.mcr & 0x10)
             slow_put(v, 0, now);
         else if (!(s.lcr & 0x40))
-            ++*sent;
+            slow_send(v, now, sent);
+        s.thre = !s.busy;
         return;
     case 1:
         if (s.lcr & 0x80) {
             s.dlm = v;
             return;
         }
-        if ((v & 2) && !(s.ier & 2))
+        if ((v & 2) && !(s.ier & 2) && !s.busy)
             s.thre = true;
         s.ier = v & 15;
         return;
@@ -243,12 +263,12 @@ static void slow_write(unsigned reg, u8 v, u64 now, unsigned *sent)
 /* ---- side by side
  * --------------------------------------------------------------------------------- */
 
-static void on_tx(void *arg, const u8 *bytes, unsigned n)
+static u32 on_tx(void *arg, u8 byte)
 {
     struct bench *t = arg;
 
-    (void)bytes;
-    t->n_sent += n;
+    t->n_sent++;
+    return how_long(byte);
 }
 
 static void on_room(void *arg, u64 now_ns)
@@ -302,6 +322,10 @@ static void wait_both(struct bench *t, u64 ns)
         s.timeout = true;
         s.due = DEADLINE_NONE;
     }
+    if (s.busy && t->b.now >= s.busy) {
+        s.busy = 0;
+        s.thre = true;
+    }
     while (vuart_deadline(&t->u) <= t->b.now)
         vuart_tick(&t->u, t->b.now);
 }
@@ -354,6 +378,7 @@ static void random_operations(void **state)
                 break;
             }
             assert_int_equal(t.u.s.timeout_ns, s.due);
+            assert_int_equal(t.u.s.tx_done_ns, s.busy ? s.busy : DEADLINE_NONE);
             assert_int_equal(t.b.level[IRQ], slow_line());
             assert_int_equal(t.u.s.count, s.held);
             assert_int_equal(t.n_sent, sent);

@@ -28,8 +28,12 @@ static u8 pending_id(const struct vuart *u)
 
 void vuart_update_line(struct vuart *u)
 {
-    /* In loop-back OUT2 is cut off from its pin, and with it the PC's interrupt (8.8). */
-    bool level = (u->s.mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2 && pending_id(u) != IIR_NONE;
+    /*
+     * OUT2 is the PC's gate of the line. In loop-back its pin is off (8.8); chips that have the
+     * gate inside heed the bit there too, and self-tests by interrupt (TIOCM_LOOP) are made for
+     * those.
+     */
+    bool level = (u->s.mcr & MCR_OUT2) && pending_id(u) != IIR_NONE;
 
     if (level == u->s.line)
         return;
@@ -64,18 +68,40 @@ static void update_modem_status(struct vuart *u)
         u->s.msr |= MSR_DDCD;
 }
 
+void vuart_sent(struct vuart *u)
+{
+    u->s.tx_done_ns = DEADLINE_NONE;
+    u->s.lsr |= LSR_THRE | LSR_TEMT;
+    u->s.thre_pending = true;
+}
+
+/* A byte more is on its way. Who writes without looking at THRE never waits for more than a FIFO.
+ */
+static COLD void busy_for(struct vuart *u, u32 ns, u64 now_ns)
+{
+    u64 since = u->s.tx_done_ns == DEADLINE_NONE ? now_ns : u->s.tx_done_ns;
+
+    u->s.tx_done_ns = MIN(since, now_ns + (VUART_FIFO - 1) * (u64)ns) + ns;
+    u->s.lsr &= (u8) ~(LSR_THRE | LSR_TEMT);
+    vuart_want_tick(u, u->s.tx_done_ns);
+}
+
 static void write_thr(struct vuart *u, u8 byte, u64 now_ns)
 {
     static const u8 mask[4] = {0x1f, 0x3f, 0x7f, 0xff};
+    u32 ns = 0;
 
     byte &= mask[u->s.lcr & 3];
-    u->s.thre_pending = true; /* cleared by the write, and set again as the byte has left */
     if (u->s.mcr & MCR_LOOP) {
         vuart_receive_byte(u, byte, 0);
         vuart_restart_timeout(u, now_ns);
     } else if (!(u->s.lcr & LCR_BREAK) && u->ops->tx) {
-        u->ops->tx(u->arg, &byte, 1);
+        ns = u->ops->tx(u->arg, byte);
     }
+    if (unlikely(ns))
+        busy_for(u, ns, now_ns);
+    /* Cleared by the write, and set again as the byte has left. */
+    u->s.thre_pending = (u->s.lsr & LSR_THRE) != 0;
     vuart_update_line(u);
 }
 
@@ -84,7 +110,7 @@ static void write_ier(struct vuart *u, u8 value)
     u8 rising = value & ~u->s.ier;
 
     u->s.ier = value & IER_BITS;
-    if (rising & IER_THRE) /* enabling it with THR empty interrupts at once */
+    if ((rising & IER_THRE) && (u->s.lsr & LSR_THRE)) /* THR empty: it interrupts at once */
         u->s.thre_pending = true;
     vuart_update_line(u);
 }
@@ -110,7 +136,9 @@ static void write_fcr(struct vuart *u, u8 value, u64 now_ns)
     u->s.fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
     if (toggled || ((value & FCR_ENABLE) && (value & FCR_RX_RESET)))
         vuart_reset_receiver(u);
-    /* The transmitter is always empty: resetting it changes nothing. */
+    if (u->s.tx_done_ns != DEADLINE_NONE &&
+        (toggled || ((value & FCR_ENABLE) && (value & FCR_TX_RESET))))
+        vuart_sent(u);
     vuart_restart_timeout(u, now_ns);
     vuart_update_line(u);
     vuart_offer_room(u, now_ns);
@@ -275,6 +303,7 @@ void vuart_reset(struct vuart *u)
         .divisor = {12, 0}, /* not reset by the chip; firmware leaves 9600 */
         .line = line,
         .timeout_ns = DEADLINE_NONE,
+        .tx_done_ns = DEADLINE_NONE,
     };
     u->deadline_ns = DEADLINE_NONE;
     timer_out_changed(&u->timer);
@@ -285,7 +314,7 @@ void vuart_init(struct vuart *u, const struct vuart_ops *ops, void *arg, struct 
                 struct timer_out timer)
 {
     *u = (struct vuart){.ops = ops, .arg = arg, .irq = irq, .timer = timer};
-    u->s.lines_in = MSR_CTS | MSR_DSR | MSR_DCD;
+    u->s.lines_in = VUART_PLUGGED;
     vuart_reset(u);
 }
 

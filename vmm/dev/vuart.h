@@ -2,11 +2,13 @@
 /*
  * PC16550D: the UART a guest sees at COM1-COM4 (National PC16550D data sheet, June 1995).
  *
- * Output leaves at once: a byte written to THR is handed to tx() during the access, so THR and
- * the shift register are always empty again when the guest looks, and the THRE interrupt is raised
- * anew after each write as the data sheet has it. Input is not paced either: the line it comes
- * from is. The only time that a guest can see is the character time-out (four character times at
- * the programmed rate) and a loop-back byte, which arrives at once.
+ * Output leaves at once: a byte written to THR is handed to tx() during the access, and THR and
+ * the shift register are empty again when the guest looks; the THRE interrupt is raised anew after
+ * each write as the data sheet has it. Only where tx() says that a byte takes its time is the
+ * transmitter busy for as long (for a FIFO of bytes at most), so that a guest which heeds THRE
+ * prints no faster than what is behind it can take. Input is not paced: the line it comes from is.
+ * Else the only time that a guest can see is the character time-out (four character times at the
+ * programmed rate); a loop-back byte arrives at once.
  *
  * Input never overruns by the console's doing: vuart_receive() takes what the FIFO has room for,
  * and room() is called when it has drained, so that a long paste is held outside and arrives whole.
@@ -20,6 +22,8 @@
 
 #define VUART_FIFO  16
 #define VUART_PORTS 8
+/* The modem inputs of a port with somebody at the other end: CTS, DSR, DCD. */
+#define VUART_PLUGGED 0xb0
 
 /* What the guest can observe. Names are the data sheet's. */
 struct vuart_state {
@@ -34,12 +38,16 @@ struct vuart_state {
     u8 lines_in;           /* modem inputs as the outside drives them: MSR bits 7:4 */
     bool rts_used;         /* RTS has been on: from then on RTS off holds input back */
     u64 timeout_ns;        /* when the character time-out falls due; DEADLINE_NONE */
+    u64 tx_done_ns;        /* when the transmitter is empty again; DEADLINE_NONE: it is */
 };
 
 /* Wiring. Every pointer but irq may be NULL. */
 struct vuart_ops {
-    /* The guest sent n bytes (n >= 1). Must not block; what cannot be kept is dropped there. */
-    void (*tx)(void *arg, const u8 *bytes, unsigned n);
+    /*
+     * The guest sent a byte. Must not block; what cannot be kept is dropped there. Returns how long
+     * the transmitter is to be busy with it, in nanoseconds; 0: not at all.
+     */
+    u32 (*tx)(void *arg, u8 byte);
     /* The receiver has drained after refusing input: offer more. May call vuart_receive(). */
     void (*room)(void *arg, u64 now_ns);
     /* DTR, RTS, OUT1, OUT2 or break changed: mcr as written (bits 3:0), break on the line. */
@@ -49,7 +57,7 @@ struct vuart_ops {
 struct vuart {
     struct vuart_state s;
     bool starved;    /* the outside has more: call room() when drained */
-    u64 deadline_ns; /* at or before s.timeout_ns: moved only when it has to be */
+    u64 deadline_ns; /* at or before both times of s: moved only when it has to be */
     struct irq_out irq;
     struct timer_out timer;
     const struct vuart_ops *ops;

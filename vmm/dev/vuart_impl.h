@@ -84,11 +84,22 @@ void vuart_update_line(struct vuart *u);
 /* A character has been assembled, with its errors (LSR bits). The line is the caller's to update.
  */
 void vuart_receive_byte(struct vuart *u, u8 byte, u8 errors);
+/* u has to be ticked at that time. */
+static inline void vuart_want_tick(struct vuart *u, u64 at_ns)
+{
+    if (at_ns < u->deadline_ns) { /* a later one is found out by the tick */
+        u->deadline_ns = at_ns;
+        timer_out_changed(&u->timer);
+    }
+}
+
 /* The character time-out starts anew. */
 void vuart_restart_timeout(struct vuart *u, u64 now_ns);
 /* LSR bit 7 after errors came or went. */
 void vuart_update_fifo_error(struct vuart *u);
 void vuart_reset_receiver(struct vuart *u);
+/* The transmitter has run empty. The line is the caller's to update. */
+void vuart_sent(struct vuart *u);
 u8 vuart_read_rbr(struct vuart *u, u64 now_ns);
 /* Asks the outside for what it still holds, if the receiver is empty. Last act of a call. */
 void vuart_offer_room(struct vuart *u, u64 now_ns);

@@ -25,10 +25,7 @@ void vuart_restart_timeout(struct vuart *u, u64 now_ns)
         vuart_fifo_on(u) && u->s.count > 0 && u->s.count < vuart_trigger(u) && !u->s.timeout;
 
     u->s.timeout_ns = waiting ? now_ns + timeout_ns(u) : DEADLINE_NONE;
-    if (u->s.timeout_ns < u->deadline_ns) { /* a later one is found out by the tick */
-        u->deadline_ns = u->s.timeout_ns;
-        timer_out_changed(&u->timer);
-    }
+    vuart_want_tick(u, u->s.timeout_ns);
 }
 
 static void oldest_errors_to_lsr(struct vuart *u)
@@ -156,8 +153,10 @@ void vuart_tick(struct vuart *u, u64 now_ns)
     if (now_ns >= u->s.timeout_ns) {
         u->s.timeout = true;
         u->s.timeout_ns = DEADLINE_NONE;
-        vuart_update_line(u);
     }
-    u->deadline_ns = u->s.timeout_ns;
+    if (now_ns >= u->s.tx_done_ns)
+        vuart_sent(u);
+    vuart_update_line(u);
+    u->deadline_ns = MIN(u->s.timeout_ns, u->s.tx_done_ns);
     timer_out_changed(&u->timer);
 }

@@ -508,7 +508,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_defaults),
         cmocka_unit_test(own_words),
-        cmocka_unit_test(consoles), cmocka_unit_test(uarts),
+        cmocka_unit_test(consoles),
+        cmocka_unit_test(uarts),
         cmocka_unit_test(own_misuse),
         cmocka_unit_test(readme_example),
         cmocka_unit_test(all_words),

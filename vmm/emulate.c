@@ -103,9 +103,22 @@ static void set_vec(void *ctx, unsigned reg, const void *buf, unsigned size)
     vec_sync(v, false);
 }
 
+/* No hold: where there is memory, and the machine has none left for it, the VM ends. */
+COLD static void *no_hold(struct vcpu *v, gpa_t gpa, bool write)
+{
+    struct space *s = v->vm->space;
+
+    if (gpa - s->hole >= s->hole_size &&
+        space_fault(s, gpa, write ? SPACE_READ | SPACE_WRITE : SPACE_READ) == SPACE_NOMEM)
+        vm_out_of_memory(v, gpa);
+    return NULL;
+}
+
 static void *mem_hold(void *ctx, gpa_t gpa, unsigned len, bool write)
 {
-    return space_hold(((struct vcpu *)ctx)->vm->space, gpa, len, write);
+    void *p = space_hold(((struct vcpu *)ctx)->vm->space, gpa, len, write);
+
+    return likely(p) ? p : no_hold(ctx, gpa, write);
 }
 
 static void mem_release(void *ctx, void *p, gpa_t gpa, bool write)

@@ -205,8 +205,7 @@ void exit_nested_fault_any(struct vcpu *v, struct hvm_exit *e)
     case SPACE_RESOLVED:
         return;
     case SPACE_NOMEM:
-        vm_stop(v, "out of memory: the machine has no page left for guest address 0x%llx",
-                (unsigned long long)e->nested.gpa);
+        vm_out_of_memory(v, e->nested.gpa);
         return;
     case SPACE_DENIED:
     case SPACE_MMIO:

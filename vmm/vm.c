@@ -330,6 +330,12 @@ void vm_stop(struct vcpu *v, const char *fmt, ...)
     dismiss_vcpus(v->vm);
 }
 
+void vm_out_of_memory(struct vcpu *v, gpa_t gpa)
+{
+    vm_stop(v, "out of memory: the machine has no page left for guest address 0x%llx",
+            (unsigned long long)gpa);
+}
+
 void vm_kill(struct vm *vm, const char *why)
 {
     if (!claim_end(vm, VM_END_STOPPED, 0))

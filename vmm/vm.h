@@ -106,6 +106,9 @@ void vm_end(struct vm *vm, enum vm_end how, u32 status);
  */
 void vm_stop(struct vcpu *v, const char *fmt, ...) PRINTF(2, 3);
 
+/* Ends it because the machine has no frame for what v touched at gpa. */
+void vm_out_of_memory(struct vcpu *v, gpa_t gpa);
+
 /* Ends it from outside: "stopped: WHY". Boot CPU's loop. */
 void vm_kill(struct vm *vm, const char *why);
 

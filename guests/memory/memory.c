@@ -9,6 +9,9 @@
  *   c  checks that every page holds what was written to it
  *   l  has the other CPU count in every page, round and round, and says so
  *   L  stops that: every page must have been counted in equally often
+ *   t  has the other CPU write every page and write zero again, slowly, and check both
+ *   T  stops that
+ *   g  writes the next 256 pages that g and G have not written yet;  G  the next 4096
  *   x  calls a function that lies in page 3 of the area
  *   X  has the other CPU do that, again and again
  *   q  ends
@@ -23,8 +26,9 @@
 #include "guests/lib/smp.h"
 #include "lib/string.h"
 
-#define BYTES_PORT 0xe0 /* the test device's storage */
-#define STRING     4    /* bytes a string instruction moves */
+#define BYTES_PORT 0xe0    /* the test device's storage */
+#define STRING     4       /* bytes a string instruction moves */
+#define PACE       2000000 /* ticks between two pages written slowly */
 
 /* Words of a page. */
 enum { WORD_FILLED, WORD_WRITTEN, WORD_STRING, WORD_COUNT, WORDS = PAGE_SIZE / sizeof(u64) };
@@ -33,6 +37,7 @@ static volatile u64 *area;
 static unsigned pages;
 static volatile bool stop;
 static u64 rounds;
+static unsigned wrong, grown;
 
 static volatile u64 *page(unsigned i)
 {
@@ -94,6 +99,15 @@ static void each(char key, unsigned first, unsigned step, void (*fn)(unsigned i)
     print("memory: %c %u pages, %ju each\n", key, count, count ? ticks / count : 0);
 }
 
+static void grow(char key, unsigned count)
+{
+    unsigned end = MIN(grown + count, pages);
+
+    for (; grown < end; grown++)
+        fill_page(grown);
+    print("memory: %c %u pages, %u each\n", key, grown, 0);
+}
+
 /* ---- the other CPU ----------------------------------------------------------------------------
  */
 
@@ -105,6 +119,33 @@ static void count_round(void *arg)
             page(i)[WORD_COUNT]++;
 }
 
+static void slowly(void)
+{
+    for (u64 start = rdtsc(); rdtsc() - start < PACE && !stop;)
+        cpu_pause();
+}
+
+static void toggle_round(void *arg)
+{
+    (void)arg;
+    wrong = 0;
+    for (rounds = 0; !stop; rounds++)
+        for (unsigned i = 0; i < pages && !stop; i++) {
+            wrong += page(i)[WORD_COUNT] != 0;
+            page(i)[WORD_COUNT] = i + 1;
+            slowly();
+            wrong += page(i)[WORD_COUNT] != i + 1;
+            page(i)[WORD_COUNT] = 0;
+        }
+}
+
+static void stop_toggling(void)
+{
+    stop = true;
+    smp_wait(1);
+    print("memory: T %ju rounds, %u pages wrong\n", rounds, wrong);
+}
+
 static void start_other(char key, void (*fn)(void *))
 {
     stop = false;
@@ -114,10 +155,9 @@ static void start_other(char key, void (*fn)(void *))
 
 static void check_counts(void)
 {
-    unsigned wrong = 0;
-
     stop = true;
     smp_wait(1);
+    wrong = 0;
     for (unsigned i = 0; i < pages; i++) {
         wrong += page(i)[WORD_COUNT] != rounds;
         page(i)[WORD_COUNT] = 0;
@@ -177,6 +217,18 @@ static bool obey(char key)
         break;
     case 'L':
         check_counts();
+        break;
+    case 't':
+        start_other(key, toggle_round);
+        break;
+    case 'T':
+        stop_toggling();
+        break;
+    case 'g':
+        grow(key, 256);
+        break;
+    case 'G':
+        grow(key, 4096);
         break;
     case 'x':
         write_code();

@@ -35,10 +35,19 @@ MACHINES = {
 }
 
 
+class NoLeaks:
+    """A machine on which no VM may end with a page of its memory still held by skep."""
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        assert exc[0] or "pages were still held" not in self.console, self.tail()
+
+
 def machine(name, workdir, iso, **kw):
     """The machine, not started yet."""
     kind, arguments = MACHINES[name]
-    return kind(workdir, iso, **{"limit": 300 if kind is hosts.Bochs else 120, **arguments, **kw})
+    return type(kind.__name__, (NoLeaks, kind), {})(
+        workdir, iso, **{"limit": 300 if kind is hosts.Bochs else 120, **arguments, **kw})
 
 
 def on(*names, group=None):

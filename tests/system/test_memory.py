@@ -21,8 +21,9 @@ KINDS = ("qemu-2cpu", "bochs-ivy_bridge", "bochs-haswell", "bochs-skylake_x")
 class Memory(Monitor):
     """A machine with the guest `memory` as its VM m."""
 
-    def __init__(self, host):
+    def __init__(self, host, kind):
         super().__init__(host)
+        self.kind = kind
         host.expect(PROMPT, 120)
         self.say("start m")
         self.area = int(self.key("", r"memory: area ([0-9a-f]+), \d+ pages, \d+ CPUs").group(1), 16)
@@ -78,7 +79,7 @@ def memory(request):
                           f"pages={PAGES}"),
               image.Guest("small", guest_elf("memory"), "mem=3M start=manual testdev", "pages=256")]
     with machine(request.param, work, skep_iso(work, guests, words="idle=monitor")) as host:
-        yield Memory(host)
+        yield Memory(host, request.param)
 
 
 def test_log_and_scan_are_exact(memory):
@@ -103,3 +104,161 @@ def test_log_and_scan_are_exact(memory):
     memory.say("mem m dirty stop", 60)
     assert memory.counters()["2M"] >= PAGES // 512
     memory.key("c")
+    assert "holds" not in memory.host.console
+
+
+def test_costs(memory):
+    """Faults and first touches in instructions, where a tick is one; the guest's loop included."""
+    if memory.kind == "qemu-2cpu":
+        pytest.skip("ticks are time here")
+    memory.say("destroy m")
+    memory.wait_state("m", "stopped")
+    memory.say("start m")
+    memory.key("", r"memory: area ")
+    zeroing = 512  # 4 KiB by eight bytes
+    assert memory.ticks("f") <= zeroing + 30  # 2 MiB at a time
+    memory.say("start small")
+    memory.key("", r"memory: area ", name="small")
+    assert memory.ticks("f", "small") <= zeroing + 700  # 4 KiB at a time
+    memory.say("destroy small")
+    memory.say("mem m dirty start", 60)
+    memory.say("mem m scan", 60)
+    memory.key("f")
+    memory.say("mem m scan", 60)
+    assert memory.ticks("r") <= 500  # emulated, or no fault at all
+    assert memory.ticks("w") <= 500
+    memory.say("mem m dirty stop", 60)
+
+
+def test_memory_that_changes_under_a_guest(memory):
+    """One CPU counts in every page while the pages are split, logged, scanned, protected, taken back
+    and made large again: no count is lost."""
+    if memory.kind != "qemu-2cpu":
+        pytest.skip("one CPU")
+    memory.key("z")
+    memory.key("l", r"memory: l started")
+    before = memory.counters()
+    for _ in range(3):
+        memory.say("mem m dirty start", 60)
+        memory.harvest()
+        assert memory.harvest() == set(range(PAGES))
+        memory.say(f"mem m protect {memory.area:#x} 0x1000 rwx")
+        memory.say("mem m dirty stop", 60)
+        memory.say("mem m scan")
+        memory.say("mem m reclaim")
+    after = memory.counters()
+    assert after["split"] >= before["split"] + 3 * PAGES // 512
+    assert after["in place"] >= before["in place"] + 3 * PAGES // 512
+    rounds, wrong = memory.key("L", r"memory: L (\d+) rounds, (\d+) pages wrong").groups()
+    assert int(rounds) > 10 and int(wrong) == 0
+
+
+def test_reclaim_under_a_guest(memory):
+    """Pages that one CPU writes and clears again, one after another, are taken back meanwhile: all
+    but those it is at, and it finds in each what it wrote."""
+    if memory.kind != "qemu-2cpu":
+        pytest.skip("one CPU")
+    memory.key("z")
+    memory.key("t", r"memory: t started")
+    before = memory.counters()["reclaimed"]
+    for _ in range(6):
+        memory.say("mem m reclaim", 60)
+    assert memory.counters()["reclaimed"] >= before + PAGES * 4 // 2
+    rounds, wrong = memory.key("T", r"memory: T (\d+) rounds, (\d+) pages wrong").groups()
+    assert int(wrong) == 0
+    memory.key("f")
+    memory.key("c")  # a page that is not as written would say so
+    assert "holds" not in memory.host.console
+
+
+def test_permissions_hold_at_once(memory):
+    """A page that another CPU writes stands still from the moment its permission is gone; one that it
+    calls into stops the VM."""
+    if memory.kind != "qemu-2cpu":
+        pytest.skip("one CPU")
+
+    def count():
+        text = memory.say(f"xp m {memory.area + 5 * 4096 + 24:#x} 8")
+        return int.from_bytes(bytes.fromhex(text.split(": ")[1][:24].replace(" ", "")), "little")
+    memory.key("z")
+    memory.key("l", r"memory: l started")
+    for _ in range(3):
+        first = count()
+        time.sleep(0.3)
+        assert count() != first
+        memory.say(f"mem m protect {memory.area + 5 * 4096:#x} 0x1000 r")
+        first = count()
+        time.sleep(0.3)
+        assert count() == first
+        memory.say(f"mem m protect {memory.area + 5 * 4096:#x} 0x1000 rwx")
+    memory.key("L", r"memory: L (\d+) rounds, (\d+) pages wrong")
+    memory.key("X", r"memory: X started")
+    memory.host.send_line(f"mem m protect {memory.area + 3 * 4096:#x} 0x1000 rw")
+    memory.host.expect(rf"vm m: stopped: executes at guest address {memory.area + 3 * 4096:#x}", 20)
+
+
+# ---- more promised than there is -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=on("qemu", group="memory"))
+def crowded(request):
+    """128 MiB, and two VMs that were promised 512 and 32."""
+    work = os.path.join(ROOT, "build/system", f"memory-crowded-{request.param}")
+    os.makedirs(work, exist_ok=True)
+    guests = [image.Guest("m", guest_elf("memory"), "mem=32M start=manual testdev", f"pages={PAGES}"),
+              image.Guest("hog", guest_elf("memory"), "mem=512M start=manual testdev", "pages=120000"),
+              image.Guest("tiny", guest_elf("hello32"), "mem=2M start=manual testdev", "testdev")]
+    with machine(request.param, work, skep_iso(work, guests, words="idle=monitor"), mem=128,
+                 limit=900) as host:
+        yield Memory(host, request.param)
+
+
+def test_the_machine_runs_out(crowded):
+    """The VM that asks for the page that is not there is stopped; another one, which had to do with
+    small pages, goes on, and gets large ones when there is room again."""
+    crowded.say("start hog")
+    assert "more than is free" in crowded.say("mem")
+    crowded.key("", r"memory: area ", name="hog")
+    while crowded.free() > 24 << 10:
+        crowded.key("G", name="hog")
+    while crowded.free() > 9 << 10:
+        crowded.key("g", name="hog")
+    crowded.key("f")
+    assert crowded.counters()["2M"] == 0
+    crowded.host.send_line("console hog")
+    crowded.host.expect(r"\[console of hog\]", 20)
+    crowded.host.send("G")
+    crowded.host.expect(r"vm hog: stopped: out of memory: the machine has no page left for guest "
+                        r"address 0x[0-9a-f]+", 60)
+    crowded.host.expect(r"\[console of m\]", 20)
+    crowded.host.send("c")
+    crowded.host.expect(r"\r\nmemory: c ", 20)
+    crowded.host.send(ESCAPE)
+    crowded.host.expect(PROMPT, 20)
+    for _ in range(40):
+        if crowded.counters()["2M"] == PAGES // 512:
+            break
+        time.sleep(0.25)
+    assert crowded.counters()["2M"] == crowded.counters()["moved"] == PAGES // 512
+    crowded.key("c")
+    assert "holds" not in crowded.host.console
+
+
+def start_and_end(host, times):
+    host.say("start tiny")
+    host.wait_state("tiny", "exited")
+    before = host.free()
+    for _ in range(times):
+        host.host.send_line("start tiny")
+        host.host.expect(r"vm tiny: exited, status 0", 60)
+    host.wait_state("tiny", "exited")
+    assert host.free() == before
+
+
+def test_every_frame_comes_back(crowded):
+    start_and_end(crowded, 50)
+
+
+@pytest.mark.long
+def test_every_frame_comes_back_a_thousand_times(crowded):
+    start_and_end(crowded, 1000)

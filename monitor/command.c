@@ -96,15 +96,26 @@ static bool take_vcpu(struct args *a)
     return true;
 }
 
+bool args_is_vm(const struct args *a)
+{
+    return find_vm(a->word[0]) >= 0;
+}
+
+bool args_vm(struct args *a, bool alive)
+{
+    if (!take_vm(a))
+        return false;
+    if (!alive || vm_alive(a->vm))
+        return true;
+    out_error("%s is not running", monitor_config()->vms[a->i].name);
+    return false;
+}
+
 /* Finds what the command needs, and sees that nothing is left over. */
 static bool take(struct args *a, const struct command *c)
 {
-    if (c->need != NEED_NOTHING && !take_vm(a))
+    if (c->need != NEED_NOTHING && !args_vm(a, c->need >= NEED_RUNNING))
         return false;
-    if (c->need >= NEED_RUNNING && !vm_alive(a->vm)) {
-        out_error("%s is not running", monitor_config()->vms[a->i].name);
-        return false;
-    }
     if (c->need == NEED_VCPU && !take_vcpu(a))
         return false;
     if (a->count <= c->words)
@@ -212,7 +223,8 @@ const struct command commands[] = {
     {"help", "[COMMAND]", "what can be said here", NEED_NOTHING, 1, cmd_help},
     {"list", "", "the VMs and how they are", NEED_NOTHING, 0, cmd_list},
     {"info", "[VM]", "what a VM was configured to be, and how it is", NEED_VM, 0, cmd_info},
-    {"console", "[VM]", "give the keyboard to a VM", NEED_RUNNING, 0, cmd_console},
+    {"console", "[VM|mix]", "give the keyboard to a VM; mix: show lines of others too, or not",
+     NEED_NOTHING, 1, cmd_console},
     {"log", "[VM] [LINES]", "what a VM printed last, also after its end\nlog web 20", NEED_VM, 1,
      cmd_log},
     {"start", "[VM]", "start a VM that is not running, from its modules", NEED_VM, 0, cmd_start},

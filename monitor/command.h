@@ -58,6 +58,10 @@ static inline bool vm_alive(const struct vm *vm)
 }
 
 void args_shift(struct args *a);
+/* Whether the next word is a VM's name. */
+bool args_is_vm(const struct args *a);
+/* Takes a VM off, as NEED_VM and NEED_RUNNING do; false, with a message: there is none. */
+bool args_vm(struct args *a, bool alive);
 /* Takes a number off: false, with a message that uses `what`, if the next word is none. */
 bool args_number(struct args *a, const char *what, u64 *out);
 

@@ -9,26 +9,15 @@
 #include "lib/string.h"
 #include "mm/kmem.h"
 #include "monitor/json.h"
+#include "monitor/keyboard.h"
 #include "vmm/sched.h"
 #include "vmm/vm.h"
 
 #define RETRY_NS 2000000ull /* when the serial line was full */
-#define CHUNK    256u
-/*
- * A guest is not given bytes faster than a line of 115200 baud brings them: Linux's interrupt
- * handler goes round 512 times at most, and misses an edge where there is still more.
- */
-#define BYTE_NS 86806u
-/*
- * While much waits for a guest that takes it, the line is asked to hold; a guest that has taken
- * nothing for so long holds nobody, for the escape key has to get through.
- */
-#define STUCK_NS 1000000000ull
-#define KEYS     4096u /* typed to the monitor and not looked at yet */
-#define LINES    8192u /* log lines that wait for a VM's output to be shown */
+#define MIX_LINE 200u       /* a longer line of another VM is shown in parts */
+#define LINES    8192u      /* log lines that wait for a VM's output to be shown */
 
-/* A VM's output: the last bytes of [0, head), of which those before `shown` need no more showing.
- */
+/* A VM's output: the last bytes of [0, head); those before `shown` need no more showing. */
 struct output {
     u64 head, shown;
     u32 dropped;
@@ -42,7 +31,7 @@ struct waiting_line {
 };
 
 static struct {
-    struct spinlock lock;               /* guards everything but `keys`, `paste` and `monitor` */
+    struct spinlock lock;               /* guards everything but `show_prompt` */
     struct vm *focus;                   /* NULL: the monitor */
     struct output *out[CONFIG_MAX_VMS]; /* made at the first byte, and kept */
     struct output *replay;              /* being shown again, from replay_at to replay_end */
@@ -52,27 +41,12 @@ static struct {
     bool prompt;    /* something was said over its prompt */
     bool hold;      /* an answer is being written */
     bool json;      /* the monitor speaks to a program */
-    const struct console_monitor *monitor;
-    u8 escape;
-    struct timer retry, pace; /* boot CPU */
+    bool mix;       /* whole lines of the others are shown too */
+    void (*show_prompt)(void);
+    struct timer retry; /* boot CPU */
     u32 lines_head, lines_tail;
     u8 lines[LINES]; /* struct waiting_line and text, one after the other */
 } console;
-
-/* What was typed and not looked at yet; both on the boot CPU only. Free-running indices. */
-static struct {
-    u32 head, tail;
-    u8 ring[KEYS];
-} keys;
-static struct {
-    struct vm *to; /* whose the bytes are, and those to come; NULL: the monitor */
-    u64 next_ns;   /* when the line could have brought more */
-    u64 moved_ns;  /* when the guest took some, or nothing waited */
-    bool held;     /* the line is */
-    u32 head, tail;
-    u32 dropped;
-    u8 *ring; /* CONSOLE_PASTE bytes */
-} paste;
 
 /* ---- output; all under the lock ---- */
 
@@ -166,8 +140,7 @@ static void keep(struct output *o, u8 byte)
     }
 }
 
-/* Shows a VM's output from *at to end, as far as the line takes it. Returns whether that was all.
- */
+/* Shows a VM's output from *at to end, as far as the line takes it; whether that was all. */
 static bool show(const struct output *o, u64 *at, u64 end)
 {
     while (*at < end) {
@@ -181,17 +154,21 @@ static bool show(const struct output *o, u64 *at, u64 end)
     return true;
 }
 
+static void say_dropped(struct output *o)
+{
+    char mark[64];
+
+    if (o->dropped)
+        say_line(mark, (size_t)fmt_print(mark, sizeof(mark), "[%u bytes not shown]\n", o->dropped));
+    o->dropped = 0;
+}
+
 /* The focus's output, and the log lines in between. Returns whether all of it is shown. */
 static bool pump(struct output *o)
 {
     struct waiting_line w;
 
-    if (o->dropped) {
-        char mark[64];
-        int len = fmt_print(mark, sizeof(mark), "[%u bytes not shown]\n", o->dropped);
-        o->dropped = 0;
-        say_line(mark, (size_t)len);
-    }
+    say_dropped(o);
     for (;;) {
         bool line = oldest_line(&w);
         if (!show(o, &o->shown, line ? MIN(w.at, o->head) : o->head))
@@ -214,9 +191,7 @@ static bool behind(void)
     return o && (o->shown != o->head || console.lines_head != console.lines_tail);
 }
 
-/* A guest that the focus is far ahead of the line with prints no faster than the line from there
- * on.
- */
+/* A guest in focus that is far ahead of the line prints no faster than the line from there on. */
 u32 console_vm_out(struct vm *vm, u8 byte)
 {
     bool later = false, full = false;
@@ -228,7 +203,7 @@ u32 console_vm_out(struct vm *vm, u8 byte)
     if (*o) {
         bool waiting = (*o)->shown != (*o)->head;
         keep(*o, byte);
-        later = vm == console.focus && !pump(*o) && !waiting;
+        later = vm == console.focus ? !pump(*o) && !waiting : console.mix && byte == '\n';
         full = vm == console.focus && (*o)->head - (*o)->shown > CONSOLE_RING / 2;
     }
     spin_unlock(&console.lock);
@@ -311,7 +286,7 @@ void console_prompt(void)
     if (console.mid_line)
         say("\n", 1);
     spin_unlock(&console.lock);
-    console.monitor->show_prompt();
+    console.show_prompt();
 }
 
 /* ---- focus ---- */
@@ -325,12 +300,7 @@ void console_focus(struct vm *vm)
     console.at_prompt = !vm;
     console.prompt = false;
     spin_unlock(&console.lock);
-    if (vm && paste.to != vm) {
-        paste.tail = paste.head;
-        paste.dropped = 0;
-    }
-    if (vm)
-        paste.to = vm;
+    keyboard_focus(vm);
     sched_poke();
 }
 
@@ -341,10 +311,7 @@ struct vm *console_focused(void)
 
 bool console_behind(void)
 {
-    spin_lock(&console.lock);
-    bool b = behind();
-    spin_unlock(&console.lock);
-    return b;
+    return behind();
 }
 
 void console_renew(struct vm *vm)
@@ -356,15 +323,10 @@ void console_renew(struct vm *vm)
         o->dropped = 0;
     }
     spin_unlock(&console.lock);
-    if (paste.to == vm)
-        paste.tail = paste.head;
 }
 
 void console_forget(struct vm *vm)
 {
-    console_renew(vm);
-    if (paste.to == vm)
-        paste.to = NULL;
     spin_lock(&console.lock);
     struct output *o = console.out[vm->index];
     console.out[vm->index] = NULL;
@@ -443,114 +405,71 @@ static bool pump_replay(void)
     return true;
 }
 
-/* ---- input; boot CPU ---- */
-
-static bool for_vm(u8 byte)
+void console_end_replay(void)
 {
-    return paste.to && console.focus && byte != console.escape;
+    console.replay_at = console.replay_end;
 }
 
-static void hold_line(void)
-{
-    u32 waiting = paste.head - paste.tail, much = CONSOLE_PASTE / 4 * (paste.held ? 1 : 3);
-    u64 now = clock_ns();
+/* ---- lines of others ---- */
 
-    if (!waiting)
-        paste.moved_ns = now;
-    bool hold = waiting > much && now - paste.moved_ns < STUCK_NS;
-    if (hold != paste.held)
-        uart_want_input(!hold);
-    paste.held = hold;
-    if (hold && now >= paste.next_ns)
-        timer_arm(&console.pace, paste.moved_ns + STUCK_NS);
+/* What of [shown, head) makes a line, newline and all; 0: it has not ended yet. */
+static u32 whole_line(const struct output *o)
+{
+    u32 n = 0, most = (u32)MIN(o->head - o->shown, (u64)MIX_LINE);
+
+    while (n < most)
+        if (o->ring[(o->shown + n++) % CONSOLE_RING] == '\n')
+            return n;
+    return most == MIX_LINE ? most : 0;
 }
 
-static void receive_byte(u8 byte)
+/* Shows a line of a VM that has not the focus, with its name. Returns whether the line took it. */
+static bool show_mixed(struct output *o, unsigned i, u32 len)
 {
-    if (for_vm(byte) && keys.head == keys.tail)
-        console_type(byte);
-    else if (keys.head - keys.tail < KEYS)
-        keys.ring[keys.head++ % KEYS] = byte;
+    char text[MIX_LINE + CONFIG_NAME_SIZE + 16];
+
+    if (uart_room() < sizeof(text))
+        return false;
+    u32 n = (u32)fmt_print(text, sizeof(text), "\x1b[%um%s|\x1b[0m ", 31 + i % 6, vms[i]->name);
+    for (; len; len--, o->shown++) {
+        char c = (char)o->ring[o->shown % CONSOLE_RING];
+        if (c != '\r' && c != '\n')
+            text[n++] = c;
+    }
+    text[n++] = '\n';
+    say_line(text, n);
+    return true;
 }
 
-void console_type(u8 byte)
+/* Returns whether all whole lines are shown. */
+static bool pump_mixed(void)
 {
-    if (paste.head - paste.tail < CONSOLE_PASTE)
-        paste.ring[paste.head++ % CONSOLE_PASTE] = byte;
-    else
-        paste.dropped++;
-    hold_line();
+    if (!console.mix || console.json || console.hold)
+        return true;
+    for (unsigned i = 0; i < CONFIG_MAX_VMS; i++) {
+        struct output *o = console.out[i];
+        u32 len;
+        if (!o || !vms[i] || vms[i] == console.focus)
+            continue;
+        say_dropped(o);
+        while ((len = whole_line(o)) != 0)
+            if (!show_mixed(o, i, len))
+                return false;
+    }
+    return true;
 }
 
-void console_receive(const u8 *bytes, size_t n)
+bool console_mix(void)
 {
-    for (size_t i = 0; i < n; i++)
-        receive_byte(bytes[i]);
+    console.mix = !console.mix;
     sched_poke();
-}
-
-void console_vm_room(struct vm *vm)
-{
-    if (vm == __atomic_load_n(&paste.to, __ATOMIC_RELAXED) && paste.head != paste.tail)
-        sched_poke();
-}
-
-/* A program that sends the next command does not cut this one's answer short. */
-static bool answer_on_its_way(void)
-{
-    return !console.focus && (console.replay || !uart_room());
-}
-
-/* Keys in their order: each goes to whoever has the focus once those before it have been heeded. */
-static void deliver_keys(void)
-{
-    while (keys.tail != keys.head && !(console.json && answer_on_its_way())) {
-        u8 byte = keys.ring[keys.tail++ % KEYS];
-        if (for_vm(byte)) {
-            console_type(byte);
-        } else if (console.replay) {
-            console.replay_at = console.replay_end;
-        } else if (byte == console.escape) {
-            console.monitor->escape();
-        } else {
-            console.monitor->key(byte);
-        }
-    }
-}
-
-static void deliver_paste(void)
-{
-    struct vm *vm = paste.to;
-
-    u64 now = clock_ns();
-
-    if (!vm || vm->state != VM_RUNNING || vm->paused || paste.tail == paste.head)
-        return;
-    if (now < paste.next_ns) {
-        timer_arm(&console.pace, paste.next_ns);
-        return;
-    }
-    while (paste.tail != paste.head) {
-        u32 at = paste.tail % CONSOLE_PASTE;
-        u32 n = MIN(MIN(paste.head - paste.tail, CONSOLE_PASTE - at), CHUNK);
-        u32 taken = board_console_input(&vm->board, paste.ring + at, n);
-        paste.tail += taken;
-        paste.next_ns = now + taken * BYTE_NS;
-        if (taken)
-            paste.moved_ns = now;
-        if (taken < n)
-            return;
-    }
-    if (paste.dropped) {
-        log_warn("%u typed bytes were too many for vm %s and are lost", paste.dropped, vm->name);
-        paste.dropped = 0;
-    }
+    return console.mix;
 }
 
 static void retry(struct timer *t)
 {
-    if (t == &console.retry)
-        uart_poll();
+    (void)t;
+    uart_poll();
     sched_poke();
 }
 
@@ -559,14 +478,13 @@ void console_poll(void)
     bool done = true, prompt;
     struct output *o;
 
-    deliver_keys();
-    deliver_paste();
-    hold_line();
+    keyboard_poll();
     spin_lock(&console.lock);
     if (console.replay)
         done = pump_replay();
     else if ((o = focus_output()) != NULL)
         done = pump(o);
+    done = pump_mixed() && done;
     prompt = console.prompt && !console.focus && !console.replay;
     spin_unlock(&console.lock);
     if (prompt)
@@ -575,14 +493,8 @@ void console_poll(void)
         timer_arm(&console.retry, clock_ns() + RETRY_NS);
 }
 
-void console_init(u8 escape, const struct console_monitor *monitor)
+void console_init(void (*show_prompt)(void))
 {
-    console.escape = escape;
-    console.monitor = monitor;
-    console.retry.fn = console.pace.fn = retry;
-    paste.ring = kmem_alloc(CONSOLE_PASTE);
-    if (paste.ring)
-        uart_set_receiver(console_receive);
-    else
-        log_warn("no memory for the keyboard");
+    console.show_prompt = show_prompt;
+    console.retry.fn = retry;
 }

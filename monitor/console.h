@@ -13,22 +13,13 @@
 
 struct vm;
 
-#define CONSOLE_RING  65536u  /* bytes kept of each VM's output */
-#define CONSOLE_PASTE 131072u /* bytes kept of what was typed for a VM that does not read yet */
+#define CONSOLE_RING 65536u /* bytes kept of each VM's output */
 
-/* What the console needs of the monitor; called from the boot CPU's loop, no lock held. */
-struct console_monitor {
-    void (*key)(u8 byte);      /* typed while the monitor has the focus */
-    void (*escape)(void);      /* the escape key */
-    void (*show_prompt)(void); /* the cursor is at the start of a line */
-};
+/* show_prompt: the cursor is at the start of a line. Boot CPU, once. */
+void console_init(void (*show_prompt)(void));
 
-/* escape: the byte that takes the keyboard to the monitor. Boot CPU, once. */
-void console_init(u8 escape, const struct console_monitor *monitor);
-
-/* struct vm_outside's functions. */
+/* struct vm_outside's function. */
 u32 console_vm_out(struct vm *vm, u8 byte);
-void console_vm_room(struct vm *vm);
 
 /* Moves the focus to a VM's console, or with NULL to the monitor. Boot CPU's loop. */
 void console_focus(struct vm *vm);
@@ -41,8 +32,6 @@ void console_renew(struct vm *vm);
 /* Nothing of the VM is kept; it has not the focus. */
 void console_forget(struct vm *vm);
 
-/* A byte for the VM in focus, as if typed, whatever it is. */
-void console_type(u8 byte);
 /*
  * Shows the last `lines` lines (0: all) that are kept of VM number i's output, from now on and as
  * fast as the line goes; a key ends it. False if there is nothing to show. In JSON mode it is the
@@ -50,6 +39,9 @@ void console_type(u8 byte);
  */
 bool console_replay(unsigned i, u32 lines);
 bool console_replaying(void);
+void console_end_replay(void);
+/* Whole lines of VMs that have not the focus are shown, with their names; or no more. */
+bool console_mix(void);
 
 /* Text of the monitor's own. */
 void console_print(const char *fmt, ...) PRINTF(1, 2);
@@ -69,8 +61,6 @@ void console_set_json(bool on);
 /* Log lines come here, from any CPU. */
 void console_log(const char *line, size_t len);
 
-/* Bytes from the serial line, from the interrupt. */
-void console_receive(const u8 *bytes, size_t n);
 /* Does what the interrupts left to do. Boot CPU's loop. */
 void console_poll(void);
 

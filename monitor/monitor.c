@@ -10,6 +10,7 @@
 #include "monitor/command.h"
 #include "monitor/console.h"
 #include "monitor/life.h"
+#include "monitor/keyboard.h"
 #include "monitor/line.h"
 #include "monitor/out.h"
 #include "vmm/sched.h"
@@ -37,6 +38,7 @@ void monitor_forget(struct vm *vm)
     if (last_vm == vm)
         last_vm = NULL;
     console_forget(vm);
+    keyboard_renew(vm, true);
 }
 
 int monitor_last_vm(void)
@@ -57,13 +59,14 @@ static void vm_started(struct vm *vm)
 {
     life_started(vm);
     console_renew(vm);
+    keyboard_renew(vm, false);
     if (!console_focused() && !at_prompt)
         focus(vm);
 }
 
 static const struct vm_outside outside = {
     .console_out = console_vm_out,
-    .console_room = console_vm_room,
+    .console_room = keyboard_vm_room,
     .started = vm_started,
     .ended = life_ended,
 };
@@ -203,7 +206,7 @@ static void escape_key(void)
     }
     monitor_go_to(vm);
     if (twice)
-        console_type(config->escape);
+        keyboard_type(config->escape);
 }
 
 static void switch_to(struct vm *vm)
@@ -259,7 +262,7 @@ static void key(u8 byte)
         done();
 }
 
-static const struct console_monitor monitor = {key, escape_key, show_prompt};
+static const struct keyboard_monitor monitor = {key, escape_key};
 static const struct line_ops line_ops = {echo, command_candidate};
 
 void monitor_init(struct config *c)
@@ -267,7 +270,8 @@ void monitor_init(struct config *c)
     config = c;
     vm_outside = &outside;
     line_init(&line, &line_ops);
-    console_init(c->escape, &monitor);
+    console_init(show_prompt);
+    keyboard_init(c->escape, &monitor);
     log_set_sink(console_log);
     sched_set_hook(hook_fn);
 }

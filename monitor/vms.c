@@ -130,6 +130,17 @@ void cmd_destroy(struct args *a)
 
 void cmd_console(struct args *a)
 {
+    if (a->count == 1 && strcmp(a->word[0], "mix") == 0 && !args_is_vm(a)) {
+        out_say(console_mix() ? "lines of other VMs are shown"
+                              : "lines of other VMs are not shown");
+        return;
+    }
+    if (!args_vm(a, true))
+        return;
+    if (a->count) {
+        out_error("\"%s\" is too much", a->word[0]);
+        return;
+    }
     command_then(monitor_go_to, a->vm);
 }
 

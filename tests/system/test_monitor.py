@@ -239,6 +239,26 @@ def test_restart(monitor):
     wait_gone(monitor, "quiet")
 
 
+def test_mix(monitor):
+    """Lines of VMs without the focus, with their names; and no more when it is switched off."""
+    host = monitor.host
+    assert "are shown" in monitor.say("console mix")
+    host.send_line("start one")
+    host.expect(r"\x1b\[31mone\|\x1b\[0m hello64: here\r\n", 20)
+    host.expect(r"one\|\x1b\[0m press a key\r\n" + PROMPT, 20)
+    host.send_line("start two")
+    host.expect(r"\x1b\[32mtwo\|\x1b\[0m press a key\r\n" + PROMPT, 20)
+    host.send_line("console one")
+    host.expect(r"\[console of one\]\r\n", 10)
+    host.send(ESCAPE)
+    host.expect(PROMPT, 10)
+    assert "are not shown" in monitor.say("console mix")
+    assert "too much" in monitor.say("console one two") and "too much" in monitor.say("console 7")
+    for name in ("one", "two"):
+        monitor.say(f"destroy {name}")
+        monitor.wait_state(name, "stopped")
+
+
 def test_recording(monitor):
     """learn, measure and trace: from the start on or later, and nothing while they are off."""
     for command in ("learn", "trace"):

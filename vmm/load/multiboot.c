@@ -92,9 +92,7 @@ static enum err load_kernel(struct load_ctx *c, struct mb_kernel *k)
     enum err e;
 
     if (!find_header(img, &header))
-        return ctx_fail_image(c, img, ERR_INVAL,
-                              "it is not a Multiboot kernel: no header (0x1badb002, flags, "
-                              "checksum) in its first 8 KiB");
+        return ERR_INVAL; /* the probe has seen one */
     flags = get32(img->data + header + 4);
     if (flags & HF_MUST & ~HF_KNOWN)
         return ctx_fail_image(c, img, ERR_NOSUP,
@@ -247,5 +245,5 @@ const struct load_kind_ops load_multiboot = {
     .name = "multiboot",
     .probe = multiboot_probe,
     .load = multiboot_load,
-    .sign = "Multiboot header",
+    .sign = "Multiboot header (0x1badb002, flags, checksum) in its first 8 KiB",
 };

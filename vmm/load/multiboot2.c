@@ -138,9 +138,7 @@ static enum err read_header(struct load_ctx *c, struct header *h)
     enum err e = OK;
 
     if (!find_header(k, &h->off))
-        return ctx_fail_image(c, k, ERR_INVAL,
-                              "it is not a Multiboot2 kernel: no header (0xe85250d6 and its "
-                              "checksum) in its first 32 KiB");
+        return ERR_INVAL; /* the probe has seen one */
     h->size = get32(k->data + h->off + 8);
     if (get32(k->data + h->off + 4))
         return ctx_fail_image(c, k, ERR_NOSUP,
@@ -276,5 +274,5 @@ const struct load_kind_ops load_multiboot2 = {
     .name = "multiboot2",
     .probe = multiboot2_probe,
     .load = multiboot2_load,
-    .sign = "Multiboot2 header",
+    .sign = "Multiboot2 header (0xe85250d6 and its checksum) in its first 32 KiB",
 };

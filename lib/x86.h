@@ -167,6 +167,13 @@ struct x86_table {
     u16 limit;
 };
 
+/* How much of a guest's local APIC the processor does by itself: apic= on skep's command line. */
+enum apic_help {
+    APIC_EMULATE, /* nothing: each access leaves the guest */
+    APIC_SHADOW,  /* the task priority: CR8, and TPR as a register */
+    APIC_VIRTUAL, /* reads, ends of interrupts, self-IPIs, and delivery */
+};
+
 /* What fetching code depends on. attr and cpl as in struct x86_seg. */
 struct x86_mode {
     u64 cr3, cr4, efer;

@@ -99,8 +99,8 @@ const struct space_region *space_region_at(const struct space *s, gpa_t gpa)
     return NULL;
 }
 
-/* An address that lies among the devices of any PC: the local APIC's. */
-#define AMONG_DEVICES 0xfee00000ull
+/* An address that lies among the devices of any PC, right below the local APIC. */
+#define AMONG_DEVICES 0xfed00000ull
 
 /*
  * Finds the hole in memory around AMONG_DEVICES. A fault in it is a device's business, as nearly
@@ -203,7 +203,7 @@ enum err space_add_pass(struct space *s, gpa_t gpa, hpa_t hpa, u64 size, unsigne
     while (err == OK && gpa < end) {
         unsigned level = pass_level(s, gpa, hpa, end);
 
-        err = nested_map(&s->tables, gpa, hpa, level, perms, type, true, NULL);
+        err = nested_map(&s->tables, gpa, hpa, level, perms | NESTED_A | NESTED_D, type, true, NULL);
         gpa += NESTED_SIZE(level);
         hpa += NESTED_SIZE(level);
     }

@@ -86,6 +86,17 @@ static bool set_escape(struct config *c, struct slice v)
     return true;
 }
 
+const char *const config_apic_names[] = {"emulate", "shadow", "virtual", NULL};
+
+static bool set_apic(struct config *c, struct slice v)
+{
+    int i = slice_pick(v, config_apic_names);
+
+    if (i >= 0)
+        c->apic = (u8)i;
+    return i >= 0;
+}
+
 static bool set_idle(struct config *c, struct slice v)
 {
     int i = slice_pick(v, idle_names);
@@ -105,6 +116,7 @@ static const struct own_word {
     {"log", set_log, "error, warn, info or debug"},
     {"escape", set_escape, "^A to ^Z or one of ^[ ^\\ ^] ^^ ^_"},
     {"idle", set_idle, "monitor, poweroff or reboot"},
+    {"apic", set_apic, "emulate, shadow or virtual"},
 };
 
 static void own_word(struct config *c, struct slice word, u32 *seen)
@@ -123,11 +135,10 @@ static void own_word(struct config *c, struct slice word, u32 *seen)
         *seen |= (u32)BIT(i);
         return;
     }
-    config_error(
-        c,
-        "command line: '%.*s' is not understood; the words are console=, log=, escape= and "
-        "idle=",
-        SLICE_ARG(word));
+    config_error(c,
+                 "command line: '%.*s' is not understood; the words are console=, log=, escape=, "
+                 "idle= and apic=",
+                 SLICE_ARG(word));
 }
 
 void config_parse_own(struct config *c, const char *cmdline)
@@ -141,6 +152,7 @@ void config_parse_own(struct config *c, const char *cmdline)
     c->log = LOG_INFO;
     c->escape = CONFIG_ESCAPE_DEFAULT;
     c->idle = CONFIG_IDLE_MONITOR;
+    c->apic = APIC_VIRTUAL;
     while ((word.len = parse_word(&cmdline, &word.s)) != 0) {
         if (!first || !slice_is_file_name(word))
             own_word(c, word, &seen);

@@ -39,6 +39,8 @@ struct config_console {
     bool rtscts; /* output waits for CTS */
 };
 
+extern const char *const config_apic_names[]; /* by enum apic_help; NULL at the end */
+
 enum config_idle { CONFIG_IDLE_MONITOR, CONFIG_IDLE_POWEROFF, CONFIG_IDLE_REBOOT };
 
 /* What to do when a VM has ended, other than by a person's order. */
@@ -90,6 +92,7 @@ struct config {
     enum log_level log;
     u8 escape; /* the character itself, 0x01 .. 0x1f */
     enum config_idle idle;
+    u8 apic; /* enum apic_help: the most that is used */
 
     /* In the order in which their names first appear; a slot without a name is free. */
     struct config_vm vms[CONFIG_MAX_VMS];
@@ -106,7 +109,7 @@ struct config_limits {
 };
 
 /*
- * Reads skep's own line alone into the first five fields (the console is needed before there is
+ * Reads skep's own line alone into the first six fields (the console is needed before there is
  * memory or a module list); wrong words become sentences. Sets every field of *c: no VMs yet.
  */
 void config_parse_own(struct config *c, const char *cmdline);

@@ -302,7 +302,7 @@ static ALWAYS_INLINE bool apic_quick(struct vcpu *v, unsigned offset, bool write
         vlapic_set_tpr(l, (u8)*value);
     else
         return false;
-    if (vlapic_pending(l) >= 0)
+    if (vlapic_pending(l) >= 0 || (l->help && l->irr_top >= 0))
         vcpu_look(v);
     return true;
 }
@@ -332,7 +332,9 @@ static ALWAYS_INLINE bool execute_again(struct vcpu *v, const struct hvm_exit *e
         return false;
     hvm->get_mode(v->hv, &m);
     a = emul_again(&v->emul, e->rip, &v->space->generation, &m);
-    if (unlikely(!a || !explains(a, gpr, e) || !space_fault_in_hole(v->space, gpa)))
+    if (unlikely(!a || !explains(a, gpr, e)))
+        return false;
+    if ((gpa & ~PAGE_MASK) != HVM_APIC_GPA && unlikely(!space_fault_in_hole(v->space, gpa)))
         return false;
     if (a->access == INSN_WRITE)
         value = emul_again_source(a, gpr);

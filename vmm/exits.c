@@ -201,7 +201,9 @@ static void exit_io(struct vcpu *v, struct hvm_exit *e)
 
 void exit_nested_fault_any(struct vcpu *v, struct hvm_exit *e)
 {
-    switch (space_fault(v->vm->space, e->nested.gpa, e->nested.access)) {
+    bool apic = (e->nested.gpa & ~PAGE_MASK) == HVM_APIC_GPA; /* mapped or not: no memory */
+
+    switch (apic ? SPACE_MMIO : space_fault(v->vm->space, e->nested.gpa, e->nested.access)) {
     case SPACE_RESOLVED:
         return;
     case SPACE_NOMEM:
@@ -302,7 +304,7 @@ const exit_fn exit_handlers[HVM_EXIT_COUNT] = {
     [HVM_EXIT_TRIPLE_FAULT] = exit_triple_fault,
     [HVM_EXIT_SHUTDOWN] = exit_triple_fault,
     [HVM_EXIT_PML_FULL] = exit_log_full,
-    [HVM_EXIT_APIC] = exit_fatal,
+    [HVM_EXIT_APIC] = exit_apic,
     [HVM_EXIT_FAILED_ENTRY] = exit_fatal,
     [HVM_EXIT_OTHER] = exit_fatal,
 };

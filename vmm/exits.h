@@ -37,6 +37,9 @@ static inline void exit_skip(struct vcpu *v, const struct hvm_exit *e, enum insn
 void exit_nested_fault(struct vcpu *v, struct hvm_exit *e);
 void exit_nested_fault_any(struct vcpu *v, struct hvm_exit *e);
 
+/* What is left to do of a virtualised access to the local APIC (apic.c). */
+void exit_apic(struct vcpu *v, struct hvm_exit *e);
+
 /* Control-register and XSETBV exits (exits_cr.c). */
 void exit_cr(struct vcpu *v, struct hvm_exit *e);
 void exit_xsetbv(struct vcpu *v, struct hvm_exit *e);

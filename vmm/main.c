@@ -51,7 +51,9 @@ static bool start_backend(void)
         log_always("no virtual machine can run: %s", why);
         return false;
     }
-    log_info("%s: %s", hvm->name, hvm_caps.features);
+    hvm_caps.apic = MIN(hvm_caps.apic, config->apic);
+    log_info("%s: %s; local APICs: %s", hvm->name, hvm_caps.features,
+             config_apic_names[hvm_caps.apic]);
     return enable_cpu();
 }
 

@@ -43,14 +43,17 @@ static void take_apic_events(struct vcpu *v)
         start_at_page(v, VLAPIC_EV_PAGE(ev));
 }
 
+static bool extint_waits(const struct vcpu *v)
+{
+    return v->extint_pending ||
+           (v->id == 0 && board_extint(&v->vm->board) && vlapic_takes_extint(&v->apic));
+}
+
 /* Whether an interrupt waits for this processor: *vector, or -1 for one from the PIC pair. */
 static bool interrupt_waits(struct vcpu *v, int *vector)
 {
     *vector = vlapic_pending(&v->apic);
-    if (likely(*vector < 0))
-        return v->extint_pending ||
-               (v->id == 0 && board_extint(&v->vm->board) && vlapic_takes_extint(&v->apic));
-    return true;
+    return *vector >= 0 || extint_waits(v);
 }
 
 /* Whether an event is there that ends HLT. */
@@ -93,6 +96,18 @@ static void inject_interrupt(struct vcpu *v, int vector)
     hvm->inject(v->hv, &e);
 }
 
+/* Whether an interrupt waits that is to be injected: not one that the processor delivers itself. */
+static bool must_inject(struct vcpu *v, int *vector)
+{
+    bool waits = interrupt_waits(v, vector);
+
+    if (unlikely(v->apic.help == APIC_VIRTUAL) && *vector >= 0) {
+        *vector = -1;
+        return extint_waits(v);
+    }
+    return waits;
+}
+
 /*
  * Puts at most one event in place for the next entry, in the order of SDM 3, 6.9, and asks for a
  * window for what has to wait. `armed`: one is in place already. Returns whether one is now.
@@ -100,8 +115,11 @@ static void inject_interrupt(struct vcpu *v, int vector)
 static bool settle(struct vcpu *v, bool armed)
 {
     int vector;
-    bool want_intr = interrupt_waits(v, &vector), want_nmi = v->nmi_pending;
+    bool want_intr, want_nmi = v->nmi_pending;
 
+    if (hvm_caps.apic)
+        vcpu_settle_apic(v);
+    want_intr = must_inject(v, &vector);
     if (likely(!want_intr && !want_nmi && !v->event.kind && !v->deferred.kind)) {
         ask_window(v, false, false);
         return armed;
@@ -123,7 +141,7 @@ static bool settle(struct vcpu *v, bool armed)
     }
     if (want_intr && !armed && hvm->can_take_intr(v->hv)) {
         inject_interrupt(v, vector);
-        want_intr = interrupt_waits(v, &vector);
+        want_intr = must_inject(v, &vector);
         armed = true;
     }
     ask_window(v, want_intr || v->deferred.kind, want_nmi);
@@ -138,6 +156,7 @@ COLD static bool prepare(struct vcpu *v)
 {
     u32 bits = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
 
+    vlapic_take_back(&v->apic);
     if (bits & VCPU_REQ_DEBUG)
         debug_trap(v);
     if (bits & VCPU_REQ_TIMER)
@@ -159,6 +178,7 @@ COLD static bool prepare(struct vcpu *v)
     if (v->state != VCPU_RUNNABLE || v->paused || (*v->resched && !v->armed))
         return false;
     v->armed = settle(v, v->armed);
+    vlapic_lend(&v->apic);
     return true;
 }
 

@@ -125,6 +125,7 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu)
     v->hv = hvm->create(&vm->hvm);
     if (!v->apic_page || !v->fpu || !v->hv)
         return ERR_NOMEM;
+    v->hv->apic_page = v->apic_page;
     watch_set_next(v, vcpu_next);
     v->hv->arg = v;
     v->newest = v->last;

@@ -63,6 +63,7 @@ struct vcpu {
     bool nmi_pending;
     bool extint_pending;          /* the I/O APIC sent an ExtINT: the PIC pair has the vector */
     bool window_intr, window_nmi; /* as last asked of the hardware */
+    u8 apic_mode;                 /* enum hvm_apic_mode, as last told the hardware */
     bool armed;                   /* an event is in place for the next entry */
     bool timer_moved;             /* the local APIC's deadline changed since `timer` was armed */
     const bool *resched;          /* while it runs: somebody wants the CPU */
@@ -142,6 +143,8 @@ bool vcpu_has_work(struct vcpu *v);
 
 /* Sets v->timer for the local APIC's next deadline. Home CPU. */
 void vcpu_arm_timer(struct vcpu *v);
+/* With help for local APICs: tells the hardware what has changed. Loaded here (apic.c). */
+void vcpu_settle_apic(struct vcpu *v);
 /* Current privilege level. Loaded here. */
 unsigned vcpu_cpl(struct vcpu *v);
 /* Local APIC registers whose writes have effects beyond it. False: #GP. Loaded here. */

@@ -8,6 +8,7 @@
 #include "arch/x86_64/percpu.h"
 #include "lib/print.h"
 #include "lib/string.h"
+#include "mm/kmap.h"
 #include "mm/kmem.h"
 #include "vmm/dump.h"
 #include "vmm/emulate.h"
@@ -113,10 +114,23 @@ static void build_cpuid(struct vm *vm)
     cpuid_build(&vm->cpuid, &c, host_cpuid);
 }
 
+/* What processors recognise accesses to local APICs by. It holds nothing and is never reached. */
+static enum err add_apic_page(struct vm *vm)
+{
+    vm->apic_access = kmem_alloc(PAGE_SIZE);
+    if (!vm->apic_access)
+        return ERR_NOMEM;
+    vm->hvm.apic_access = hpa_of(vm->apic_access);
+    return space_add_pass(vm->space, HVM_APIC_GPA, vm->hvm.apic_access, PAGE_SIZE, NESTED_RW,
+                          NESTED_WB);
+}
+
 static enum err build(struct vm *vm)
 {
     build_cpuid(vm);
     enum err err = build_space(vm);
+    if (!err && hvm_caps.apic)
+        err = add_apic_page(vm);
     if (!err)
         err = hvm->vm_init(&vm->hvm, space_root(vm->space));
     if (err)
@@ -219,6 +233,7 @@ static void tear_down(struct vm *vm)
         kmem_free(vm->space, sizeof(*vm->space));
         vm->space = NULL;
     }
+    kmem_free(vm->apic_access, PAGE_SIZE);
     vm->state = VM_ENDED;
 }
 

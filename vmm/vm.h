@@ -65,6 +65,7 @@ struct vm {
     bool paused; /* VM time stands still; the boot CPU's loop alone reads and writes it */
     u64 pause_ns, pause_tsc; /* since when */
     struct hvm_vm hvm;
+    void *apic_access; /* the page behind hvm.apic_access, or NULL */
     struct space *space;
     struct vm_memory memory;
     struct cpuid_table cpuid;

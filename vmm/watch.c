@@ -72,7 +72,7 @@ static void learn_exit(struct vcpu *v, struct watch *w, const struct hvm_exit *e
         learn_page(v, w, e->nested.gpa, e->nested.access & NESTED_W);
         break;
     case HVM_EXIT_APIC:
-        learn_page(v, w, vlapic_gpa(&v->apic), e->apic.write);
+        learn_page(v, w, vlapic_gpa(&v->apic), true);
         break;
     default:
         break;

@@ -26,6 +26,16 @@
  */
 #define HVM_IDENTITY_PD 0xfeffc000ull
 
+/* Where the help for local APICs finds their registers. */
+#define HVM_APIC_GPA 0xfee00000ull
+
+/* As what a vCPU's local APIC is to be helped. */
+enum hvm_apic_mode {
+    HVM_APIC_OFF,  /* not at all: accesses at HVM_APIC_GPA are nested faults */
+    HVM_APIC_MMIO, /* registers at HVM_APIC_GPA */
+    HVM_APIC_MSR,  /* x2APIC; nothing is mapped at HVM_APIC_GPA */
+};
+
 /* What this processor offers. Filled by probe(); constant afterwards. */
 struct hvm_caps {
     enum nested_format_id format; /* entry format of nested tables */
@@ -37,6 +47,7 @@ struct hvm_caps {
     bool gla;                     /* linear address given with nested faults */
     bool pdpte_regs;              /* PAE guests' PDPTEs are registers (HVM_PDPTE0..3) */
     bool rdtscp, invpcid, xsaves; /* guests may be told of these instructions */
+    u8 apic;                      /* enum apic_help: the most there is; less if so configured */
     u32 ids;                      /* TLB tags (VPIDs, ASIDs); 0: every entry and exit flushes */
     char features[160];           /* for the banner: words separated by spaces */
 };
@@ -90,7 +101,7 @@ enum hvm_exit_reason {
     HVM_EXIT_TRIPLE_FAULT,
     HVM_EXIT_SHUTDOWN,     /* guest state is lost (SVM SHUTDOWN, INIT signal): .detail */
     HVM_EXIT_PML_FULL,     /* the page-modification log is full */
-    HVM_EXIT_APIC,         /* hardware-assisted local APIC wants software: .apic */
+    HVM_EXIT_APIC,         /* the local APIC's help has done its part, the rest is due: .apic */
     HVM_EXIT_FAILED_ENTRY, /* the processor refused the guest state: .detail says why */
     HVM_EXIT_OTHER,        /* not expected: .detail says what */
     HVM_EXIT_COUNT
@@ -137,9 +148,8 @@ struct hvm_exit {
             u8 source; /* 0 CALL, 1 IRET, 2 JMP, 3 task gate */
         } task;
         struct {
-            u16 offset;
-            bool write;
-            u8 vector;
+            bool end; /* an interrupt was ended, `what` is its vector; else a register written */
+            u16 what; /* the register's offset */
         } apic;
     };
     const char *detail; /* static text; FAILED_ENTRY, SHUTDOWN and OTHER only */
@@ -191,7 +201,9 @@ enum hvm_reg {
 /* What all vCPUs of a VM share in hardware: nested root, MSR and port permission maps. */
 struct hvm_vm {
     hpa_t nested_root;
+    hpa_t apic_access; /* a page mapped at HVM_APIC_GPA, nobody's memory; 0 without apic help */
     void *msr_map;
+    void *msr_map_x2; /* the same with the x2APIC's MSRs, or NULL */
     void *io_map;
 };
 
@@ -199,6 +211,7 @@ struct hvm_vm {
 struct hvm_vcpu {
     u64 gpr[GPR_COUNT]; /* the guest's, while it is not running; [RSP] is HVM_RSP's instead */
     struct hvm_vm *vm;
+    u32 *apic_page; /* with apic help: the local APIC's registers; set before the first load() */
     struct hvm_exit *exit; /* the record for the next exit */
     /*
      * Called by run() after each exit, with what happened in *exit: handles it and gets the next
@@ -255,6 +268,15 @@ struct hvm_ops {
     bool (*can_take_nmi)(struct hvm_vcpu *v);  /* not blocked and no shadow */
     /* Asks for an exit as soon as the guest can take an interrupt, an NMI. Stays until changed. */
     void (*window)(struct hvm_vcpu *v, bool intr, bool nmi);
+
+    /*
+     * With caps.apic only; OFF at first. Then, once events may have changed and before the next
+     * entry: the highest requests and services as the page has them (-1: none), and the class
+     * below which the task priority must not go without an exit (0: it may). With APIC_VIRTUAL the
+     * processor takes requests from the page by itself; they are not injected.
+     */
+    void (*apic_mode)(struct hvm_vcpu *v, enum hvm_apic_mode mode);
+    void (*apic_update)(struct hvm_vcpu *v, int request, int service, unsigned threshold);
 
     void (*set_tsc_offset)(struct hvm_vcpu *v, u64 offset);
     u64 (*tsc_offset)(struct hvm_vcpu *v);

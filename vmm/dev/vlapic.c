@@ -54,10 +54,44 @@ static void sync_quarter(struct vlapic *l, unsigned i)
     }
 }
 
+static u8 words_set(const struct vlapic *l, unsigned reg)
+{
+    u8 words = 0;
+
+    for (unsigned i = 0; i < 8; i++)
+        words |= (u8)((*vlapic_reg(l, reg + i) != 0) << i);
+    return words;
+}
+
+COLD void vlapic_refresh(struct vlapic *l)
+{
+    if (l->help == APIC_VIRTUAL) {
+        l->irr_words = words_set(l, APIC_IRR);
+        l->isr_words = words_set(l, APIC_ISR);
+        l->irr_top = vlapic_top(l, APIC_IRR, l->irr_words);
+        l->isr_top = vlapic_top(l, APIC_ISR, l->isr_words);
+        for (unsigned i = 0; i < VLAPIC_KEPT; i++)
+            l->kept[i] = *vlapic_reg(l, vlapic_kept[i]);
+    }
+    vlapic_update_ppr(l);
+    *vlapic_reg(l, APIC_PPR) = l->ppr;
+}
+
+COLD void vlapic_set_help(struct vlapic *l, enum apic_help help)
+{
+    vlapic_refresh(l);
+    l->help = (u8)help;
+    vlapic_refresh(l);
+}
+
 void vlapic_sync(struct vlapic *l)
 {
     u8 edges;
 
+    if (l->lent)
+        vlapic_refresh(l);
+    if (!(__atomic_load_n(&l->post.control, __ATOMIC_RELAXED) & 1))
+        return;
     /* The flag goes first: whoever posts after this sets it again. */
     __atomic_fetch_and(&l->post.control, ~1ull, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < 4; i++)
@@ -102,14 +136,25 @@ static __attribute__((noinline)) void end_level(struct vlapic *l, u8 vector)
         l->c.ops->eoi(l->c.arg, vector);
 }
 
+COLD void vlapic_ended(struct vlapic *l, u8 vector)
+{
+    if (*vlapic_reg(l, APIC_TMR + (vector >> 5)) & 1u << (vector & 31))
+        end_level(l, vector);
+}
+
 void vlapic_eoi(struct vlapic *l)
 {
-    int vector = l->isr_top;
-    unsigned word = (unsigned)vector >> 5;
-    u32 bit = 1u << (vector & 31), *isr;
+    int vector;
+    unsigned word;
+    u32 bit, *isr;
 
+    if (unlikely(l->lent))
+        vlapic_refresh(l);
+    vector = l->isr_top;
     if (vector < 0)
         return;
+    word = (unsigned)vector >> 5;
+    bit = 1u << (vector & 31);
     isr = vlapic_reg(l, APIC_ISR + word);
     *isr &= ~bit;
     if (!*isr)

@@ -34,6 +34,7 @@
 #define VLAPIC_ARREARS  1000
 #define VLAPIC_MIN_NS   20000
 #define VLAPIC_MAX      64          /* in one group */
+#define VLAPIC_KEPT     5           /* registers whose old value counts when they are written */
 #define VLAPIC_VERSION  0x01050014u /* six LVT entries, EOI-broadcast suppression */
 
 /* Registers, by page offset / 16, which is also MSR - 0x800. */
@@ -128,12 +129,15 @@ struct vlapic {
     u8 ppr;
     u8 irr_words, isr_words; /* which of the eight words of IRR, ISR have a bit set */
     u8 mode;                 /* enum vlapic_mode */
+    u8 help;                 /* enum apic_help: what a processor does to the page by itself */
+    bool lent;               /* and it may be doing that, since the owner said so */
     u8 lint;                 /* [any] LINT pins as driven: bit 0, bit 1 */
     u8 lint_edges;           /* [any] rising edges not yet seen by the owner */
     u32 events;              /* [any] VLAPIC_EV_* not yet taken */
     u32 errors;              /* [any] ESR bits found and not yet latched */
     u32 *page;
     u64 deadline_ns;
+    u32 kept[VLAPIC_KEPT]; /* with APIC_VIRTUAL: registers as they were at the last sync */
     struct vlapic_state s;
     struct vlapic_post post; /* [any] */
     struct vlapic_config c;
@@ -157,13 +161,13 @@ void vlapic_reset(struct vlapic *l, bool init);
 /* ---- before each guest entry ------------------------------------------------------------------
  */
 
-/* Moves what was posted into IRR. */
+/* Moves what was posted into IRR, and takes up what the processor has done by itself. */
 void vlapic_sync(struct vlapic *l);
 
 /* The vector that the processor would be offered now, or -1. */
 static inline int vlapic_pending(struct vlapic *l)
 {
-    if (unlikely(__atomic_load_n(&l->post.control, __ATOMIC_ACQUIRE) & 1))
+    if (unlikely(__atomic_load_n(&l->post.control, __ATOMIC_ACQUIRE) | l->lent))
         vlapic_sync(l);
     return l->irr_top > (l->ppr | 15) ? l->irr_top : -1;
 }
@@ -176,6 +180,12 @@ bool vlapic_takes_extint(const struct vlapic *l);
 
 /* For a hardware TPR threshold: class (1..15) of the request that only TPR holds back, or 0. */
 u8 vlapic_tpr_threshold(struct vlapic *l);
+
+/* Software-enabled, in either mode. */
+static inline bool vlapic_is_enabled(const struct vlapic *l)
+{
+    return l->mode != VLAPIC_OFF && (l->page[4 * APIC_SVR] & BIT(8));
+}
 
 /* [any] Events waiting; cheap. */
 static inline bool vlapic_has_events(const struct vlapic *l)
@@ -225,6 +235,29 @@ u64 vlapic_read_tsc_deadline(const struct vlapic *l);
 void vlapic_write_tsc_deadline(struct vlapic *l, u64 value, u64 now_tsc, u64 now_ns);
 /* The guest has set its TSC: an armed deadline moves with it. */
 void vlapic_tsc_moved(struct vlapic *l, u64 now_tsc, u64 now_ns);
+
+/*
+ * Help (SDM 3, chapter 29): a processor that runs the guest uses the page as its virtual-APIC page.
+ * Between vlapic_lend() and vlapic_take_back() it may change there, by itself, TPR; with
+ * APIC_VIRTUAL also PPR, IRR, ISR, ICR and, before it reports them, registers written. Owner; help
+ * is changed while nothing is lent.
+ */
+void vlapic_set_help(struct vlapic *l, enum apic_help help);
+static inline void vlapic_lend(struct vlapic *l)
+{
+    l->lent = l->help != APIC_EMULATE;
+}
+static inline void vlapic_take_back(struct vlapic *l)
+{
+    if (unlikely(l->lent)) {
+        vlapic_sync(l);
+        l->lent = false;
+    }
+}
+/* The processor has written a register at `offset` for the guest: the effects. */
+void vlapic_written(struct vlapic *l, unsigned offset, u64 now_ns);
+/* The processor has ended this interrupt: the effects if it was level-triggered. */
+void vlapic_ended(struct vlapic *l, u8 vector);
 
 /* CR8. Values 0..15; the caller has checked for reserved bits. */
 static inline u8 vlapic_cr8(const struct vlapic *l)

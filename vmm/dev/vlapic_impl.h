@@ -42,6 +42,12 @@ static inline s16 vlapic_top(const struct vlapic *l, unsigned reg, u8 words)
     return (s16)(32 * w + 31 - (unsigned)__builtin_clz(*vlapic_reg(l, reg + w)));
 }
 
+/* Registers kept in vlapic.kept. */
+static const u8 vlapic_kept[VLAPIC_KEPT] = {APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1,
+                                            APIC_TIMER_ICR, APIC_TIMER_DCR};
+
+/* Works out priorities and requests again from a page that a processor has changed. */
+void vlapic_refresh(struct vlapic *l);
 /* Sets a request of the owner's own: timer, self-IPI, error. vector 16..255. */
 void vlapic_request(struct vlapic *l, u8 vector, bool level);
 void vlapic_update_ppr(struct vlapic *l);

@@ -24,7 +24,7 @@ static const struct reg_info info[APIC_REGS] = {
     [APIC_TPR] = {RW | XRW, 0xff, 0},
     [APIC_APR] = {R, 0, 0},
     [APIC_PPR] = {R | XR, 0, 0},
-    [APIC_EOI] = {W | XW, 0, 0},
+    [APIC_EOI] = {RW | XW, 0, 0}, /* reads as zero */
     [APIC_RRD] = {R, 0, 0},
     [APIC_LDR] = {RW | XR, 0xff000000, 0},
     [APIC_DFR] = {RW, 0xf0000000, 0},
@@ -57,8 +57,10 @@ static u32 read_reg(struct vlapic *l, unsigned reg, u64 now_ns)
 {
     if (reg == APIC_TIMER_CCR)
         return vlapic_timer_current(l, now_ns);
-    if (reg == APIC_APR || reg == APIC_PPR)
+    if (reg == APIC_APR || reg == APIC_PPR) {
+        vlapic_pending(l); /* a processor may have changed TPR */
         return l->ppr;
+    }
     if (reg >= APIC_TMR && reg < APIC_IRR + 8u)
         vlapic_pending(l);
     return *vlapic_reg(l, reg);
@@ -199,6 +201,23 @@ void vlapic_mmio(struct vlapic *l, struct bus_access *acc)
         mmio_read(l, acc, reg);
     else if (!acc->write)
         acc->value = 0;
+}
+
+COLD void vlapic_written(struct vlapic *l, unsigned offset, u64 now_ns)
+{
+    unsigned reg = offset >> 4 & (APIC_REGS - 1);
+    struct bus_access acc = {
+        .addr = offset, .size = 4, .write = true, .value = *vlapic_reg(l, reg), .now_ns = now_ns};
+
+    for (unsigned i = 0; i < VLAPIC_KEPT; i++)
+        if (reg == vlapic_kept[i])
+            *vlapic_reg(l, reg) = l->kept[i];
+    if (reg == APIC_ID)
+        *vlapic_reg(l, reg) = l->s.id << 24;
+    else if (reg == APIC_SELF_IPI)
+        write_reg(l, reg, (u32)acc.value, now_ns);
+    else
+        mmio_write(l, &acc, reg);
 }
 
 /* ---- as MSRs ----------------------------------------------------------------------------------

@@ -120,6 +120,16 @@ static bool accept(struct vlapic *l, struct vlapic *from, const struct apic_msg 
     return true;
 }
 
+/* The class of what its processor does: the page may be in that processor's hands. */
+static u32 priority(const struct vlapic *l)
+{
+    int isr = __atomic_load_n(&l->isr_top, __ATOMIC_RELAXED);
+
+    if (__atomic_load_n(&l->help, __ATOMIC_RELAXED) == APIC_VIRTUAL)
+        return peek(l, APIC_PPR) >> 4;
+    return MAX(peek(l, APIC_TPR), isr < 0 ? 0u : (u32)isr) >> 4;
+}
+
 /* Of the targets, the one whose processor does the least important thing; equals take turns. */
 static struct vlapic *lowest(struct vlapic_group *g, struct vlapic *except, u32 dest, bool logical)
 {
@@ -133,8 +143,7 @@ static struct vlapic *lowest(struct vlapic_group *g, struct vlapic *except, u32 
         if (!l || l == except || mode_of(l) == VLAPIC_OFF || !vlapic_enabled(l) ||
             !vlapic_match(l, dest, logical))
             continue;
-        if (!best || __atomic_load_n(&l->ppr, __ATOMIC_RELAXED) >> 4 <
-                         __atomic_load_n(&best->ppr, __ATOMIC_RELAXED) >> 4)
+        if (!best || priority(l) < priority(best))
             best = l;
     }
     return best;

@@ -150,6 +150,19 @@ static void choose_control_registers(void)
     vmx.cr4_owned &= vmx.cr4_may & ~vmx.cr4_must;
 }
 
+/* The steps of help that skep uses. Those above the first come in full or not at all. */
+static void choose_apic(void)
+{
+    u64 proc2 = word_caps(PROC2, true) >> 32;
+    u64 shadow = PROC2_APIC_ACCESS, all = PROC2_X2APIC | PROC2_APIC_REGS | PROC2_INTR_DELIVER;
+
+    vmx.apic_x2 = proc2 & PROC2_X2APIC;
+    if (!(cpu_rdmsr(MSR_VMX_PROC) >> 32 & PROC_TPR_SHADOW) || (proc2 & shadow) != shadow)
+        vmx.apic = APIC_EMULATE;
+    else
+        vmx.apic = (proc2 & all) == all ? APIC_VIRTUAL : APIC_SHADOW;
+}
+
 static void describe(struct hvm_caps *caps)
 {
     const struct {
@@ -225,6 +238,7 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
     if (e != OK)
         return e;
     choose_control_registers();
+    choose_apic();
     vmx.tsc_aux = has_tsc_aux();
 
     *caps = (struct hvm_caps){
@@ -240,6 +254,7 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .rdtscp = vmx.proc2 & PROC2_RDTSCP,
         .invpcid = vmx.proc2 & PROC2_INVPCID,
         .xsaves = vmx.proc2 & PROC2_XSAVES,
+        .apic = vmx.apic,
         .ids = vmx.vpid ? 0xffff : 0,
     };
     describe(caps);

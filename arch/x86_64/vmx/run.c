@@ -133,6 +133,35 @@ static void fill_ept(struct vmx_vcpu *v, struct hvm_exit *exit)
     exit->nested.table_walk = exit->nested.gla_valid && !(q & EPT_QUAL_TRANSLATED);
 }
 
+/* An access to the APIC-access page, which is at HVM_APIC_GPA (table 27-6). */
+static void fill_apic_access(struct hvm_exit *exit)
+{
+    static const u8 access[16] = {NESTED_R, NESTED_W, NESTED_X, NESTED_R | NESTED_W};
+    u64 q = vmread(VMCS_QUALIFICATION);
+    unsigned type = q >> 12 & 15;
+
+    fill_vectoring(exit);
+    exit->nested.gpa = HVM_APIC_GPA | (q & PAGE_MASK);
+    exit->nested.gla_valid = false;
+    exit->nested.access = access[type];
+    exit->nested.table_walk = type >= 10; /* guest-physical */
+}
+
+/* The other two come after a write or an end of interrupt: RIP is behind the instruction. */
+static void fill_apic(struct vmx_vcpu *v, struct hvm_exit *exit)
+{
+    u64 reason = vmread(VMCS_EXIT_REASON);
+
+    (void)v;
+    if (reason == VMX_APIC_ACCESS) {
+        exit->reason = HVM_EXIT_NESTED_FAULT;
+        fill_apic_access(exit);
+        return;
+    }
+    exit->apic.end = reason == VMX_APIC_EOI;
+    exit->apic.what = vmread(VMCS_QUALIFICATION) & PAGE_MASK;
+}
+
 static void fill_log_full(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
     (void)v;
@@ -199,6 +228,10 @@ static const u8 reasons[VMX_REASON_COUNT] = {
     [VMX_PAUSE] = HVM_EXIT_PAUSE,
     [VMX_GDTR_IDTR] = HVM_EXIT_DESC_TABLE,
     [VMX_LDTR_TR] = HVM_EXIT_DESC_TABLE,
+    [VMX_TPR_THRESHOLD] = HVM_EXIT_INTR_WINDOW,
+    [VMX_APIC_ACCESS] = HVM_EXIT_APIC,
+    [VMX_APIC_EOI] = HVM_EXIT_APIC,
+    [VMX_APIC_WRITE] = HVM_EXIT_APIC,
     [VMX_EPT_VIOLATION] = HVM_EXIT_NESTED_FAULT,
     [VMX_EPT_MISCONFIG] = HVM_EXIT_OTHER,
     [VMX_INVEPT] = HVM_EXIT_UNDEFINED,
@@ -226,6 +259,7 @@ static void (*const fill_rest[HVM_EXIT_COUNT])(struct vmx_vcpu *v, struct hvm_ex
     [HVM_EXIT_CR] = fill_cr,
     [HVM_EXIT_IO] = fill_io,
     [HVM_EXIT_NESTED_FAULT] = fill_ept,
+    [HVM_EXIT_APIC] = fill_apic,
     [HVM_EXIT_PML_FULL] = fill_log_full,
     [HVM_EXIT_OTHER] = fill_other,
 };

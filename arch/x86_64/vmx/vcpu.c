@@ -56,24 +56,23 @@ enum err vmx_vm_init(struct hvm_vm *vm, hpa_t nested_root)
     if (!vm->msr_map)
         return ERR_NOMEM;
     memset(vm->msr_map, 0xff, PAGE_SIZE);
-    return OK;
+    return vmx_apic_vm_init(vm) ? OK : ERR_NOMEM;
 }
 
 void vmx_vm_fini(struct hvm_vm *vm)
 {
     kmem_free(vm->msr_map, PAGE_SIZE);
-    vm->msr_map = NULL;
+    kmem_free(vm->msr_map_x2, PAGE_SIZE);
+    vm->msr_map = vm->msr_map_x2 = NULL;
 }
 
-static void map_clear(struct hvm_vm *vm, unsigned part, u32 bit)
+static void map_clear(u64 *map, unsigned part, u32 bit)
 {
-    u64 *map = vm->msr_map;
-
     bit += part * MSR_PART_BITS;
     map[bit / 64] &= ~BIT(bit % 64);
 }
 
-void vmx_msr_pass(struct hvm_vm *vm, u32 msr, bool read, bool write)
+void vmx_map_pass(void *map, u32 msr, bool read, bool write)
 {
     bool low = msr < MSR_LOW_COUNT;
     u32 bit = low ? msr : msr - MSR_HIGH_FIRST;
@@ -83,9 +82,16 @@ void vmx_msr_pass(struct hvm_vm *vm, u32 msr, bool read, bool write)
     if (msr == MSR_EFER && !vmx.unrestricted)
         return; /* the real one is not what the guest may see */
     if (read)
-        map_clear(vm, low ? MSR_READ_LOW : MSR_READ_HIGH, bit);
+        map_clear(map, low ? MSR_READ_LOW : MSR_READ_HIGH, bit);
     if (write)
-        map_clear(vm, low ? MSR_WRITE_LOW : MSR_WRITE_HIGH, bit);
+        map_clear(map, low ? MSR_WRITE_LOW : MSR_WRITE_HIGH, bit);
+}
+
+void vmx_msr_pass(struct hvm_vm *vm, u32 msr, bool read, bool write)
+{
+    vmx_map_pass(vm->msr_map, msr, read, write);
+    if (vm->msr_map_x2)
+        vmx_map_pass(vm->msr_map_x2, msr, read, write);
 }
 
 struct hvm_vcpu *vmx_create(struct hvm_vm *vm)
@@ -150,6 +156,7 @@ static void init_controls(struct vmx_vcpu *v)
     if (vmx.proc2 & PROC2_ENCLS)
         vmwrite(VMCS_ENCLS_EXIT_BITMAP, ~0ull);
     vmx_intercept_exceptions(&v->base, 0);
+    vmx_apic_init(v);
 }
 
 /* The state after INIT (SDM 3, table 9-1). */

@@ -16,6 +16,7 @@
 enum vmcs_field {
     VMCS_VPID = 0x0000,
     VMCS_GUEST_SEL = 0x0800, /* + VMCS_SEG_STEP * enum seg */
+    VMCS_GUEST_INTR_STATUS = 0x0810,
     VMCS_GUEST_PML_INDEX = 0x0812,
     VMCS_HOST_ES_SEL = 0x0c00,
     VMCS_HOST_CS_SEL = 0x0c02,
@@ -28,7 +29,10 @@ enum vmcs_field {
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_PML_ADDRESS = 0x200e,
     VMCS_TSC_OFFSET = 0x2010,
+    VMCS_APIC_PAGE = 0x2012,
+    VMCS_APIC_ACCESS = 0x2014,
     VMCS_EPTP = 0x201a,
+    VMCS_EOI_EXIT_BITMAP = 0x201c, /* four, two apart */
     VMCS_XSS_EXIT_BITMAP = 0x202c,
     VMCS_ENCLS_EXIT_BITMAP = 0x202e,
     VMCS_GUEST_PHYSICAL = 0x2400,
@@ -57,6 +61,7 @@ enum vmcs_field {
     VMCS_ENTRY_INTR_INFO = 0x4016,
     VMCS_ENTRY_ERROR = 0x4018,
     VMCS_ENTRY_INSN_LEN = 0x401a,
+    VMCS_TPR_THRESHOLD = 0x401c,
     VMCS_PROC2_CTLS = 0x401e,
     VMCS_PLE_GAP = 0x4020,
     VMCS_PLE_WINDOW = 0x4022,
@@ -124,6 +129,7 @@ enum vmcs_field {
 #define PROC_CR3_STORE   BIT(16)
 #define PROC_CR8_LOAD    BIT(19)
 #define PROC_CR8_STORE   BIT(20)
+#define PROC_TPR_SHADOW  BIT(21)
 #define PROC_NMI_WINDOW  BIT(22)
 #define PROC_MOV_DR      BIT(23)
 #define PROC_IO          BIT(24)
@@ -132,11 +138,15 @@ enum vmcs_field {
 #define PROC_SECONDARY   BIT(31)
 
 /* Secondary processor-based controls. */
+#define PROC2_APIC_ACCESS  BIT(0)
 #define PROC2_EPT          BIT(1)
 #define PROC2_RDTSCP       BIT(3)
+#define PROC2_X2APIC       BIT(4)
 #define PROC2_VPID         BIT(5)
 #define PROC2_WBINVD       BIT(6)
 #define PROC2_UNRESTRICTED BIT(7)
+#define PROC2_APIC_REGS    BIT(8)
+#define PROC2_INTR_DELIVER BIT(9)
 #define PROC2_PLE          BIT(10)
 #define PROC2_INVPCID      BIT(12)
 #define PROC2_ENCLS        BIT(15)
@@ -218,6 +228,9 @@ enum vmx_reason {
     VMX_MONITOR = 39,
     VMX_PAUSE = 40,
     VMX_MACHINE_CHECK = 41,
+    VMX_TPR_THRESHOLD = 43,
+    VMX_APIC_ACCESS = 44,
+    VMX_APIC_EOI = 45,
     VMX_GDTR_IDTR = 46,
     VMX_LDTR_TR = 47,
     VMX_EPT_VIOLATION = 48,
@@ -227,6 +240,7 @@ enum vmx_reason {
     VMX_INVVPID = 53,
     VMX_WBINVD = 54,
     VMX_XSETBV = 55,
+    VMX_APIC_WRITE = 56,
     VMX_INVPCID = 58,
     VMX_VMFUNC = 59,
     VMX_ENCLS = 60,

@@ -19,7 +19,8 @@ struct vmx_platform {
     u64 cr0_owned; /* bits that the guest changes without an exit */
     u64 cr4_must, cr4_may;
     u64 cr4_owned;
-    bool unrestricted, vpid;
+    bool unrestricted, vpid, apic_x2;
+    u8 apic;      /* enum apic_help */
     bool pml;     /* page-modification logging can be turned on */
     bool tsc_aux; /* RDTSCP or RDPID */
 };
@@ -65,6 +66,7 @@ struct vmx_vcpu {
     u64 cr2, dr[4], dr6;
     u64 msr[VMX_SWITCHED];
     u64 eptp;
+    u64 eoi_exits[4]; /* the EOI-exit bitmap as it is in the VMCS */
     hpa_t vmcs;
     u64 *log;      /* page-modification log; NULL until it is first wanted */
     char why[128]; /* text of the last failed entry */
@@ -88,6 +90,7 @@ void vmx_cpu_disable(void);
 /* vcpu.c */
 enum err vmx_vm_init(struct hvm_vm *vm, hpa_t nested_root);
 void vmx_vm_fini(struct hvm_vm *vm);
+void vmx_map_pass(void *map, u32 msr, bool read, bool write); /* in an MSR bitmap */
 void vmx_msr_pass(struct hvm_vm *vm, u32 msr, bool read, bool write);
 struct hvm_vcpu *vmx_create(struct hvm_vm *vm);
 void vmx_destroy(struct hvm_vcpu *v);
@@ -116,6 +119,12 @@ void vmx_window(struct hvm_vcpu *v, bool intr, bool nmi);
 void vmx_read_vectoring(u32 info, struct hvm_event *e);
 void vmx_intercept_exceptions(struct hvm_vcpu *v, u32 mask);
 void vmx_intercept_dr(struct hvm_vcpu *v, bool on);
+
+/* apic.c */
+void vmx_apic_init(struct vmx_vcpu *v); /* part of the VMCS's constant part */
+bool vmx_apic_vm_init(struct hvm_vm *vm);
+void vmx_apic_mode(struct hvm_vcpu *v, enum hvm_apic_mode mode);
+void vmx_apic_update(struct hvm_vcpu *v, int request, int service, unsigned threshold);
 
 /* run.c */
 void vmx_run(struct hvm_vcpu *v);

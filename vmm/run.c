@@ -210,18 +210,20 @@ COLD static bool go_in_slowly(struct vcpu *v)
 }
 
 /*
- * The ring of exits begins anew, and, v being on its way in, physical interrupts are taken: they
- * end the guest's run whether the guest has its own on or not, but Bochs 2.7 forgets that for one
- * that has them off. If it leaves for other reasons, this is where they come.
+ * The ring of exits begins anew, and sometimes, v being on its way in, physical interrupts are
+ * taken: they end the guest's run whether the guest has its own on or not, but Bochs 2.7 forgets
+ * that for one that has them off. If it leaves for other reasons, this is where they come.
  */
 COLD static bool next_round(struct vcpu *v)
 {
-    v->newest--;
-    space_leave(&v->view);
-    cpu_take_interrupts();
-    vcpu_look(v);
-    if (!go_in_slowly(v))
-        return false;
+    if (v->rounds % 8 == 7) {
+        v->newest--;
+        space_leave(&v->view);
+        cpu_take_interrupts();
+        vcpu_look(v);
+        if (!go_in_slowly(v))
+            return false;
+    }
     v->newest = v->last;
     v->rounds++;
     return true;

@@ -76,15 +76,21 @@ bool vcpu_write_x2apic(struct vcpu *v, u32 msr, u64 value)
     return vlapic_write_msr(&v->apic, msr, vm_now(v->vm), value);
 }
 
+/* The TSC first: time that passes until the clock is read makes the deadline late, not early. */
 void vcpu_set_tsc_deadline(struct vcpu *v, u64 value)
 {
-    vlapic_write_tsc_deadline(&v->apic, value, guest_tsc(v), vm_now(v->vm));
+    u64 tsc = guest_tsc(v);
+
+    vlapic_write_tsc_deadline(&v->apic, value, tsc, vm_now(v->vm));
 }
 
 void vcpu_set_tsc(struct vcpu *v, u64 value)
 {
+    u64 tsc;
+
     hvm->set_tsc_offset(v->hv, value - cpu_rdtsc());
-    vlapic_tsc_moved(&v->apic, guest_tsc(v), vm_now(v->vm));
+    tsc = guest_tsc(v);
+    vlapic_tsc_moved(&v->apic, tsc, vm_now(v->vm));
 }
 
 /* ---- creation ---- */

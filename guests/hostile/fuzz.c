@@ -19,6 +19,8 @@ static const ulong windows[] = {DATA, LAPIC, DEV, HOLE, DATA + 0xffe, DEV + 0xff
 /* Supervisor pages everywhere but where the random code may go. */
 static void fence(void)
 {
+    const u64 device = PTE_P | PTE_W | PTE_U | PTE_NX; /* code there would end the VM */
+
     for (ulong p = 0; p < 2048; p++) {
         ulong gla = p * 2 * MIB;
         u64 *pde;
@@ -35,9 +37,9 @@ static void fence(void)
     paging_map(CODE, (ulong)scratch[0], PTE_P | PTE_W | PTE_U);
     paging_map(STACK, (ulong)scratch[1], PTE_P | PTE_W | PTE_U);
     paging_map(DATA, (ulong)scratch[2], PTE_P | PTE_W | PTE_U);
-    paging_map(LAPIC, 0xfec00000, PTE_P | PTE_W | PTE_U);
-    paging_map(DEV, TESTDEV_MMIO, PTE_P | PTE_W | PTE_U);
-    paging_map(HOLE, 0xfd800000, PTE_P | PTE_W | PTE_U);
+    paging_map(LAPIC, 0xfec00000, device);
+    paging_map(DEV, TESTDEV_MMIO, device);
+    paging_map(HOLE, 0xfd800000, device);
 }
 
 /* Bytes that are more often an instruction with a memory operand than chance would have it. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Picks the deed. */
+/* Picks the deed: a word of the command line, or, with the word ask, what is typed. */
 #include "guests/hostile/hostile.h"
 #include "guests/lib/guest.h"
 #include "lib/string.h"
@@ -68,6 +68,21 @@ static const struct deed *find(const char *word)
     return NULL;
 }
 
+/* The deed that a person types. */
+static const struct deed *ask(void)
+{
+    char word[64];
+    unsigned n = 0;
+
+    print("deed? ");
+    for (u8 c = console_getc(); c != '\r'; c = console_getc())
+        if (n < sizeof(word) - 1)
+            word[n++] = (char)c;
+    word[n] = 0;
+    print("\n");
+    return find(word);
+}
+
 static void show_all(void)
 {
     static const char *const endings[] = {"returns", "dies", "loops", "anything"};
@@ -92,6 +107,8 @@ u32 guest_main(void)
     random_state = boot_number("seed=", 1) * 0x9e3779b97f4a7c15ull + 1;
     for (unsigned i = 0; !d && boot_nth_word(i, word, sizeof(word)); i++)
         d = find(word);
+    if (!d && boot_word("ask"))
+        d = ask();
     if (!d) {
         show_all();
         return 1;

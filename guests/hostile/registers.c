@@ -145,7 +145,7 @@ static void strings(void)
     static const ulong places[] = {0, 0xfee00000, 0xfec00000, 0xff000000, 0xfffffffc, 0xe0000000};
 
     acpi_find_soft_off(&soft_off);
-    for (unsigned i = 0; i < 3000; i++) {
+    for (unsigned i = 0; i < 1000; i++) {
         u64 r = random_u64();
         struct string_args in = {(ulong)scratch, r >> 8 & 0xff, random_port()};
         struct string_args out = {places[r % 6] + (ulong)(r >> 16 & 0xfff), r >> 32 & 0x3f,

@@ -89,6 +89,7 @@ static enum emul_result load_null(struct emul_cpu *c, unsigned s, u16 sel)
 {
     struct x86_seg seg = {.sel = sel, .attr = SEG_UNUSABLE};
 
+    TRY(emul_explained(c));
     if (s == SEG_SS) {
         if (c->mode != INSN_64 || c->cpl == 3 || (sel & 3) != c->cpl)
             return emul_raise_error(c, EXC_GP, 0);
@@ -117,6 +118,7 @@ enum emul_result emul_load_seg(struct emul_cpu *c, unsigned s, u16 sel)
     u64 d;
 
     if (!c->protected_mode) {
+        TRY(emul_explained(c));
         seg = *emul_seg(c, s);
         seg.sel = sel;
         seg.base = (u32)sel << 4;
@@ -126,7 +128,8 @@ enum emul_result emul_load_seg(struct emul_cpu *c, unsigned s, u16 sel)
     if (!(sel & ~3u))
         return load_null(c, s, sel);
     TRY(descriptor_gla(c, sel, &gla));
-    TRY(emul_read_gla(c, gla, &d, 8, WALK_SYSTEM));
+    TRY(emul_read_gla(c, gla, &d, 8, WALK_SYSTEM)); /* this may be what left the guest */
+    TRY(emul_explained(c));
     unpack_descriptor(d, sel, &seg);
     TRY(check_descriptor(c, s, &seg));
     TRY(mark_accessed(c, gla, &seg));
@@ -148,7 +151,6 @@ enum emul_result exec_sreg_load(struct emul_cpu *c)
         span_close(c, &s);
         TRY(r);
     } else {
-        TRY(emul_explained(c));
         sel = reg_read(c, in->rm, 2);
     }
     return emul_load_seg(c, in->reg & 7, (u16)sel);

@@ -50,7 +50,7 @@ HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/emulate vmm/msr \
        \
        arch/x86_64/vmx/run arch/x86_64/vmx/event arch/x86_64/vmx/regs \
        arch/x86_64/svm/run arch/x86_64/svm/event arch/x86_64/svm/regs \
-       mm/space_fault mm/space_harvest
+       mm/space_fault mm/space_harvest mm/frames
 $(HOT:%=$(B)/obj/%.o): KFLAGS += -O2 -fjump-tables -fomit-frame-pointer -falign-functions=1 \
     $(if $(findstring clang,$(CC)),,-falign-jumps=1 -falign-loops=1 -falign-labels=1)
 # The functions that the compiler makes of the others' copies must not be made of themselves.

@@ -131,7 +131,7 @@ hpa_t frames_alloc(struct frames *f, unsigned order)
     return frame << PAGE_SHIFT;
 }
 
-void frames_free(struct frames *f, hpa_t hpa, unsigned order)
+COLD void frames_free(struct frames *f, hpa_t hpa, unsigned order)
 {
     u64 frame = hpa >> PAGE_SHIFT, count = 1ull << order;
     struct frames_zone *z;
@@ -174,7 +174,7 @@ static unsigned zone_smallest(const struct frames *f)
 }
 
 /* Adds frames [first, end) to the zones, united with what they overlap or touch. */
-static enum err zone_add(struct frames *f, u64 first, u64 end)
+COLD static enum err zone_add(struct frames *f, u64 first, u64 end)
 {
     enum err err = OK;
     unsigned at = 0;
@@ -227,8 +227,8 @@ static void zone_start(struct frames *f, struct frames_zone *z)
     f->total += z->count - own;
 }
 
-enum err frames_init(struct frames *f, uintptr_t hva_base, const struct frame_range *ranges,
-                     size_t count)
+COLD enum err frames_init(struct frames *f, uintptr_t hva_base, const struct frame_range *ranges,
+                          size_t count)
 {
     enum err err = OK;
 
@@ -276,7 +276,7 @@ static u64 check_block(struct frames *f, struct frames_zone *z, u64 i)
     return count;
 }
 
-void frames_check(struct frames *f)
+COLD void frames_check(struct frames *f)
 {
     u64 free = 0, used = 0, listed = 0, n;
 

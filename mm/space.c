@@ -214,45 +214,128 @@ enum err space_add_pass(struct space *s, gpa_t gpa, hpa_t hpa, u64 size, unsigne
 /* ---- permissions ------------------------------------------------------------------------------
  */
 
-/* Sets the permissions of the leaf at gpa, or of its part below end. *next: where to go on. */
-static enum err protect_leaf(struct space *s, gpa_t gpa, gpa_t end, unsigned perms, gpa_t *next)
+bool space_rights_over(const struct space *s, gpa_t base, u64 size, unsigned *perms)
 {
-    enum err err = OK;
-    unsigned level;
-    u64 value;
+    for (unsigned i = 0; i < s->rights_count; i++) {
+        const struct space_rights *n = &s->rights[i];
+
+        if (base >= n->end || n->base >= base + size)
+            continue;
+        if (base < n->base || base + size > n->end)
+            return false;
+        *perms = n->perms;
+    }
+    return true;
+}
+
+static void rights_add(struct space *s, gpa_t gpa, gpa_t end, unsigned perms)
+{
+    s->rights[s->rights_count] = (struct space_rights){gpa, end, perms};
+    __atomic_store_n(&s->rights_count, s->rights_count + 1, __ATOMIC_RELAXED);
+}
+
+/* Forgets what was noted about [gpa, end). False, with nothing lost, for want of a note. */
+static bool rights_cut(struct space *s, gpa_t gpa, gpa_t end)
+{
+    for (unsigned i = 0; i < s->rights_count;) {
+        struct space_rights *n = &s->rights[i], was = *n;
+
+        if (gpa >= was.end || was.base >= end) {
+            i++;
+            continue;
+        }
+        if (was.base < gpa && was.end > end && s->rights_count == SPACE_MAX_RIGHTS)
+            return false;
+        if (was.base < gpa) {
+            n->end = gpa;
+        } else {
+            *n = s->rights[s->rights_count - 1];
+            __atomic_store_n(&s->rights_count, s->rights_count - 1, __ATOMIC_RELAXED);
+        }
+        if (was.end > end)
+            rights_add(s, end, was.end, was.perms);
+    }
+    return true;
+}
+
+/*
+ * Sees to it that pages of [gpa, end) that are not filled, all in one region, get `perms` when they
+ * are. *fill: that cannot be noted, and they are to be filled at once.
+ */
+static enum err rights_set(struct space *s, gpa_t gpa, gpa_t end, unsigned perms, bool *fill)
+{
+    bool ok, own = perms != space_region_at(s, gpa)->perms;
 
     spin_lock(&s->lock);
-    nested_lookup(&s->tables, gpa, &level, &value);
-    *next = MIN(ALIGN_DOWN(gpa, NESTED_SIZE(level)) + NESTED_SIZE(level), end);
-    if (nested_valid(value))
-        err = nested_protect(&s->tables, gpa, *next - gpa, perms);
-    else
-        *next = gpa; /* not filled */
+    ok = rights_cut(s, gpa, end);
+    *fill = ok && own && s->rights_count == SPACE_MAX_RIGHTS;
+    if (ok && own && !*fill)
+        rights_add(s, gpa, end, perms);
     spin_unlock(&s->lock);
+    return ok ? OK : ERR_NOMEM;
+}
+
+/* [gpa, end), all in one region: what becomes of pages that are not filled. */
+static enum err protect_unfilled(struct space *s, gpa_t gpa, gpa_t end, unsigned perms)
+{
+    bool fill;
+    enum err err = rights_set(s, gpa, end, perms, &fill);
+
+    for (unsigned level; fill && err == OK && gpa < end; gpa += PAGE_SIZE)
+        if (space_touch(s, gpa, &level) == SPACE_NOMEM)
+            err = ERR_NOMEM;
     return err;
+}
+
+/* Where the region of gpa ends, if it has permissions; else gpa. */
+static gpa_t region_end(const struct space *s, gpa_t gpa)
+{
+    const struct space_region *r = space_region_at(s, gpa);
+
+    return r && r->kind != SPACE_DEVICE ? r->base + r->size : gpa;
 }
 
 enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms)
 {
-    gpa_t start = gpa, end = gpa + size, next = gpa;
+    gpa_t end = gpa + size, at, next;
     enum err err = OK;
 
     if (!IS_ALIGNED(gpa | size, PAGE_SIZE) || end < gpa)
         return ERR_INVAL;
     if (!nested_perms_ok(&s->tables, perms))
         return ERR_NOSUP;
-    for (; gpa < end && err == OK; gpa = next) {
-        unsigned level;
-        enum space_result r = gpa < space_limit(s) ? space_touch(s, gpa, &level) : SPACE_MMIO;
-
-        if (r == SPACE_RESOLVED)
-            err = protect_leaf(s, gpa, end, perms, &next);
-        else
-            err = r == SPACE_NOMEM ? ERR_NOMEM : ERR_RANGE;
+    for (at = gpa; at < end; at = next)
+        if ((next = region_end(s, at)) == at)
+            return ERR_RANGE;
+    for (at = gpa; at < end && err == OK; at = next) {
+        next = MIN(region_end(s, at), end);
+        err = protect_unfilled(s, at, next, perms);
+    }
+    for (at = gpa; at < end && err == OK; at = next) {
+        next = MIN(ALIGN_DOWN(at, NESTED_SIZE(2)) + NESTED_SIZE(2), end);
+        spin_lock(&s->lock);
+        err = nested_protect(&s->tables, at, next - at, perms);
+        spin_unlock(&s->lock);
     }
     space_invalidate(s);
     space_wait(s);
-    space_promote(s, start, size, false);
+    space_promote(s, gpa, size, false);
+    return err;
+}
+
+enum err space_wire(struct space *s, gpa_t gpa)
+{
+    struct space_region *r = (struct space_region *)space_region_at(s, gpa);
+    enum err err;
+
+    if (!r || r->kind != SPACE_RAM)
+        return ERR_NOENT;
+    spin_lock(&s->lock);
+    r->wired = true;
+    spin_unlock(&s->lock);
+    err = space_fill_region(s, r);
+    if (err)
+        r->wired = false;
     return err;
 }
 

@@ -27,6 +27,7 @@
 
 #define SPACE_MAX_REGIONS 32
 #define SPACE_MAX_VIEWS   64   /* vCPUs */
+#define SPACE_MAX_RIGHTS  32   /* ranges of pages not filled, with permissions of their own */
 #define SPACE_HOLD_SLOTS  1024 /* hold counters; a page's is its number modulo this */
 
 enum space_kind { SPACE_RAM, SPACE_ROM, SPACE_DEVICE, SPACE_PASS };
@@ -43,6 +44,12 @@ enum space_result {
     SPACE_NOMEM,    /* the machine has no frame left for it: stop the VM */
 };
 
+/* Permissions of a range that a page gets when it is filled, instead of its region's. */
+struct space_rights {
+    gpa_t base, end;
+    unsigned perms;
+};
+
 struct space_region {
     gpa_t base;
     u64 size;
@@ -50,6 +57,7 @@ struct space_region {
     u8 kind;    /* enum space_kind */
     u8 perms;   /* what a new page is allowed: NESTED_* */
     u8 type;    /* enum nested_memtype */
+    bool wired; /* filled, and its frames stay where they are; under lock */
     bool log;   /* writes are being logged; under lock */
     u8 *ages;   /* scans since a page's last access, a byte a page; NULL before the first scan */
     u64 *noted; /* a bit a page: space_log_notes; NULL before the first log of that kind */
@@ -115,6 +123,8 @@ struct space {
     void *kick_arg;
     u64 generation ALIGNED(64); /* of the tables; starts at 1 */
     struct spinlock lock ALIGNED(64);
+    struct space_rights rights[SPACE_MAX_RIGHTS]; /* in no order; under lock */
+    unsigned rights_count;
     u32 filling; /* fills between allocation and mapping; atomically */
     struct space_view *views[SPACE_MAX_VIEWS]; /* under lock */
     struct space_stats stats;                  /* counters; atomically, relaxed */
@@ -211,9 +221,11 @@ enum err space_load(struct space *s, gpa_t gpa, const void *buf, size_t len);
 
 /*
  * Sets what the guest may do with [gpa, gpa + size), multiples of 4 KiB in RAM, ROM or pass
- * regions; pages not yet filled are filled. Seen by all vCPUs before it returns or at their next
- * instruction. OK; ERR_INVAL; ERR_RANGE outside such regions; ERR_NOSUP where the processor has no
- * such permission; ERR_NOMEM.
+ * regions; a page that is not filled yet gets these permissions when it is. Seen by all vCPUs
+ * before it returns or at their next instruction. OK; ERR_INVAL; ERR_RANGE, with nothing changed,
+ * outside such regions; ERR_NOSUP where the processor has no such permission; ERR_NOMEM for want of
+ * a table, or of a note for pages that are not filled (they are filled if there are
+ * SPACE_MAX_RIGHTS already, and memory).
  */
 enum err space_protect(struct space *s, gpa_t gpa, u64 size, unsigned perms);
 
@@ -293,6 +305,13 @@ void space_map(struct space *s, gpa_t gpa, u64 chunk, char *cells, size_t n);
  * free, about max_pages at most.
  */
 u64 space_reclaim(struct space *s, u64 max_pages);
+
+/*
+ * Wires the RAM region at gpa: fills what is not filled yet, and keeps all its frames where they
+ * are until space_fini, neither moved nor taken back; for memory that a device reaches by
+ * host-physical addresses. OK; ERR_NOENT if there is no RAM; ERR_NOMEM, and it is not wired.
+ */
+enum err space_wire(struct space *s, gpa_t gpa);
 
 /* The region that contains gpa, or NULL. */
 const struct space_region *space_region_at(const struct space *s, gpa_t gpa);

@@ -35,22 +35,25 @@ static enum err hold(struct space *s, gpa_t gpa, unsigned access, bool dirty, vo
 }
 
 /*
- * RAM or ROM that was never touched, and so reads as zero. What seems not to be there may only be
+ * RAM or ROM that was never touched, and so reads as zero, if the access is not denied by what was
+ * set before it is filled. What seems not to be there may only be
  * out of reach for a moment, while it is promoted: the lock decides.
  */
-static bool reads_zero(struct space *s, gpa_t gpa)
+static bool reads_zero(struct space *s, gpa_t gpa, unsigned access)
 {
     const struct space_region *r;
-    unsigned level;
+    unsigned level, perms = NESTED_RWX;
     u64 value;
 
     if (space_is_filled(s, gpa, &level))
         return false;
     spin_lock(&s->lock);
     nested_lookup(&s->tables, gpa, &level, &value);
+    space_rights_over(s, gpa & ~PAGE_MASK, PAGE_SIZE, &perms);
     spin_unlock(&s->lock);
     r = space_region_at(s, gpa);
-    return !nested_valid(value) && r && (r->kind == SPACE_RAM || r->kind == SPACE_ROM);
+    return !nested_valid(value) && !(access & ~perms) && r &&
+           (r->kind == SPACE_RAM || r->kind == SPACE_ROM);
 }
 
 enum err space_read(struct space *s, gpa_t gpa, void *buf, size_t len)
@@ -60,7 +63,7 @@ enum err space_read(struct space *s, gpa_t gpa, void *buf, size_t len)
     while (len > 0) {
         size_t part = page_part(gpa, len);
 
-        if (reads_zero(s, gpa)) {
+        if (reads_zero(s, gpa, SPACE_READ)) {
             memset(buf, 0, part);
         } else {
             void *p;
@@ -116,7 +119,7 @@ enum err space_zero(struct space *s, gpa_t gpa, u64 len)
     while (len > 0) {
         size_t part = page_part(gpa, len);
 
-        if (!reads_zero(s, gpa)) {
+        if (!reads_zero(s, gpa, SPACE_WRITE)) {
             void *p;
             enum err err = hold(s, gpa, SPACE_WRITE, false, &p);
 

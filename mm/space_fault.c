@@ -71,6 +71,12 @@ static hpa_t fill_frames(const struct space *s, unsigned *level)
 static enum err map_filled(struct space *s, const struct space_region *r, gpa_t gpa, hpa_t hpa,
                            unsigned level, unsigned attr, u64 *slot, struct nested_mapped *mapped)
 {
+    unsigned perms = r->perms;
+
+    if (unlikely(s->rights_count) &&
+        !space_rights_over(s, ALIGN_DOWN(gpa, NESTED_SIZE(level)), NESTED_SIZE(level), &perms))
+        return ERR_EXISTS; /* permissions have been changed meanwhile */
+    attr = (attr & ~NESTED_RWX) | perms;
     if (likely(level == 1 && slot)) {
         enum err err = nested_map_slot(&s->tables, gpa, slot, hpa, attr, r->type, mapped);
 
@@ -121,6 +127,16 @@ static enum space_result fill_leaf(struct space *s, const struct space_region *r
     return err == ERR_EXISTS ? SPACE_RESOLVED : SPACE_NOMEM;
 }
 
+/* The largest leaf at gpa, up to `level`, that all has the same permissions; which: in *perms. */
+COLD static unsigned rights_level(struct space *s, gpa_t gpa, unsigned level, unsigned *perms)
+{
+    spin_lock(&s->lock);
+    while (!space_rights_over(s, ALIGN_DOWN(gpa, NESTED_SIZE(level)), NESTED_SIZE(level), perms))
+        level--;
+    spin_unlock(&s->lock);
+    return level;
+}
+
 /*
  * Fills for an access; the page comes up accessed (and dirty), as the retried access would make
  * it. The walk ended at `slot`, of out->level. The page's hold counter is lowered meanwhile: a
@@ -132,14 +148,17 @@ static enum space_result fill(struct space *s, gpa_t gpa, unsigned access, bool 
 {
     const struct space_region *r = space_region_at(s, gpa);
     enum space_result result;
-    unsigned attr, level;
+    unsigned attr, level, perms;
 
     if (!r || r->kind == SPACE_DEVICE)
         return SPACE_MMIO;
-    if (r->kind == SPACE_PASS || access & ~r->perms)
-        return SPACE_DENIED;
-    attr = r->perms | (access || dirty ? NESTED_A : 0) | (dirty ? NESTED_D : 0);
     level = fill_level(s, r, gpa, out->level, s->demand_leaf, true);
+    perms = r->perms;
+    if (unlikely(__atomic_load_n(&s->rights_count, __ATOMIC_RELAXED)))
+        level = rights_level(s, gpa, level, &perms);
+    if (r->kind == SPACE_PASS || access & ~perms)
+        return SPACE_DENIED;
+    attr = (access || dirty ? NESTED_A : 0) | (dirty ? NESTED_D : 0);
     space_release(s, gpa);
     result = fill_leaf(s, r, gpa, level, attr, out->level == 1 ? slot : NULL, out);
     __atomic_fetch_add(space_hold_slot(s, gpa), 1, __ATOMIC_SEQ_CST);
@@ -370,7 +389,12 @@ COLD enum err space_fill_region(struct space *s, const struct space_region *r)
 
         if (!space_is_filled(s, gpa, &level)) {
             level = fill_level(s, r, gpa, level, NESTED_MAX_LEAF, false);
-            if (fill_leaf(s, r, gpa, level, r->perms, NULL, &done) != SPACE_RESOLVED)
+            if (s->rights_count) {
+                unsigned unused;
+
+                level = rights_level(s, gpa, level, &unused);
+            }
+            if (fill_leaf(s, r, gpa, level, 0, NULL, &done) != SPACE_RESOLVED)
                 return ERR_NOMEM;
         } else {
             gpa = ALIGN_DOWN(gpa, NESTED_SIZE(level)) + NESTED_SIZE(level);

@@ -73,7 +73,7 @@ static __attribute__((noinline, no_sanitize("thread"))) u64 dirty_of_16(const u6
 }
 
 /* A bit for each of 64. */
-static ALWAYS_INLINE u64 dirty_of_64(const u64 *e, u64 dirty)
+static __attribute__((noinline, no_sanitize("thread"))) u64 dirty_of_64(const u64 *e, u64 dirty)
 {
     u64 bits = 0;
 

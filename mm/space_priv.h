@@ -74,6 +74,12 @@ u64 space_harvest_table(struct space *s, const struct space_region *r, gpa_t bas
  */
 u64 space_harvest_noted(struct space *s, gpa_t gpa, u64 bits);
 
+/*
+ * What pages of [base, base + size) get when they are filled, in *perms, which is left alone where
+ * nothing is noted. False if that differs among them. Lock held, or rights_count is 0.
+ */
+bool space_rights_over(const struct space *s, gpa_t base, u64 size, unsigned *perms);
+
 /* Holds open now. */
 u64 space_held(const struct space *s);
 

@@ -78,7 +78,8 @@ enum err space_promote_locked(struct space *s, gpa_t gpa, unsigned level, unsign
     if (!entry || !nested_uniform(&s->tables, nested_load(entry), level, &u))
         return ERR_INVAL;
     if (!u.contiguous) {
-        if (u.accessed < in_use || level != 2 || u.leaf & NESTED_SW_FOREIGN)
+        if (u.accessed < in_use || level != 2 || u.leaf & NESTED_SW_FOREIGN ||
+            space_region_at(s, gpa)->wired)
             return ERR_INVAL;
         block = block_alloc(s);
         if (!block)

@@ -150,7 +150,7 @@ static void sweep(struct sweep *w, gpa_t from, gpa_t to)
         gpa_t base, end;
 
         w->r = &w->s->regions[i];
-        if (w->r->kind != SPACE_RAM)
+        if (w->r->kind != SPACE_RAM || w->r->wired)
             continue;
         base = ALIGN_DOWN(MAX(from, w->r->base), NESTED_SIZE(2));
         end = MIN(to, w->r->base + w->r->size);

@@ -30,8 +30,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     memset(&w, 0, sizeof(w));
     w.draw = draw_bytes;
     w.draw_arg = &b;
-    how = (unsigned)world_draw(&w, 96);
-    world_init(&w, (enum nested_format_id)(how / 32), 32 * MIB, how % 32);
+    how = (unsigned)world_draw(&w, 192);
+    world_init(&w, (enum nested_format_id)(how / 64), 32 * MIB, how % 64);
     while (b.left)
         world_step(&w);
     world_check(&w);

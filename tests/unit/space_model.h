@@ -44,6 +44,7 @@ struct world {
     struct space_view view;
     hpa_t pass; /* frames behind the pass-through region */
     bool may_run_out, scanned;
+    bool noting;                         /* the processor logs pages that become dirty */
     bool log[ARRAY_SIZE(world_regions)]; /* a log runs */
     struct world_page pages[WORLD_PAGES];
     u8 *bytes;              /* WORLD_PAGES pages */
@@ -93,6 +94,7 @@ static void world_init(struct world *w, enum nested_format_id format, u64 memory
                                .demand_leaf = how & 8 ? 1 : 2,
                                .fill_boot = how & 16};
 
+    w->noting = how & 32;
     arena_init(&w->a, memory);
     w->bytes = calloc(WORLD_PAGES, PAGE_SIZE);
     w->pass = frames_alloc(&w->a.frames, WORLD_PASS_ORDER);
@@ -224,7 +226,7 @@ static gpa_t world_check_leaf(struct world *w, gpa_t gpa)
 static void world_check(struct world *w)
 {
     struct space_stats st;
-    u64 pages = 0;
+    u64 pages = 0, notes = 0;
 
     for (unsigned i = 0; i < ARRAY_SIZE(world_regions); i++) {
         const struct world_region *r = &world_regions[i];
@@ -239,9 +241,11 @@ static void world_check(struct world *w)
     space_get_stats(&w->s, &st);
     ASSERT(st.leaves[1] + (st.leaves[2] << 9) + (st.leaves[3] << 18) == st.resident_pages + pages);
     ASSERT(st.held == 0);
+    for (unsigned i = 0; i < w->s.region_count; i++)
+        notes += w->s.regions[i].noted != NULL; /* a frame each */
     /* Once scanned, each of five regions has a frame of ages. */
     ASSERT(w->a.free_at_start - frames_free_count(&w->a.frames) ==
-           st.resident_pages + st.tables + (1 << WORLD_PASS_ORDER) + (w->scanned ? 5 : 0));
+           st.resident_pages + st.tables + (1 << WORLD_PASS_ORDER) + (w->scanned ? 5 : 0) + notes);
 }
 
 /* ---- operations -------------------------------------------------------------------------------
@@ -261,6 +265,15 @@ static void world_op_fault(struct world *w)
         world_touch(w, gpa, access);
 }
 
+static bool world_is_clean(struct world *w, gpa_t gpa)
+{
+    unsigned level;
+    u64 value;
+
+    nested_lookup(&w->s.tables, gpa, &level, &value);
+    return !(value & w->s.tables.fmt->dirty);
+}
+
 /* The guest runs one access to its end: hardware walk, fault, again. */
 static void world_op_guest(struct world *w)
 {
@@ -269,13 +282,15 @@ static void world_op_guest(struct world *w)
     enum space_result want = world_expect(w, gpa, access);
     u8 byte = (u8)world_draw(w, 256), *at;
     struct cpu_walk walk;
+    bool was_clean;
     u64 index;
 
     if (gpa >= BIT(46))
         return; /* never leaves the processor */
     if (space_enter(&w->s, &w->view, 0))
         space_flushed(&w->view);
-    while (cpu_access(&w->cpu, w->s.tables.root, gpa, access, &walk) != CPU_OK) {
+    while (was_clean = world_is_clean(w, gpa),
+           cpu_access(&w->cpu, w->s.tables.root, gpa, access, &walk) != CPU_OK) {
         enum space_result got;
 
         space_leave(&w->view);
@@ -292,6 +307,8 @@ static void world_op_guest(struct world *w)
             space_flushed(&w->view);
     }
     space_leave(&w->view);
+    if (w->noting && was_clean && access & CPU_W)
+        space_log_notes(&w->s, &gpa, 1);
     ASSERT(want == SPACE_RESOLVED);
     world_touch(w, gpa, access);
     index = world_index(world_region_at(gpa), gpa) * PAGE_SIZE + (gpa & PAGE_MASK);
@@ -345,6 +362,9 @@ static bool world_copy_part(struct world *w, enum world_copy op, gpa_t gpa, u8 *
     model = w->bytes + world_index(r, gpa) * PAGE_SIZE + (gpa & PAGE_MASK);
     nested_lookup(&w->s.tables, gpa, &level, &value);
     mapped = nested_valid(value);
+    if (w->pages[world_index(r, gpa)].perms != (r->kind == SPACE_ROM ? NESTED_RX : NESTED_RWX) &&
+        needs[op] & ~w->pages[world_index(r, gpa)].perms)
+        return false;
     if ((op == WORLD_READ || op == WORLD_ZERO) && !mapped) {
         if (op == WORLD_READ)
             memset(buf, 0, part);
@@ -448,12 +468,15 @@ static void world_op_protect(struct world *w)
         ASSERT(got == ERR_NOSUP);
         return;
     }
+    if (got == ERR_NOMEM) { /* nothing has changed */
+        ASSERT(w->s.rights_count == SPACE_MAX_RIGHTS);
+        return;
+    }
     ASSERT(got == (r && r->kind != SPACE_DEVICE ? OK : ERR_RANGE));
     for (u64 i = 0; got == OK && i < pages; i++) {
         struct world_page *p = &w->pages[world_index(r, gpa) + i];
 
         p->perms = (u8)perms;
-        p->touched = true;
         if (perms == 0 && soft) /* no bit is left to play accessed */
             p->accessed = false;
     }
@@ -469,7 +492,7 @@ static void world_op_log(struct world *w)
     bool was = w->log[which], stop = world_draw(w, 4) == 0;
 
     if (r->kind != SPACE_RAM) {
-        ASSERT(space_log_start(&w->s, gpa, false) == ERR_NOENT);
+        ASSERT(space_log_start(&w->s, gpa, w->noting) == ERR_NOENT);
         ASSERT(space_log_harvest(&w->s, gpa, bitmap) == 0);
         return;
     }
@@ -487,11 +510,11 @@ static void world_op_log(struct world *w)
              at += 2 * MIB)
             if (world_is_large(w, at))
                 world_spread(w, at);
-        err = space_log_start(&w->s, gpa, false);
+        err = space_log_start(&w->s, gpa, w->noting);
         ASSERT(err == OK || (err == ERR_NOMEM && world_out_of_memory(w)));
         if (err != OK)
             return;
-        ASSERT(space_log_start(&w->s, gpa, false) == ERR_BUSY);
+        ASSERT(space_log_start(&w->s, gpa, w->noting) == ERR_BUSY);
         w->log[which] = true;
     } else {
         count = space_log_harvest(&w->s, gpa, bitmap);

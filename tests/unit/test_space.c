@@ -130,6 +130,8 @@ static void faults_are_counted_by_what_settles_them(void **state)
     (void)state;
     struct space_stats st;
     struct box b;
+    unsigned level;
+    u64 v;
 
     box_init(&b, NESTED_EPT_SOFT_AD, 8 * MIB);
     b.s.demand_leaf = 1;
@@ -137,7 +139,10 @@ static void faults_are_counted_by_what_settles_them(void **state)
     assert_int_equal(space_fault(&b.s, 0, SPACE_READ), SPACE_RESOLVED);  /* filled, accessed */
     assert_int_equal(space_fault(&b.s, 0, SPACE_WRITE), SPACE_RESOLVED); /* dirty */
     assert_int_equal(space_fault(&b.s, 0, SPACE_WRITE), SPACE_RESOLVED); /* spurious */
-    assert_int_equal(space_protect(&b.s, PAGE_SIZE, PAGE_SIZE, NESTED_RW), OK); /* fills */
+    assert_int_equal(space_load(&b.s, PAGE_SIZE, &st, 1), OK);           /* fills */
+    assert_int_equal(space_protect(&b.s, PAGE_SIZE, PAGE_SIZE, NESTED_RW), OK);
+    assert_true(
+        nested_forget_access(&b.s.tables, nested_lookup(&b.s.tables, PAGE_SIZE, &level, &v)));
     assert_int_equal(space_fault(&b.s, PAGE_SIZE, SPACE_READ), SPACE_RESOLVED); /* accessed */
     assert_int_equal(space_fault(&b.s, PAGE_SIZE, SPACE_EXEC), SPACE_DENIED);
     assert_int_equal(space_fault(&b.s, GIB, SPACE_EXEC), SPACE_MMIO);
@@ -520,6 +525,7 @@ static void permissions_reach_the_processor(void **state)
 
         box_init(&b, formats[f], 16 * MIB);
         assert_int_equal(space_add_ram(&b.s, 0, 8 * MIB), OK);
+        assert_int_equal(space_fault(&b.s, 2 * MIB, SPACE_READ), SPACE_RESOLVED);
         for (unsigned perms = 0; perms < 8; perms++) {
             gpa_t gpa = 2 * MIB + perms * PAGE_SIZE;
             enum err err = space_protect(&b.s, gpa, PAGE_SIZE, perms);
@@ -545,9 +551,109 @@ static void permissions_reach_the_processor(void **state)
         assert_int_equal(space_protect(&b.s, 1, PAGE_SIZE, NESTED_R), ERR_INVAL);
         assert_int_equal(space_protect(&b.s, 8 * MIB - PAGE_SIZE, 2 * PAGE_SIZE, NESTED_R),
                          ERR_RANGE);
-        assert_int_equal(attr_at(&b.s, 8 * MIB - PAGE_SIZE, &(unsigned){0}), NESTED_R);
+        assert_int_equal(space_fault(&b.s, 8 * MIB - PAGE_SIZE, SPACE_WRITE), SPACE_RESOLVED);
         assert_int_equal(space_protect(&b.s, BIT(46), PAGE_SIZE, NESTED_R), ERR_RANGE);
         assert_int_equal(space_protect(&b.s, ~PAGE_MASK, 2 * PAGE_SIZE, NESTED_R), ERR_INVAL);
+        box_fini(&b);
+    }
+}
+
+/* Nothing is filled for a permission; what is filled later has it, in leaves as large as may be. */
+static void permissions_wait_for_the_page(void **state)
+{
+    (void)state;
+    FOR_FORMATS(f)
+    {
+        struct box b;
+        u8 byte = 1;
+
+        box_init(&b, formats[f], 16 * MIB);
+        assert_int_equal(space_add_ram(&b.s, 0, 8 * MIB), OK);
+        assert_int_equal(space_protect(&b.s, 0, 4 * MIB, NESTED_R), OK);
+        assert_int_equal(space_protect(&b.s, 6 * MIB + PAGE_SIZE, PAGE_SIZE, NESTED_RX), OK);
+        assert_int_equal(space_protect(&b.s, 5 * MIB, PAGE_SIZE, 0), OK);
+        assert_int_equal(b.s.stats.resident_pages, 0);
+        assert_int_equal(space_write(&b.s, MIB, &byte, 1), ERR_RANGE);
+        assert_int_equal(space_zero(&b.s, MIB, 1), ERR_RANGE);
+        assert_int_equal(space_read(&b.s, MIB, &byte, 1), OK);
+        assert_int_equal(byte, 0);
+        assert_int_equal(space_read(&b.s, 5 * MIB, &byte, 1), ERR_RANGE);
+        assert_int_equal(b.s.stats.resident_pages, 0);
+        assert_false(box_guest(&b, MIB, CPU_W));
+        assert_false(box_guest(&b, MIB, CPU_X));
+        assert_true(box_guest(&b, MIB, CPU_R));
+        assert_int_equal(level_at(&b.s, MIB), 2);
+        assert_false(box_guest(&b, MIB, CPU_W));
+        assert_true(box_guest(&b, 6 * MIB, CPU_W)); /* beside a page that differs */
+        assert_int_equal(level_at(&b.s, 6 * MIB), 1);
+        assert_false(box_guest(&b, 6 * MIB + PAGE_SIZE, CPU_W));
+        assert_true(box_guest(&b, 6 * MIB + PAGE_SIZE, CPU_X));
+        assert_false(box_guest(&b, 5 * MIB, CPU_R));
+        /* Parts of a note are overruled, and all of it is forgotten. */
+        assert_int_equal(space_protect(&b.s, 2 * MIB + PAGE_SIZE, PAGE_SIZE, NESTED_RWX), OK);
+        assert_true(box_guest(&b, 2 * MIB + PAGE_SIZE, CPU_W));
+        assert_false(box_guest(&b, 2 * MIB + 2 * PAGE_SIZE, CPU_W));
+        assert_false(box_guest(&b, 2 * MIB, CPU_W));
+        assert_int_equal(b.s.rights_count, 4);
+        assert_int_equal(space_protect(&b.s, 0, 8 * MIB, NESTED_RWX), OK);
+        assert_int_equal(b.s.rights_count, 0);
+        for (gpa_t gpa = 0; gpa < 8 * MIB; gpa += PAGE_SIZE)
+            assert_true(box_guest(&b, gpa, CPU_R | CPU_W | CPU_X));
+        box_fini(&b);
+    }
+}
+
+/* More ranges than there are notes: then pages are filled; and what cannot be done changes nothing.
+ */
+static void permissions_beyond_the_notes(void **state)
+{
+    (void)state;
+    struct box b;
+
+    box_init(&b, NESTED_NPT, 16 * MIB);
+    assert_int_equal(space_add_ram(&b.s, 0, 8 * MIB), OK);
+    assert_int_equal(space_protect(&b.s, 2 * MIB, 2 * MIB, NESTED_R), OK);
+    for (unsigned i = 1; i < SPACE_MAX_RIGHTS; i++)
+        assert_int_equal(space_protect(&b.s, 4 * MIB + 2 * i * PAGE_SIZE, PAGE_SIZE, NESTED_R), OK);
+    assert_int_equal(b.s.rights_count, SPACE_MAX_RIGHTS);
+    assert_int_equal(b.s.stats.resident_pages, 0);
+    assert_int_equal(space_protect(&b.s, 0, 3 * PAGE_SIZE, NESTED_R), OK);
+    assert_int_equal(b.s.stats.resident_pages, 512);
+    assert_false(box_guest(&b, 2 * PAGE_SIZE, CPU_W));
+    assert_true(box_guest(&b, 3 * PAGE_SIZE, CPU_W));
+    assert_int_equal(space_protect(&b.s, 3 * MIB, PAGE_SIZE, NESTED_RWX), ERR_NOMEM);
+    assert_false(box_guest(&b, 3 * MIB, CPU_W));
+    assert_int_equal(space_protect(&b.s, 3 * MIB, MIB, NESTED_RWX), OK);
+    assert_true(box_guest(&b, 3 * MIB, CPU_W));
+    assert_false(box_guest(&b, 3 * MIB - PAGE_SIZE, CPU_W));
+    box_fini(&b);
+}
+
+/* Wired memory is there, and its frames stay where they are. */
+static void wired_memory_stays_put(void **state)
+{
+    (void)state;
+    FOR_FORMATS(f)
+    {
+        struct box b;
+        unsigned level;
+        u64 before, after;
+
+        box_init(&b, formats[f], 16 * MIB);
+        assert_int_equal(space_add_ram(&b.s, 0, 4 * MIB), OK);
+        assert_int_equal(space_wire(&b.s, 8 * MIB), ERR_NOENT);
+        b.a.max_order = 5; /* small pages, in no order */
+        assert_true(box_guest(&b, 2 * MIB, CPU_W));
+        assert_int_equal(space_wire(&b.s, 0), OK);
+        assert_int_equal(b.s.stats.resident_pages, 1024);
+        b.a.max_order = FRAME_ORDER_MAX;
+        nested_lookup(&b.s.tables, 3 * MIB, &level, &before);
+        assert_int_equal(space_promote(&b.s, 0, 4 * MIB, true), 0);
+        assert_false(space_tidy(&b.s, 64));
+        assert_int_equal(space_reclaim(&b.s, ~0ull), 0);
+        assert_int_equal(space_reclaim(&b.s, ~0ull), 0);
+        nested_lookup(&b.s.tables, 3 * MIB, &level, &after);
+        assert_int_equal(before & NESTED_ADDR, after & NESTED_ADDR);
         box_fini(&b);
     }
 }
@@ -794,6 +900,9 @@ int main(void)
         cmocka_unit_test(reading_and_zeroing_fill_nothing),
         cmocka_unit_test(copies_fail_where_there_is_no_memory),
         cmocka_unit_test(permissions_reach_the_processor),
+        cmocka_unit_test(permissions_wait_for_the_page),
+        cmocka_unit_test(permissions_beyond_the_notes),
+        cmocka_unit_test(wired_memory_stays_put),
         cmocka_unit_test(a_change_reaches_each_view_once),
         cmocka_unit_test(taking_rights_away_waits_for_those_in_the_guest),
         cmocka_unit_test(views_are_limited),

@@ -41,8 +41,8 @@ static void every_kind_of_space_matches_the_model(void **state)
 {
     (void)state;
     for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
-        for (unsigned how = 0; how < 32; how++)
-            run(formats[f], 32 * MIB, how, false, 12);
+        for (unsigned how = 0; how < 64; how++)
+            run(formats[f], 32 * MIB, how, false, 8);
 }
 
 static void short_memory_matches_the_model(void **state)

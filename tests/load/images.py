@@ -39,10 +39,11 @@ def elf(bits=32, segments=(), sections=(), entry=None, head=b"", machine=None, k
         body += bytes(-(ehsize + len(body)) % 16)
         offset = ehsize + len(body) if s.offset is None else s.offset
         body += s.data
+        align = 4 if s.kind == PT_NOTE else 16
         header = (struct.pack("<IIQQQQQQ", s.kind, 7, offset, s.vaddr, s.paddr, s.filesz, s.memsz,
-                              16) if wide else
+                              align) if wide else
                   struct.pack("<IIIIIIII", s.kind, offset, s.vaddr & 0xffffffff, s.paddr, s.filesz,
-                              s.memsz, 7, 16))
+                              s.memsz, 7, align))
         table += header + bytes(max(phentsize - phsize, 0))
     body[phoff - ehsize:phoff - ehsize + len(table)] = table
     headers = b""

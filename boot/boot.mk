@@ -3,7 +3,7 @@
 # The link. Twice: the first pass fixes the addresses of the text, from which the symbol table for
 # backtraces is made; it lies behind all text, so the second pass moves none of it.
 
-# Loaded bytes, at most. Clang's code is a tenth larger, and assertions take room.
+# Loaded bytes, at most, the monitor included. Clang's code is a tenth larger, and assertions take room.
 IMAGE_LIMIT := $(if $(findstring clang,$(CC))$(CHECKED),0x60000,0x50000)
 LDFLAGS := -T linker.ld --defsym=IMAGE_LIMIT=$(IMAGE_LIMIT) \
            -nostdlib -static --gc-sections -z max-page-size=4096 --build-id=none \

@@ -3,8 +3,8 @@
 # build/guests/NAME.elf: each guest is the runtime in guests/lib and the files of one folder, in a
 # 32-bit or a 64-bit flavour. Files NAME32.* or NAME64.* belong to one flavour only.
 
-GUESTS32 := hello32:hello check32:check hostile32:hostile
-GUESTS64 := hello64:hello bench:bench check64:check hostile64:hostile memory:memory
+GUESTS32 := hello32:hello check32:check hostile32:hostile forms32:forms
+GUESTS64 := hello64:hello bench:bench check64:check hostile64:hostile forms64:forms memory:memory
 
 GFLAGS   := $(BASE) -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only \
             -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
@@ -13,8 +13,8 @@ GFLAGS   := $(BASE) -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only \
 ifneq ($(findstring clang,$(CC)),)
 GFLAGS   := $(filter-out -fno-tree-loop-distribute-patterns -fno-builtin,$(GFLAGS))
 endif
-GFLAGS32 := $(GFLAGS) -m32 -march=i686
-GFLAGS64 := $(GFLAGS) -m64 -march=x86-64 -mcmodel=small -mno-red-zone
+GFLAGS32 = $(GFLAGS) -m32 -march=i686
+GFLAGS64 = $(GFLAGS) -m64 -march=x86-64 -mcmodel=small -mno-red-zone
 
 # Sources of a folder without those of the other flavour: $(call guest_srcs,FOLDER,OTHER)
 guest_srcs = $(filter-out %$(2).c %$(2).S,$(wildcard $(1)/*.c $(1)/*.S))

@@ -31,6 +31,10 @@ $(EM)/native: $(NATIVE_SRCS:%.c=$(EM)/obj/%.o) $(EM_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(HOSTCC) -o $@ $^
 
+$(EM)/forms_list: $(EM)/obj/tests/emul/forms_list.o $(EM)/obj/tests/emul/forms.o $(EM_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(HOSTCC) -o $@ $^
+
 $(EM)/zydis $(EM)/bench: $(EM)/%: $(EM)/obj/tests/emul/%.o $(EM_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(HOSTCC) -o $@ $^ -lZydis

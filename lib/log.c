@@ -35,24 +35,28 @@ static void make_printable(char *s)
             *s = '.';
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+void log_text(char *line, size_t size, size_t len)
 {
-    static const char head[] = "skep: ";
-    char line[LINE_MAX];
-    size_t len = sizeof(head) - 1;
-    va_list ap;
-
-    if (!log_enabled(level))
-        return;
-    memcpy(line, head, len);
-    va_start(ap, fmt);
-    len += (size_t)fmt_vprint(line + len, sizeof(line) - 1 - len, fmt, ap);
-    va_end(ap);
-    len = MIN(len, sizeof(line) - 2); /* a longer line is cut off */
+    len = MIN(len, size - 2); /* a longer line is cut off */
     line[len] = 0;
     make_printable(line);
     line[len++] = '\n';
     log_sink(line, len);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+    char line[LINE_MAX];
+    size_t len = sizeof(LOG_HEAD) - 1;
+    va_list ap;
+
+    if (!log_enabled(level))
+        return;
+    memcpy(line, LOG_HEAD, len);
+    va_start(ap, fmt);
+    len += (size_t)fmt_vprint(line + len, sizeof(line) - 1 - len, fmt, ap);
+    va_end(ap);
+    log_text(line, sizeof(line), len);
 }
 
 bool log_limit_ok(struct log_limit *l, u64 now_ns, u32 burst, u64 period_ns, u32 *dropped)

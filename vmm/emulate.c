@@ -3,6 +3,7 @@
 #include "vmm/emulate.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/fpu.h"
+#include "lib/print.h"
 #include "lib/string.h"
 #include "vmm/emul/again.h"
 #include "vmm/exits.h"
@@ -227,14 +228,16 @@ static void report(struct vcpu *v, struct emul_cpu *c)
 {
     static char line[1024]; /* a capsule is up to 900 bytes: too much for the stack */
     static struct spinlock lock;
-    u32 dropped;
+    size_t len;
 
-    if (!log_limit_ok(&v->vm->emul_log, clock_ns(), 4, 1000000000, &dropped))
+    if (!log_enabled(LOG_WARN) || !log_limit_ok(&v->vm->emul_log, clock_ns(), 4, 1000000000, NULL))
         return;
     spin_lock(&lock);
-    emul_capsule(c, line, sizeof(line));
-    log_warn("vm %s: vcpu %u: not emulated (%s): %s", v->vm->name, v->id, c->why ? c->why : "?",
-             line);
+    len = (size_t)fmt_print(line, sizeof(line),
+                            LOG_HEAD "vm %s: vcpu %u: not emulated (%s): ", v->vm->name, v->id,
+                            c->why ? c->why : "?");
+    len += (size_t)emul_capsule(c, line + len, sizeof(line) - len);
+    log_text(line, sizeof(line), len);
     spin_unlock(&lock);
 }
 

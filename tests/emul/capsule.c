@@ -166,14 +166,44 @@ static void show_insn(const struct insn *in)
     printf("%llx\n", (unsigned long long)in->disp);
 }
 
+static void show_exit(const struct emul_exit *e)
+{
+    static const char *const kinds[] = {"access", "read", "write", "read and write"};
+
+    if (e->kind == EMUL_EXIT_PORT)
+        printf("exit      %s port %x, %u bytes\n", e->in ? "in from" : "out to", e->port, e->size);
+    if (e->kind != EMUL_EXIT_MEMORY)
+        return;
+    printf("exit      %s of %llx", kinds[e->read | e->write << 1], (unsigned long long)e->gpa);
+    if (e->gla_valid)
+        printf(", linear %llx", (unsigned long long)e->gla);
+    printf("\n");
+}
+
+/* The entries as the guest's walk met them, a line each, and where they lead. */
 static void show_walk(const struct capsule *c)
 {
+    enum walk_mode mode = walk_mode_of(c->cr0, c->cr4, c->efer);
+    unsigned width = mode == WALK_32BIT ? 10 : 9;
+    unsigned level = mode == WALK_32BIT ? 2 : mode == WALK_PAE ? 3 : mode == WALK_4LEVEL ? 4 : 5;
+
     if (!c->walk_n)
         return;
-    printf("walk      %llx:", (unsigned long long)c->walk[0]);
-    for (unsigned i = 1; i < c->walk_n; i++)
-        printf(" %llx", (unsigned long long)c->walk[i]);
-    printf("\n");
+    printf("walk      %llx, %s\n", (unsigned long long)c->walk[0], walk_mode_name(mode));
+    for (unsigned i = 1; i < c->walk_n && level; i++, level--) {
+        u64 e = c->walk[i], size = BIT(12 + width * (level - 1));
+        bool leaf = level == 1 || ((e & PTE_PS) && (mode != WALK_32BIT || c->cr4 & CR4_PSE));
+
+        printf("  level %u %016llx%s%s%s%s%s%s", level, (unsigned long long)e,
+               e & PTE_P ? " P" : " absent", e & PTE_W ? " W" : "", e & PTE_U ? " U" : "",
+               e & PTE_A ? " A" : "", leaf && (e & PTE_D) ? " D" : "", e & PTE_NX ? " NX" : "");
+        if (leaf && (e & PTE_P))
+            printf(" -> %llx",
+                   (unsigned long long)((e & ADDR_MASK & ~(size - 1)) | (c->walk[0] & (size - 1))));
+        printf("\n");
+        if (leaf || !(e & PTE_P))
+            break;
+    }
 }
 
 static void show_result(const struct capsule *c, enum emul_result r)
@@ -257,6 +287,7 @@ static enum emul_result replay(const struct capsule *c)
         if (r == EMUL_DONE)
             printf("linear    %llx\n", (unsigned long long)gla);
     }
+    show_exit(&c->exit);
     show_walk(c);
     r = emul_execute(&m.cpu);
     show_result(c, r);

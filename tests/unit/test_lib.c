@@ -76,7 +76,7 @@ static unsigned logged_lines;
 
 static void sink(const char *line, size_t len)
 {
-    assert_true(len <= 256 && len > 0 && line[len - 1] == '\n');
+    assert_true(len <= sizeof(logged) - 1 && len > 0 && line[len - 1] == '\n');
     memcpy(logged, line, len);
     logged[len] = 0;
     logged_len = len;
@@ -121,6 +121,24 @@ static void cuts_long_lines(void **st)
         assert_int_equal(logged_lines, 1);
         assert_int_equal(logged_len, MIN(n + 7, 255));
     }
+}
+
+/* A line of the caller's own may be longer. */
+static void passes_long_texts(void **st)
+{
+    char line[400] = LOG_HEAD;
+
+    (void)st;
+    log_set_sink(sink);
+    memset(line + 6, 'x', 300);
+    line[100] = '\x1b';
+    log_text(line, sizeof(line), 306);
+    assert_int_equal(logged_len, 307);
+    assert_int_equal(logged[306], '\n');
+    assert_int_equal(logged[100], '.');
+    memset(line + 6, 'y', 394);
+    log_text(line, sizeof(line), 5000); /* as long as it would have been: cut off */
+    assert_int_equal(logged_len, 399);
 }
 
 static void limits_lines(void **st)
@@ -237,6 +255,7 @@ int main(void)
         cmocka_unit_test(logs_what_is_wanted),
         cmocka_unit_test(logs_no_control_characters),
         cmocka_unit_test(cuts_long_lines),
+        cmocka_unit_test(passes_long_texts),
         cmocka_unit_test(limits_lines),
         cmocka_unit_test(parses_numbers),
         cmocka_unit_test(parses_sizes),

@@ -231,19 +231,20 @@ static ulong wrong_flags(const struct form_code *f)
 /*
  * What QEMU's TCG (7.2) gets wrong on memory: flags of BLSR, BLSI, BLSMSK, ADCX and ADOX, the
  * second encoding of TEST, the size of MOVBE and CRC32 in 16-bit code. It takes far pointers with
- * REX.W as AMD's processors do.
+ * REX.W as AMD's processors do. Bochs executes BMI in virtual-8086 mode, where VEX is undefined.
  */
 static bool wrong_here(const struct form_mode *m, const struct form_code *f)
 {
     static const char *const names[] = {" bls",  " adcx",       " adox",       " f6/1",
                                         " f7/1", "rex.w 0f b2", "rex.w 0f b4", "rex.w 0f b5"};
 
-    for (unsigned i = 0; tcg && i < ARRAY_SIZE(names); i++) {
+    if (!tcg)
+        return (m->flags & FLAG_VM) && contains(f->name, " vex ");
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
         if (contains(f->name, names[i]))
             return true;
     }
-    return tcg && m->forms == forms16 &&
-           (contains(f->name, " movbe") || contains(f->name, " crc32"));
+    return m->forms == forms16 && (contains(f->name, " movbe") || contains(f->name, " crc32"));
 }
 
 /* What is different, in words; or false. */

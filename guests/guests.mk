@@ -60,6 +60,12 @@ $(eval $(call guest_flavour,32,64,elf_i386,$(GUESTS32)))
 $(eval $(call guest_flavour,64,32,elf_x86_64,$(GUESTS64)))
 -include $(GLIB_OBJS32:.o=.d) $(GLIB_OBJS64:.o=.d)
 
+# guests/forms runs what the opcode tables of vmm/emul hold.
+$(B)/guests/forms_list.h: $(B)/emul/forms_list
+	$(Q)$< > $@
+$(B)/guests/32/guests/forms/table.c.o $(B)/guests/64/guests/forms/table.c.o: GFLAGS += -I$(B)/guests
+$(B)/guests/32/guests/forms/table.c.o $(B)/guests/64/guests/forms/table.c.o: $(B)/guests/forms_list.h
+
 # guests/promise: one program a boot protocol, NAME:BITS:BASE:SOURCES. Its 64-bit objects run at the
 # top of the address space too.
 PROMISES := multiboot:32:0x100000:multiboot multiboot2:32:0x100000:multiboot2 \

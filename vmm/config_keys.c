@@ -50,6 +50,16 @@ static bool set_vcpus(struct config_line *l, struct slice v)
     return true;
 }
 
+static bool set_weight(struct config_line *l, struct slice v)
+{
+    u64 n;
+
+    if (parse_u64_in(v.s, v.len, 1, CONFIG_WEIGHT_MAX, &n))
+        return false;
+    l->vm->weight = (u32)n;
+    return true;
+}
+
 /* N or N-M; moves *v behind it. */
 static bool parse_cpu_range(struct slice *v, u64 *mask)
 {
@@ -176,7 +186,7 @@ static bool set_strict(struct config_line *l, struct slice v)
 }
 
 /* What may change while the VM runs. */
-#define LIVE_KEYS (BIT(KEY_RESTART) | BIT(KEY_UART))
+#define LIVE_KEYS (BIT(KEY_RESTART) | BIT(KEY_UART) | BIT(KEY_WEIGHT))
 
 /* By enum vm_key. */
 static const struct vm_word {
@@ -187,6 +197,7 @@ static const struct vm_word {
     [KEY_MEM] = {"mem", set_mem, "a number with K, M or G behind it"},
     [KEY_VCPUS] = {"vcpus", set_vcpus, "a number from 1 to 32"},
     [KEY_CPUS] = {"cpus", set_cpus, "processor numbers, as in 0,2-3"},
+    [KEY_WEIGHT] = {"weight", set_weight, "a number from 1 to 1000"},
     [KEY_TYPE] = {"type", set_type,
                   "auto, linux, multiboot, multiboot2, pvh, elf, freebsd or flat"},
     [KEY_START] = {"start", set_start, "auto or manual"},
@@ -199,6 +210,7 @@ static const struct vm_word {
     [KEY_STRICT] = {"strict", set_strict, NULL},
 };
 
+_Static_assert(CONFIG_WEIGHT_MAX == 1000, "the sentence about weight= says 1000");
 _Static_assert(PLAT_MAX_VCPUS == 32, "the sentence about vcpus= says 32");
 
 static bool once(struct config_line *l, unsigned bit, const char *word)
@@ -274,7 +286,8 @@ void config_word(struct config_line *l, struct slice word)
     config_vm_error(
         l->vm,
         "'%.*s' is not understood; the words are kernel, initrd, module, mem=, vcpus=, cpus=, "
-        "type=, base=, entry=, start=, fill=, restart=, uart=, testdev, strict, and -- before the "
+        "weight=, type=, base=, entry=, start=, fill=, restart=, uart=, testdev, strict, and -- "
+        "before the "
         "guest's own",
         SLICE_ARG(word));
 }

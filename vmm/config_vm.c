@@ -30,6 +30,7 @@ static struct config_vm *new_vm(struct config *c, struct slice name)
     vm->kernel = -1;
     vm->cmdline = "";
     vm->vcpus = 1;
+    vm->weight = CONFIG_WEIGHT;
     vm->cpus = UINT64_MAX;
     vm->uarts = 1;
     return vm;

@@ -73,6 +73,7 @@ enum vm_key {
     KEY_MEM,
     KEY_VCPUS,
     KEY_CPUS,
+    KEY_WEIGHT,
     KEY_TYPE,
     KEY_START,
     KEY_FILL,

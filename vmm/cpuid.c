@@ -310,7 +310,7 @@ static void add_extended(struct cpuid_table *t, const struct cpuid_config *c, cp
         r[CPUID_EDX] |= leaf1 & E1_EDX_COPIES;
     add(t, EXTENDED_BASE + 1, 0, r);
 
-    /* Brand string, caches and TLBs as they are; power management tells of the TSC alone. */
+    /* Brand string, caches and TLBs as they are; power management as below. */
     static const u8 copied[] = {2, 3, 4, 5, 6, 0x19, 0x1a};
     for (u32 i = 0; i < ARRAY_SIZE(copied); i++) {
         if (EXTENDED_BASE + copied[i] > MIN(host_max, t->max_ext))
@@ -318,10 +318,11 @@ static void add_extended(struct cpuid_table *t, const struct cpuid_config *c, cp
         host(EXTENDED_BASE + copied[i], 0, r);
         add(t, EXTENDED_BASE + copied[i], 0, r);
     }
-    if (host_max >= EXTENDED_BASE + 7) {
-        host(EXTENDED_BASE + 7, 0, r);
-        add(t, EXTENDED_BASE + 7, 0, (u32[4]){0, 0, 0, r[CPUID_EDX] & B(8)});
-    }
+    /*
+     * Every clock of a guest is computed from the TSC, and its processors' have one offset: to the
+     * guest the TSC is invariant on any processor.
+     */
+    add(t, EXTENDED_BASE + 7, 0, (u32[4]){0, 0, 0, B(8)});
     add_address_sizes(t, c, host);
     if (t->max_ext >= MAX_EXTENDED) {
         host(MAX_EXTENDED, 0, r);

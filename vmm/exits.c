@@ -9,6 +9,7 @@
 #include "vmm/emulate.h"
 #include "vmm/inject.h"
 #include "vmm/msr.h"
+#include "vmm/sched.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -113,6 +114,7 @@ static void exit_hlt(struct vcpu *v, struct hvm_exit *e)
 static void exit_pause(struct vcpu *v, struct hvm_exit *e)
 {
     exit_skip(v, e, OP_PAUSE);
+    sched_yield();
 }
 
 /*

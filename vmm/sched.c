@@ -11,7 +11,8 @@
 
 struct sched {
     struct vcpu *list;   /* at home here; own CPU only */
-    struct vcpu *last;   /* ran last: the search for the next one starts behind it */
+    struct vcpu *yields; /* gives way once, or NULL */
+    u64 had_ns;          /* what the one that ran last had had: what others catch up with */
     struct vcpu *loaded; /* whose state is on this CPU, or NULL */
     struct timer slice;  /* armed while another vCPU waits */
     bool runs_guests;
@@ -186,8 +187,8 @@ static void leave(struct sched *s, struct vcpu *v)
     while (*link != v)
         link = &(*link)->next;
     *link = v->next;
-    if (s->last == v)
-        s->last = NULL;
+    if (s->yields == v)
+        s->yields = NULL;
     if (s->loaded == v)
         put_away(s);
     timer_cancel(&v->timer);
@@ -197,37 +198,60 @@ static void leave(struct sched *s, struct vcpu *v)
     vm_vcpu_left(v->vm);
 }
 
-/* The next vCPU with work, in turn after the last one; *more: another one waits as well. */
+/* The vCPU with work that has had least; *more: another one waits as well. */
 static struct vcpu *pick(struct sched *s, bool *more)
 {
-    struct vcpu *start = s->last && s->last->next ? s->last->next : s->list, *found = NULL;
+    u64 least = s->had_ns > SCHED_SLICE_NS ? s->had_ns - SCHED_SLICE_NS : 0;
+    struct vcpu *found = NULL, *yields = NULL;
 
     *more = false;
-    for (struct vcpu *v = start; v; v = v->next == NULL ? s->list : v->next) {
-        if (vcpu_has_work(v)) {
-            if (found) {
-                *more = true;
-                return found;
-            }
+    for (struct vcpu *v = s->list; v; v = v->next) {
+        if (!vcpu_has_work(v))
+            continue;
+        v->had_ns = MAX(v->had_ns, least);
+        *more |= found || yields;
+        if (v == s->yields)
+            yields = v;
+        else if (!found || v->had_ns < found->had_ns)
             found = v;
-        }
-        struct vcpu *following = v->next ? v->next : s->list;
-        if (following == start)
-            break;
     }
-    return found;
+    return found ? found : yields;
+}
+
+/* Counts what v has run against what it may. */
+static void charge(struct sched *s, struct vcpu *v, u64 ns)
+{
+    u32 weight = __atomic_load_n(&v->vm->config->weight, __ATOMIC_RELAXED);
+
+    s->had_ns = MAX(s->had_ns, v->had_ns);
+    v->had_ns += ns * CONFIG_WEIGHT / weight;
 }
 
 static void run_one(struct sched *s, struct vcpu *v, bool more)
 {
+    bool alone = !s->list->next;
+    u64 start = alone ? 0 : clock_ns();
+
     sched_load(v);
-    s->last = v;
+    s->yields = NULL;
     if (more)
-        timer_arm(&s->slice, clock_ns() + SCHED_SLICE_NS);
+        timer_arm(&s->slice, start + SCHED_SLICE_NS);
     vcpu_run(v, &s->resched);
     timer_cancel(&s->slice);
+    if (!alone)
+        charge(s, v, clock_ns() - start);
     if (v->state == VCPU_OFF)
         leave(s, v);
+}
+
+void sched_yield(void)
+{
+    struct sched *s = own();
+
+    if (!s->list->next)
+        return;
+    s->yields = s->loaded;
+    set_resched(s);
 }
 
 /* Halts until an interrupt, unless something came up since the search for work. */

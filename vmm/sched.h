@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which vCPU runs where. Each physical CPU has a list of the vCPUs at home on it, runs those that
- * have work in turn, a slice each, and halts when none has.
+ * Which vCPU runs where. Each physical CPU has a list of the vCPUs at home on it, runs the one that
+ * has work and has had least time, by its VM's weight, a slice at most while others wait, and halts
+ * when none has work. One that slept is not owed more than a slice.
  */
 #ifndef VMM_SCHED_H
 #define VMM_SCHED_H
@@ -28,6 +29,9 @@ NORETURN void sched_loop(void);
 void sched_set_hook(void (*fn)(void));
 /* Any CPU, any context but an NMI. */
 void sched_poke(void);
+
+/* The vCPU that runs here waits for another one: others go first. From an exit handler. */
+void sched_yield(void);
 
 /* Puts the state of whichever vCPU is on this CPU away, so that another can be loaded by hand. */
 void sched_put_away(void);

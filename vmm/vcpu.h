@@ -81,7 +81,8 @@ struct vcpu {
     u64 debug_rip, debug_rcx; /* VCPU_REQ_DEBUG: as they were before the instruction, */
     u32 debug_hits;           /* and the breakpoints it meets, as in DR6 */
     struct hvm_exit *(*next_exit)(void *arg, struct hvm_exit *e); /* watch_set_next */
-    struct vcpu *next;                                            /* in its home's list (sched.c) */
+    struct vcpu *next; /* in its home's list; this and had_ns are sched.c's */
+    u64 had_ns;        /* time that it has had, as if its VM had the usual weight */
     /* VCPU_REQ_CALL: set by the boot CPU, cleared by the home CPU when it has been called. */
     void (*call)(struct vcpu *v, void *arg);
     void *call_arg;

@@ -130,6 +130,7 @@ static bool within_percent(u64 a, u64 b)
 
 static void set_scale(u64 tsc_hz)
 {
+    tsc_hz -= tsc_hz % 1000; /* guests are told kilohertz, and shall find exactly them */
     clock_scale.khz = (u32)(tsc_hz / 1000);
     clock_scale.ns_mult = mul_div(NS_PER_S, 1ull << 32, tsc_hz);
     clock_scale.tick_mult = mul_div(tsc_hz, 1ull << 32, NS_PER_S);

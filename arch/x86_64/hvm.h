@@ -36,6 +36,12 @@ enum hvm_apic_mode {
     HVM_APIC_MSR,  /* x2APIC; nothing is mapped at HVM_APIC_GPA */
 };
 
+/*
+ * Where the processor has a timer for it, no run of a guest lasts longer. It ends as if a physical
+ * interrupt had come, and is for machines that take none while the guest has interrupts off.
+ */
+#define HVM_LONGEST_RUN_NS 10000000ull
+
 /* What this processor offers. Filled by probe(); constant afterwards. */
 struct hvm_caps {
     enum nested_format_id format; /* entry format of nested tables */

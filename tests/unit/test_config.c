@@ -180,7 +180,7 @@ static void readme_example(void **st)
 static void all_words(void **st)
 {
     (void)st;
-    PARSE("(hd0)/k vm=a.b-c_9 mem=1g cpus=0,2-3 start=manual fill=boot type=linux",
+    PARSE("(hd0)/k vm=a.b-c_9 mem=1g cpus=0,2-3 weight=1000 start=manual fill=boot type=linux",
           "/lib/m1 vm=a.b-c_9 module -- first one", "/lib/m2 vm=a.b-c_9 module");
     assert_int_equal(cfg.error_count, 0);
     assert_int_equal(cfg.vm_count, 1);
@@ -190,6 +190,7 @@ static void all_words(void **st)
     assert_string_equal(vm->kernel_name, "(hd0)/k");
     assert_int_equal(vm->mem, GIB);
     assert_int_equal(vm->cpus, 0xd);
+    assert_int_equal(vm->weight, 1000);
     assert_true(vm->manual && vm->fill_boot);
     assert_int_equal(vm->type, LOAD_LINUX);
     assert_int_equal(vm->module_count, 2);
@@ -247,6 +248,8 @@ static void vm_misuse(void **st)
         {"vm=x kernel vcpus=0",
          "'vcpus=0' is not understood; 'vcpus=' takes a number from 1 to 32"},
         {"vm=x kernel vcpus=33", "vcpus=33"},
+        {"vm=x kernel weight=0", "'weight=' takes a number from 1 to 1000"},
+        {"vm=x kernel weight=1001", "weight=1001"},
         {"vm=x kernel cpus=4", "'cpus=4' names a processor that is not there: they are 0 to 3"},
         {"vm=x kernel cpus=", "'cpus=' takes processor numbers"},
         {"vm=x kernel cpus=0,", "cpus=0,"},

@@ -234,6 +234,15 @@ static void topology_of_several(void **state)
     assert_int_equal(cpuid_find(&t, 4, 0)->reg[CPUID_EAX] >> 14 & 0xfff, 0);
 }
 
+/* Whatever the processor says of its own: every clock of a guest comes from its TSC. */
+static void tsc_is_invariant(void **state)
+{
+    (void)state;
+    assert_int_equal(cpuid_find(&t, 0x80000007, 0)->reg[CPUID_EDX], 1 << 8);
+    cpuid_build(&t, &plain, meagre);
+    assert_int_equal(cpuid_find(&t, 0x80000007, 0)->reg[CPUID_EDX], 1 << 8);
+}
+
 static void a_meagre_processor(void **state)
 {
     (void)state;
@@ -260,6 +269,7 @@ int main(void)
         BOTH(beyond_the_highest_leaf),
         cmocka_unit_test_setup(frequency_survives_32_bits, intel),
         BOTH(topology_of_several),
+        BOTH(tsc_is_invariant),
         cmocka_unit_test(a_meagre_processor),
     };
 

@@ -27,6 +27,7 @@ static const struct control {
     {PIN, NEED, PIN_INTR_EXIT, "external-interrupt exiting", NULL},
     {PIN, NEED, PIN_NMI_EXIT, "NMI exiting", NULL},
     {PIN, NEED, PIN_VIRTUAL_NMI, "virtual NMIs", NULL},
+    {PIN, WANT, PIN_TIMER, "preemption timer", NULL},
     {PROC, LATER, PROC_INTR_WINDOW, "interrupt-window exiting", NULL},
     {PROC, LATER, PROC_NMI_WINDOW, "NMI-window exiting", NULL},
     {PROC, LATER, PROC_CR3_LOAD, "CR3-load exiting", NULL},

@@ -6,6 +6,7 @@
  * itself uses none of it.
  */
 #include "arch/x86_64/vmx/vmx.h"
+#include "arch/x86_64/clock.h"
 #include "arch/x86_64/cpu.h"
 #include "lib/string.h"
 #include "mm/frames.h"
@@ -151,6 +152,8 @@ static void init_controls(struct vmx_vcpu *v)
         vmwrite(VMCS_PLE_GAP, PLE_GAP);
         vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
     }
+    if (vmx.pin & PIN_TIMER) /* counts at the TSC's rate, divided by a power of two (A.6) */
+        vmwrite(VMCS_TIMER, clock_ns_to_tsc(HVM_LONGEST_RUN_NS) >> (cpu_rdmsr(MSR_VMX_MISC) & 31));
     if (vmx.proc2 & PROC2_XSAVES)
         vmwrite(VMCS_XSS_EXIT_BITMAP, 0);
     if (vmx.proc2 & PROC2_ENCLS)

@@ -79,6 +79,7 @@ enum vmcs_field {
     VMCS_GUEST_INTERRUPTIBILITY = 0x4824,
     VMCS_GUEST_ACTIVITY = 0x4826,
     VMCS_GUEST_SYSENTER_CS = 0x482a,
+    VMCS_TIMER = 0x482e,
     VMCS_HOST_SYSENTER_CS = 0x4c00,
 
     VMCS_CR0_MASK = 0x6000,
@@ -118,6 +119,7 @@ enum vmcs_field {
 #define PIN_INTR_EXIT   BIT(0)
 #define PIN_NMI_EXIT    BIT(3)
 #define PIN_VIRTUAL_NMI BIT(5)
+#define PIN_TIMER       BIT(6)
 
 /* Primary processor-based controls. */
 #define PROC_INTR_WINDOW BIT(2)
@@ -237,6 +239,7 @@ enum vmx_reason {
     VMX_EPT_MISCONFIG = 49,
     VMX_INVEPT = 50,
     VMX_RDTSCP = 51,
+    VMX_TIMER = 52,
     VMX_INVVPID = 53,
     VMX_WBINVD = 54,
     VMX_XSETBV = 55,
@@ -268,6 +271,7 @@ enum vmx_reason {
 #define MSR_VMX_PROC       0x482
 #define MSR_VMX_EXIT       0x483
 #define MSR_VMX_ENTRY      0x484
+#define MSR_VMX_MISC       0x485
 #define MSR_VMX_CR0_FIXED0 0x486
 #define MSR_VMX_CR0_FIXED1 0x487
 #define MSR_VMX_CR4_FIXED0 0x488

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Virtual processors that share physical ones: shares by weight, cpus=, nobody starves, and more
+of them than there are processors."""
+import re
+
+import pytest
+
+import image
+from machines import guest_elf, machine, on, skep_iso, skep_lines
+
+
+def spin(name, words, cmdline):
+    return image.Guest(name, guest_elf("spin"), f"mem=16M testdev {words}", f"testdev {cmdline}")
+
+
+def ended(host):
+    """The VMs in the order in which they ended."""
+    return re.findall(r"^vm (\S+): exited, status 0", "\n".join(skep_lines(host.console)), re.M)
+
+
+@pytest.mark.xdist_group("sched-qemu")
+def test_weights(workdir):
+    """On each of two processors two guests that never rest, weights 1:3. The heavy one ends first
+    with 2.7 times the other's work, and last with 3.3 times. QEMU counts instructions, so this is
+    the same each time."""
+    guests = [spin("a", "weight=10 cpus=0", "rounds=150"), spin("b", "weight=30 cpus=0", "rounds=405"),
+              spin("c", "weight=10 cpus=1", "rounds=150"), spin("d", "weight=30 cpus=1", "rounds=495")]
+    with machine("qemu-2cpu", workdir, skep_iso(workdir, guests), icount=True) as host:
+        host.wait_end(120)
+        order = ended(host)
+    assert sorted(order) == ["a", "b", "c", "d"], order
+    assert order.index("b") < order.index("a"), order
+    assert order.index("c") < order.index("d"), order
+
+
+@pytest.mark.parametrize("host, words", [
+    pytest.param("qemu", "deaf", marks=pytest.mark.xdist_group("sched-qemu")),
+    pytest.param("bochs-ivy_bridge", "deaf", marks=pytest.mark.xdist_group("sched-vmx")),
+    pytest.param("bochs-skylake_x", "deaf pause", marks=pytest.mark.xdist_group("sched-vmx")),
+    pytest.param("bochs-zambezi", "deaf pause", marks=pytest.mark.xdist_group("sched-svm"))])
+def test_a_spinning_guest_starves_nobody(host, words, workdir):
+    """A guest that never leaves by itself, with interrupts off, has one processor with another's."""
+    guests = [spin("spin", "", f"rounds=100000000 {words}"),
+              image.Guest("hello", guest_elf("hello64"), "mem=16M testdev", "testdev status=7")]
+    with machine(host, workdir, skep_iso(workdir, guests)) as m:
+        m.expect(r"vm hello: exited, status 7", 100)
+
+
+@pytest.mark.parametrize("host, vcpus", [
+    pytest.param("qemu", 4, marks=pytest.mark.xdist_group("sched-qemu")),
+    pytest.param("bochs-ivy_bridge", 2, marks=pytest.mark.xdist_group("sched-vmx"))])
+def test_more_virtual_processors_than_physical(host, vcpus, workdir):
+    """guests/check's tests of several processors, where they take turns on one."""
+    guest = image.Guest("check", guest_elf("check64"), f"mem=32M vcpus={vcpus} testdev",
+                        "testdev only=smp")
+    with machine(host, workdir, skep_iso(workdir, [guest]), limit=300) as m:
+        m.expect(r"(\d+) passed, (\d+) failed", 280)
+        said = m.console
+        m.wait_end(20)
+    failed = re.findall(r"^FAIL.*", said, re.M)
+    assert not failed, failed
+    assert len(re.findall(r"^PASS", said, re.M)) >= 15

@@ -35,7 +35,8 @@
 #define L7_EBX                                                                                     \
     (B(0) | B(3) | B(5) | B(6) | B(7) | B(8) | B(9) | B(10) | B(13) | B(16) | B(17) | B(18) |      \
      B(19) | B(20) | B(21) | B(23) | B(24) | B(28) | B(29) | B(30) | B(31))
-#define L7_EBX_INVPCID B(10)
+#define L7_EBX_INVPCID    B(10)
+#define L7_EBX_TSC_ADJUST B(1) /* skep's own */
 /* Leaf 7 ECX: AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID MOVDIRI
  * MOVDIR64B. */
 #define L7_ECX                                                                                     \
@@ -127,6 +128,7 @@ static void add_features(struct cpuid_table *t, const struct cpuid_config *c, cp
         u32 subs = MIN(r[CPUID_EAX], 1u);
         r[CPUID_EAX] = subs;
         r[CPUID_EBX] &= c->invpcid ? L7_EBX : L7_EBX & ~L7_EBX_INVPCID;
+        r[CPUID_EBX] |= L7_EBX_TSC_ADJUST;
         r[CPUID_ECX] &= c->rdtscp ? L7_ECX : L7_ECX & ~L7_ECX_RDPID;
         r[CPUID_EDX] &= L7_EDX;
         add_dynamic(t, 7, 0, r, true, CPUID_DYN_LEAF7);

@@ -43,10 +43,40 @@ static bool tsc_read(struct vcpu *v, u32 index, u64 *value)
     return true;
 }
 
+/* The TSC and what it has been moved by keep step (SDM 3, 17.17.3). */
+static void tsc_move(struct vcpu *v, u64 ticks)
+{
+    v->msr.tsc_adjust += ticks;
+    vcpu_move_tsc(v, ticks);
+}
+
 static bool tsc_write(struct vcpu *v, u32 index, u64 value)
 {
+    u64 now;
+
+    tsc_read(v, index, &now);
+    tsc_move(v, value - now);
+    return true;
+}
+
+static bool has_tsc_adjust(struct vcpu *v)
+{
+    return cpuid_has(&v->vm->cpuid, 7, 0, CPUID_EBX, 1);
+}
+
+static bool tsc_adjust_read(struct vcpu *v, u32 index, u64 *value)
+{
     (void)index;
-    vcpu_set_tsc(v, value);
+    *value = v->msr.tsc_adjust;
+    return has_tsc_adjust(v);
+}
+
+static bool tsc_adjust_write(struct vcpu *v, u32 index, u64 value)
+{
+    (void)index;
+    if (!has_tsc_adjust(v))
+        return false;
+    tsc_move(v, value - v->msr.tsc_adjust);
     return true;
 }
 
@@ -276,6 +306,7 @@ static const struct msr_rule rules[] = {
     {ONE(MSR_PLATFORM_ID), CONST(INTEL, 0)},
     {ONE(MSR_APIC_BASE), FN(apic_base_read, apic_base_write)},
     {ONE(MSR_FEATURE_CONTROL), CONST(INTEL, 1)}, /* locked, VMX off */
+    {ONE(MSR_TSC_ADJUST), FN(tsc_adjust_read, tsc_adjust_write)},
     {ONE(MSR_BIOS_SIGN_ID), IGN(ANY, 0)},        /* microcode revision */
     {ONE(0xcd), CONST(INTEL, 3)},                /* FSB_FREQ: 100 MHz */
     {ONE(0xce), CONST(INTEL, 0)},                /* PLATFORM_INFO: nothing adjustable */

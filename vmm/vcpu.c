@@ -84,11 +84,11 @@ void vcpu_set_tsc_deadline(struct vcpu *v, u64 value)
     vlapic_write_tsc_deadline(&v->apic, value, tsc, vm_now(v->vm));
 }
 
-void vcpu_set_tsc(struct vcpu *v, u64 value)
+void vcpu_move_tsc(struct vcpu *v, u64 ticks)
 {
     u64 tsc;
 
-    hvm->set_tsc_offset(v->hv, value - cpu_rdtsc());
+    hvm->set_tsc_offset(v->hv, hvm->tsc_offset(v->hv) + ticks);
     tsc = guest_tsc(v);
     vlapic_tsc_moved(&v->apic, tsc, vm_now(v->vm));
 }

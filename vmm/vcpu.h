@@ -39,7 +39,7 @@ enum vcpu_state {
 
 /* MSRs that hardware does not hold for the guest. */
 struct vcpu_msrs {
-    u64 misc_enable, mcg_status;
+    u64 misc_enable, mcg_status, tsc_adjust;
     u64 mtrr_def_type, mtrr_var[16], mtrr_fixed[11];
 };
 
@@ -152,8 +152,8 @@ unsigned vcpu_cpl(struct vcpu *v);
 bool vcpu_set_apic_base(struct vcpu *v, u64 value);
 bool vcpu_write_x2apic(struct vcpu *v, u32 msr, u64 value);
 void vcpu_set_tsc_deadline(struct vcpu *v, u64 value);
-/* Makes the guest's TSC read `value` now. Loaded here. */
-void vcpu_set_tsc(struct vcpu *v, u64 value);
+/* Moves the guest's TSC on by `ticks`, modulo 2^64. Loaded here. */
+void vcpu_move_tsc(struct vcpu *v, u64 ticks);
 
 /* Registers, last exits: through log_error. Loaded here, or its registers are left out. */
 void vcpu_dump(struct vcpu *v);

@@ -256,7 +256,29 @@ static void msr_mtrr(void)
     EXPECT_EQ(rdmsr(MSR_MTRR_DEF_TYPE), def);
 }
 
+/* IA32_TSC_ADJUST moves the TSC, and a write of the TSC moves it (SDM 3, 17.17.3). */
+static void msr_tsc_adjust(void)
+{
+    const u64 far = BIT(40);
+    u64 old, before, moved;
+
+    REQUIRE(cpu_has_7_ebx(1), "no TSC_ADJUST");
+    old = rdmsr(MSR_TSC_ADJUST);
+    before = rdtsc();
+    wrmsr(MSR_TSC_ADJUST, old + far);
+    moved = rdtsc() - before;
+    EXPECT(moved >= far && moved < far + far / 2, "moved by %jx, not %jx", moved, far);
+    EXPECT_EQ(rdmsr(MSR_TSC_ADJUST), old + far);
+    wrmsr(MSR_TSC, rdtsc() + far);
+    moved = rdmsr(MSR_TSC_ADJUST) - old;
+    EXPECT(moved <= 2 * far && moved > 2 * far - far / 2, "TSC_ADJUST moved by %jx", moved);
+    wrmsr(MSR_TSC_ADJUST, old);
+    moved = rdtsc() - before;
+    EXPECT(moved < far / 2, "still %jx ahead", moved);
+}
+
 static const struct check list[] = {
+    {"msr_tsc_adjust", msr_tsc_adjust, ANYWHERE},
     {"msr_known_readable", msr_known_readable, ANYWHERE},
     {"msr_unknown_read", msr_unknown_read, SKEP_ONLY},
     {"msr_unknown_write", msr_unknown_write, SKEP_ONLY},

@@ -107,6 +107,7 @@ static void shows_what_skep_adds(void **state)
     assert_true(has(1, CPUID_ECX, 21)); /* x2APIC */
     assert_true(has(1, CPUID_ECX, 24)); /* TSC deadline */
     assert_true(has(1, CPUID_EDX, 9));  /* APIC */
+    assert_true(has(7, CPUID_EBX, 1));  /* TSC_ADJUST */
     assert_non_null(e);
     assert_memory_equal(&e->reg[CPUID_EBX], "Skep", 4);
     assert_memory_equal(&e->reg[CPUID_ECX], "Skep", 4);

@@ -212,7 +212,7 @@ static void show_linear(struct vcpu *v, void *arg)
         if (n)
             show_bytes(p->addr + done, b, n);
         if (n < want) {
-            out_error("  %016llx: not mapped, or no memory", (ull)(p->addr + done + n));
+            out_error("%016llx: not mapped, or no memory", (ull)(p->addr + done + n));
             return;
         }
     }
@@ -247,7 +247,7 @@ void cmd_xp(struct args *a)
     for (u64 done = 0; done < p.count; done += 16) {
         unsigned n = (unsigned)MIN(p.count - done, 16ull);
         if (space_read(a->vm->space, p.addr + done, b, n)) {
-            out_error("  %016llx: no memory", (ull)(p.addr + done));
+            out_error("%016llx: no memory", (ull)(p.addr + done));
             return;
         }
         show_bytes(p.addr + done, b, n);
@@ -326,7 +326,7 @@ static void show_walk(struct vcpu *v, void *arg)
     walk_init(&w);
     out("mode,cr3", "  %s, cr3 %llx\n", walk_mode_name(w.mode), (ull)w.cr3);
     if (w.levels >= 4 && !walk_canonical(p->addr, w.levels == 5 ? 57 : 48))
-        out_error("  not canonical");
+        out_error("not canonical");
     else if (w.mode == WALK_FLAT || show_levels(v, &w, p->addr, &gpa))
         show_nested(v, gpa);
 }

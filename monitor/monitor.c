@@ -24,8 +24,8 @@ static struct vm *last_vm; /* had the focus last */
 static bool at_prompt;     /* the monitor has the keyboard, and has shown so */
 static bool escaped;       /* the escape key was the last one */
 static bool repeating;     /* the line is carried out again and again */
-static struct timer again; /* when */
-static u64 again_ns;
+static bool due;           /* it is time */
+static struct timer again;
 static bool settle; /* an end has to be followed up */
 
 struct config *monitor_config(void)
@@ -142,6 +142,7 @@ static void done(void)
 static void poke(struct timer *t)
 {
     (void)t;
+    due = true;
     sched_poke();
 }
 
@@ -149,16 +150,15 @@ void monitor_repeat(void)
 {
     repeating = true;
     again.fn = poke;
-    again_ns = clock_ns() + REPEAT_NS;
-    timer_arm(&again, again_ns);
+    timer_arm(&again, clock_ns() + REPEAT_NS);
 }
 
 /* Repeats the line if it is time, on a screen that is blank but for it. */
 static void repeat(void)
 {
-    if (!repeating || clock_ns() < again_ns)
+    if (!repeating || !due)
         return;
-    repeating = false;
+    repeating = due = false;
     console_print("\x1b[H\x1b[J");
     command_run(line.text);
     if (!repeating)

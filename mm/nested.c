@@ -161,22 +161,6 @@ static enum err slot_make(struct nested *n, gpa_t gpa, unsigned level, u64 **slo
     return nested_valid(nested_load(*slot)) ? ERR_EXISTS : OK;
 }
 
-/* Puts a new leaf into its empty slot, counted in the link of its table. */
-static ALWAYS_INLINE void leaf_store(struct nested *n, u64 *slot, u64 *link, u64 value,
-                                     unsigned level, struct nested_mapped *out)
-{
-    u64 now;
-
-    __atomic_store_n(slot, value, __ATOMIC_RELEASE);
-    n->leaves[level]++;
-    /* Atomically, for the processor may be marking the link accessed; after the leaf's own mark. */
-    now = __atomic_add_fetch(link, NESTED_COUNT_ONE, __ATOMIC_SEQ_CST);
-    if (value & n->fmt->dirty && !(now & n->fmt->link_used))
-        __atomic_fetch_or(link, n->fmt->link_used, __ATOMIC_SEQ_CST);
-    out->value = value;
-    out->count = nested_count(now);
-}
-
 enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsigned attr,
                     enum nested_memtype type, bool foreign, struct nested_mapped *out)
 {
@@ -195,26 +179,10 @@ enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsi
     err = slot_make(n, gpa, level, &slot, &link);
     if (err != OK)
         return err;
-    leaf_store(n, slot, link,
-               hpa | n->fmt->type[type] | n->fmt->leaf[attr] | (level > 1 ? NESTED_LARGE : 0) |
-                   (foreign ? NESTED_SW_FOREIGN : 0),
-               level, out ? out : &unused);
-    return OK;
-}
-
-enum err nested_map_slot(struct nested *n, gpa_t gpa, u64 *slot, hpa_t hpa, unsigned attr,
-                         enum nested_memtype type, struct nested_mapped *out)
-{
-    u64 *near = gpa < NESTED_NEAR * GIB ? n->near[gpa / GIB] : NULL, *link;
-
-    if (unlikely(!near))
-        return ERR_NOENT;
-    link = &near[nested_index(gpa, 2)];
-    if (unlikely(&nested_table(n, nested_load(link))[nested_index(gpa, 1)] != slot))
-        return ERR_NOENT;
-    if (unlikely(nested_valid(nested_load(slot))))
-        return ERR_EXISTS;
-    leaf_store(n, slot, link, hpa | n->fmt->type[type] | n->fmt->leaf[attr], 1, out);
+    nested_leaf_store(n, slot, link,
+                      hpa | n->fmt->type[type] | n->fmt->leaf[attr] |
+                          (level > 1 ? NESTED_LARGE : 0) | (foreign ? NESTED_SW_FOREIGN : 0),
+                      level, out ? out : &unused);
     return OK;
 }
 

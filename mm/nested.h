@@ -256,6 +256,34 @@ struct nested_mapped {
     unsigned count; /* entries in use in its table, this one included */
 };
 
+/* How many entries of the table behind a link are in use. */
+static inline unsigned nested_count(u64 link)
+{
+    return link >> NESTED_COUNT_SHIFT & 1023;
+}
+
+/* The table behind a link. */
+static inline u64 *nested_table(const struct nested *n, u64 link)
+{
+    return (u64 *)(uintptr_t)((link & NESTED_ADDR) + n->hva_base);
+}
+
+/* Puts a new leaf into its empty slot, counted in the link of its table. */
+static ALWAYS_INLINE void nested_leaf_store(struct nested *n, u64 *slot, u64 *link, u64 value,
+                                            unsigned level, struct nested_mapped *out)
+{
+    u64 now;
+
+    __atomic_store_n(slot, value, __ATOMIC_RELEASE);
+    n->leaves[level]++;
+    /* Atomically, for the processor may be marking the link accessed; after the leaf's own mark. */
+    now = __atomic_add_fetch(link, NESTED_COUNT_ONE, __ATOMIC_SEQ_CST);
+    if (value & n->fmt->dirty && !(now & n->fmt->link_used))
+        __atomic_fetch_or(link, n->fmt->link_used, __ATOMIC_SEQ_CST);
+    out->value = value;
+    out->count = nested_count(now);
+}
+
 /*
  * Makes a leaf of the given level at gpa (both addresses aligned to its size) where nothing is
  * mapped, with attributes NESTED_*. foreign: see NESTED_SW_FOREIGN. OK; ERR_EXISTS if something is
@@ -271,8 +299,22 @@ enum err nested_map(struct nested *n, gpa_t gpa, hpa_t hpa, unsigned level, unsi
  * lock was taken, with arguments known to be good. OK; ERR_EXISTS; ERR_NOENT if the slot's table is
  * no longer there, or cannot be told to be: then nested_map finds out.
  */
-enum err nested_map_slot(struct nested *n, gpa_t gpa, u64 *slot, hpa_t hpa, unsigned attr,
-                         enum nested_memtype type, struct nested_mapped *out);
+static inline enum err nested_map_slot(struct nested *n, gpa_t gpa, u64 *slot, hpa_t hpa,
+                                       unsigned attr, enum nested_memtype type,
+                                       struct nested_mapped *out)
+{
+    u64 *near = gpa < NESTED_NEAR * GIB ? n->near[gpa / GIB] : NULL, *link;
+
+    if (unlikely(!near))
+        return ERR_NOENT;
+    link = &near[nested_index(gpa, 2)];
+    if (unlikely(&nested_table(n, nested_load(link))[nested_index(gpa, 1)] != slot))
+        return ERR_NOENT;
+    if (unlikely(nested_valid(nested_load(slot))))
+        return ERR_EXISTS;
+    nested_leaf_store(n, slot, link, hpa | n->fmt->type[type] | n->fmt->leaf[attr], 1, out);
+    return OK;
+}
 
 /*
  * Removes the leaf that starts at gpa, and returns what its entry was (0 if there is none), the
@@ -296,18 +338,6 @@ enum err nested_split(struct nested *n, gpa_t gpa);
  * rights away.
  */
 enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms);
-
-/* How many entries of the table behind a link are in use. */
-static inline unsigned nested_count(u64 link)
-{
-    return link >> NESTED_COUNT_SHIFT & 1023;
-}
-
-/* The table behind a link. */
-static inline u64 *nested_table(const struct nested *n, u64 link)
-{
-    return (u64 *)(uintptr_t)((link & NESTED_ADDR) + n->hva_base);
-}
 
 /*
  * Takes the table behind nested_link(n, gpa, level) out of reach, and returns the link. Takes

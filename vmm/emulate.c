@@ -328,16 +328,19 @@ static ALWAYS_INLINE bool execute_again(struct vcpu *v, const struct hvm_exit *e
 {
     u64 *gpr = v->hv->gpr, value = 0;
     gpa_t gpa = e->nested.gpa;
+    bool apic = (gpa & ~PAGE_MASK) == HVM_APIC_GPA;
     const struct emul_again *a;
     struct x86_mode m;
 
+    if (!apic && gpa - v->space->hole >= v->space->hole_size) /* memory */
+        return false;
     if (unlikely(e->vectoring.kind || e->nested.table_walk))
         return false;
     hvm->get_mode(v->hv, &m);
     a = emul_again(&v->emul, e->rip, &v->space->generation, &m);
     if (unlikely(!a || !explains(a, gpr, e)))
         return false;
-    if ((gpa & ~PAGE_MASK) != HVM_APIC_GPA && unlikely(!space_fault_in_hole(v->space, gpa)))
+    if (!apic && unlikely(!space_fault_in_hole(v->space, gpa)))
         return false;
     if (a->access == INSN_WRITE)
         value = emul_again_source(a, gpr);

@@ -99,9 +99,15 @@ static bool setup_touch_first(void)
     return touch_at != NULL;
 }
 
-/* Runs after the first touch: the same pages again. */
+/* The same pages again; alone (only=), it touches them first itself. */
 static bool setup_touch_second(void)
 {
+    if (!touch_at) {
+        if (!setup_touch_first())
+            return false;
+        for (unsigned i = 0; i < TOUCH_COUNT; i++)
+            touch(TOUCH_STRIDE);
+    }
     touch_at -= (u64)TOUCH_COUNT * TOUCH_STRIDE;
     return true;
 }

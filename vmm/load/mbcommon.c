@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The common half of Multiboot 1 and 2. */
 #include "vmm/load/mbcommon.h"
+#include "lib/print.h"
 
 #include "lib/string.h"
+#include "vmm/load/regs.h"
 
 #define INFO_LOW 0x1000 /* the boot information goes from here on */
 
@@ -180,4 +182,22 @@ enum err mb_put(struct load_ctx *c, struct mb_cursor *at, const void *buf, u64 l
     e = ctx_write(c, at->next, buf, len);
     at->next += len;
     return e;
+}
+
+enum err mb_start(struct load_ctx *c, const struct mb_kernel *k, u32 magic, gpa_t info,
+                  const char *name)
+{
+    struct load_state *s = c->state;
+    enum err e = regs_prot32(c);
+
+    if (e)
+        return e;
+    s->rip = k->entry;
+    s->gpr[RAX] = magic;
+    s->gpr[RBX] = info;
+    fmt_print(s->what, sizeof(s->what), "%s kernel, %s", name,
+              !k->is_elf    ? "placed by its header"
+              : k->elf.is64 ? "ELF64"
+                            : "ELF32");
+    return OK;
 }

@@ -61,6 +61,10 @@ enum err mb_place_info(struct load_ctx *c, u64 len, struct mb_cursor *at);
 /* Appends bytes; the room is the caller's reckoning, and overrunning it is ERR_RANGE. */
 enum err mb_put(struct load_ctx *c, struct mb_cursor *at, const void *buf, u64 len);
 
+/* The state that both kinds start in; name is what the kind is called. */
+enum err mb_start(struct load_ctx *c, const struct mb_kernel *k, u32 magic, gpa_t info,
+                  const char *name);
+
 #define MB_LOADER_NAME "skep"
 
 #endif

@@ -6,11 +6,9 @@
  */
 #include "vmm/load/kinds.h"
 
-#include "lib/print.h"
 #include "lib/string.h"
 #include "vmm/load/mbcommon.h"
 #include "vmm/load/memmap.h"
-#include "vmm/load/regs.h"
 
 #define HEADER_MAGIC 0x1badb002
 #define BOOT_MAGIC   0x2badb002
@@ -227,18 +225,7 @@ static enum err multiboot_load(struct load_ctx *c)
         e = mb_load_modules(c, &k, m);
     if (!e)
         e = write_info(c, &k, m, &info);
-    if (!e)
-        e = regs_prot32(c);
-    if (e)
-        return e;
-    c->state->rip = k.entry;
-    c->state->gpr[RAX] = BOOT_MAGIC;
-    c->state->gpr[RBX] = info;
-    fmt_print(c->state->what, sizeof(c->state->what), "Multiboot kernel, %s",
-              !k.is_elf    ? "placed by its header"
-              : k.elf.is64 ? "ELF64"
-                           : "ELF32");
-    return OK;
+    return e ? e : mb_start(c, &k, BOOT_MAGIC, info, "Multiboot");
 }
 
 const struct load_kind_ops load_multiboot = {

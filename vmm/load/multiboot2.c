@@ -6,10 +6,8 @@
  */
 #include "vmm/load/kinds.h"
 
-#include "lib/print.h"
 #include "lib/string.h"
 #include "vmm/load/multiboot2.h"
-#include "vmm/load/regs.h"
 
 #define HEADER_MAGIC 0xe85250d6
 #define BOOT_MAGIC   0x36d76289
@@ -256,18 +254,7 @@ static enum err multiboot2_load(struct load_ctx *c)
         e = mb_load_modules(c, &k, m);
     if (!e)
         e = mb2_write_info(c, &k, m, h.relocatable, &info);
-    if (!e)
-        e = regs_prot32(c);
-    if (e)
-        return e;
-    c->state->rip = k.entry;
-    c->state->gpr[RAX] = BOOT_MAGIC;
-    c->state->gpr[RBX] = info;
-    fmt_print(c->state->what, sizeof(c->state->what), "Multiboot2 kernel, %s",
-              !k.is_elf    ? "placed by its header"
-              : k.elf.is64 ? "ELF64"
-                           : "ELF32");
-    return OK;
+    return e ? e : mb_start(c, &k, BOOT_MAGIC, info, "Multiboot2");
 }
 
 const struct load_kind_ops load_multiboot2 = {

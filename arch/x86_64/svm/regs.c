@@ -5,6 +5,7 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/dr.h"
 
 #define CR3_NO_FLUSH BIT(63)
 
@@ -36,38 +37,6 @@ static u64 *word_of(struct svm_vcpu *v, enum hvm_reg reg)
     return (u64 *)((char *)v->vmcb + words[reg].offset);
 }
 
-static u64 get_dr(unsigned n)
-{
-    switch (n) {
-    case 0:
-        return cpu_read_dr0();
-    case 1:
-        return cpu_read_dr1();
-    case 2:
-        return cpu_read_dr2();
-    default:
-        return cpu_read_dr3();
-    }
-}
-
-static void set_dr(unsigned n, u64 value)
-{
-    switch (n) {
-    case 0:
-        cpu_write_dr0(value);
-        break;
-    case 1:
-        cpu_write_dr1(value);
-        break;
-    case 2:
-        cpu_write_dr2(value);
-        break;
-    default:
-        cpu_write_dr3(value);
-        break;
-    }
-}
-
 u64 svm_get(struct hvm_vcpu *base, enum hvm_reg reg)
 {
     struct svm_vcpu *v = svm_vcpu(base);
@@ -87,7 +56,7 @@ u64 svm_get(struct hvm_vcpu *base, enum hvm_reg reg)
     case HVM_DR1:
     case HVM_DR2:
     case HVM_DR3:
-        return get_dr(reg - HVM_DR0);
+        return dr_read(reg - HVM_DR0);
     case HVM_TSC_AUX:
         return svm.tsc_aux ? cpu_rdmsr(MSR_TSC_AUX) : v->tsc_aux;
     case HVM_DEBUGCTL:
@@ -156,7 +125,7 @@ void svm_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
     case HVM_DR1:
     case HVM_DR2:
     case HVM_DR3:
-        set_dr(reg - HVM_DR0, value);
+        dr_write(reg - HVM_DR0, value);
         break;
     case HVM_TSC_AUX:
         if (!svm.tsc_aux || cpu_wrmsr_safe(MSR_TSC_AUX, value))

@@ -6,6 +6,7 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/dr.h"
 #include "lib/string.h"
 #include "mm/frames.h"
 #include "mm/kmap.h"
@@ -163,10 +164,7 @@ void svm_load(struct hvm_vcpu *base)
     if (svm.tsc_aux)
         cpu_wrmsr_safe(MSR_TSC_AUX, v->tsc_aux);
     cpu_write_cr2(v->vmcb->cr2); /* Bochs' VMRUN leaves the register as it is */
-    cpu_write_dr0(v->dr[0]);
-    cpu_write_dr1(v->dr[1]);
-    cpu_write_dr2(v->dr[2]);
-    cpu_write_dr3(v->dr[3]);
+    dr_load(v->dr);
 }
 
 void svm_unload(struct hvm_vcpu *base)
@@ -175,8 +173,5 @@ void svm_unload(struct hvm_vcpu *base)
 
     if (svm.tsc_aux)
         v->tsc_aux = cpu_rdmsr(MSR_TSC_AUX);
-    v->dr[0] = cpu_read_dr0();
-    v->dr[1] = cpu_read_dr1();
-    v->dr[2] = cpu_read_dr2();
-    v->dr[3] = cpu_read_dr3();
+    dr_save(v->dr);
 }

@@ -6,6 +6,7 @@
  */
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/dr.h"
 
 #define EFER_KNOWN (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 /* Bits that change what an identity page table means, and must be off under one. */
@@ -128,38 +129,6 @@ static void set_cr3(struct vmx_vcpu *v, u64 value)
     v->attention |= ATTEND_LINEAR;
 }
 
-static u64 get_dr(unsigned n)
-{
-    switch (n) {
-    case 0:
-        return cpu_read_dr0();
-    case 1:
-        return cpu_read_dr1();
-    case 2:
-        return cpu_read_dr2();
-    default:
-        return cpu_read_dr3();
-    }
-}
-
-static void set_dr(unsigned n, u64 value)
-{
-    switch (n) {
-    case 0:
-        cpu_write_dr0(value);
-        break;
-    case 1:
-        cpu_write_dr1(value);
-        break;
-    case 2:
-        cpu_write_dr2(value);
-        break;
-    default:
-        cpu_write_dr3(value);
-        break;
-    }
-}
-
 u64 vmx_get(struct hvm_vcpu *base, enum hvm_reg reg)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
@@ -182,7 +151,7 @@ u64 vmx_get(struct hvm_vcpu *base, enum hvm_reg reg)
     case HVM_DR1:
     case HVM_DR2:
     case HVM_DR3:
-        return get_dr(reg - HVM_DR0);
+        return dr_read(reg - HVM_DR0);
     case HVM_DR6:
         return cpu_read_dr6();
     case HVM_INTR_SHADOW:
@@ -245,7 +214,7 @@ void vmx_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
     case HVM_DR1:
     case HVM_DR2:
     case HVM_DR3:
-        set_dr(reg - HVM_DR0, value);
+        dr_write(reg - HVM_DR0, value);
         break;
     case HVM_DR6:
         cpu_write_dr6((u32)value);

@@ -8,6 +8,7 @@
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/dr.h"
 #include "lib/string.h"
 #include "mm/frames.h"
 #include "mm/kmap.h"
@@ -238,10 +239,7 @@ static void load_switched(struct vmx_vcpu *v)
             cpu_wrmsr_safe(msr, v->msr[i]);
     }
     cpu_write_cr2(v->cr2);
-    cpu_write_dr0(v->dr[0]);
-    cpu_write_dr1(v->dr[1]);
-    cpu_write_dr2(v->dr[2]);
-    cpu_write_dr3(v->dr[3]);
+    dr_load(v->dr);
     cpu_write_dr6(v->dr6);
 }
 
@@ -254,10 +252,7 @@ static void save_switched(struct vmx_vcpu *v)
             v->msr[i] = cpu_rdmsr(msr);
     }
     v->cr2 = cpu_read_cr2();
-    v->dr[0] = cpu_read_dr0();
-    v->dr[1] = cpu_read_dr1();
-    v->dr[2] = cpu_read_dr2();
-    v->dr[3] = cpu_read_dr3();
+    dr_save(v->dr);
     v->dr6 = cpu_read_dr6();
 }
 

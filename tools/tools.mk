@@ -44,11 +44,11 @@ iso: ## build/skep.iso, which GRUB boots on BIOS and UEFI machines
 
 check: ## install what is missing and run every test
 	@tools/setup check
-	@tools/check $(ONLY)
+	@tools/check $(if $(ONLY),"$(ONLY)")
 
 check-long: ## what takes too long for every day: each fuzz target for ten minutes, and more
 	@tools/setup check
-	@tools/check --long $(ONLY)
+	@tools/check --long $(if $(ONLY),"$(ONLY)")
 
 bench: ## instructions per operation on QEMU and Bochs, beside other hypervisors
 	@tools/setup check

@@ -229,7 +229,10 @@ static bool escaped_key(u8 byte)
         switch_to(next_running(last_vm));
     else if (byte == '?') {
         console_fresh_line();
-        command_run("help");
+        console_print(
+            "  1-9: to that VM's console, n: to the next, Ctrl-%c: back, and typed there;\n"
+            "  or a command: help lists them\n",
+            config->escape + '@');
         console_prompt();
     } else {
         return false;

@@ -90,9 +90,10 @@ def add_segment(elf, gpa, data):
     return bytes(elf + headers)
 
 
-def grub(memory=64 << 20):
+def grub():
     """GRUB as built for machines with no BIOS. It is a Multiboot kernel, but asks coreboot's table
     for the memory: that comes with it, as a segment of its own."""
+    memory = image.size_of(os.environ.get("MEM") or "64M")
     modules, = fetched("grub", "i386-coreboot")
     out = image.path("build/guest/grub")
     os.makedirs(os.path.dirname(out), exist_ok=True)

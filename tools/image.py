@@ -9,6 +9,7 @@ CMDLINE, MEM (as in mem=), VCPUS, ARCH (amd64 or i386: which Debian kernel); or 
 tools/guests.py, with CMDLINE, MEM and VCPUS over what is said there.
 """
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -85,6 +86,10 @@ def named_guest(env):
     taken = tuple(word.split("=")[0] + "=" for word in said)
     guest.words = " ".join([w for w in guest.words.split() if not w.startswith(taken)] + said
                            if taken else [guest.words])
+    if env.get("MEM"):  # guests/promise is told what it ought to find
+        guest.cmdline = re.sub(r"\bram=\d+", f"ram={size_of(env['MEM']) >> 20}", guest.cmdline)
+    if env.get("VCPUS"):
+        guest.cmdline = re.sub(r"\bcpus=\d+", f"cpus={env['VCPUS']}", guest.cmdline)
     guest.cmdline = env.get("CMDLINE") or guest.cmdline
     return guest
 

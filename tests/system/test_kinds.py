@@ -179,7 +179,9 @@ def test_elf_and_flat(host, workdir):
               image.Guest("low", flat, f"mem=8M testdev type=flat base=0x8000 "
                                        f"entry={0x8000 + at:#x}"),
               image.Guest("bad", flat, "mem=8M testdev type=flat entry=0x10"),
-              image.Guest("wrong", flat, "mem=8M testdev base=1M")]
+              image.Guest("wrong", flat, "mem=8M testdev base=1M"),
+              image.Guest("sector", bytes(510) + b"\x55\xaa", "mem=8M"),
+              image.Guest("bios", bytes(510) + b"\x55\xaa", "mem=8M type=boot")]
     with machine(host, workdir, skep_iso(workdir, guests)) as m:
         m.wait_end(120)
         said = plain(m.console)
@@ -187,6 +189,8 @@ def test_elf_and_flat(host, workdir):
         assert f"skep: vm {name}: exited, status {status}\n" in said, m.tail(60)
     assert re.search(r"vm bad: .*entry=0x10 lies outside the file", said)
     assert re.search(r"vm wrong: .*'base=' is for type=flat only", said)
+    assert re.search(r"vm sector: .*a boot sector, which needs a BIOS, and guests have none", said)
+    assert re.search(r"vm bios: .*'type=' takes auto, linux, multiboot, ", said)
 
 
 def section(path, name):

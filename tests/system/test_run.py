@@ -89,3 +89,30 @@ def test_mistakes_are_named(words, message):
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus != 0
+
+
+def run_guest(*words):
+    """`make run` to its end; its status and what it said."""
+    child = pexpect.spawn("make", ["run", *words], cwd=ROOT, timeout=200, encoding="utf-8",
+                          env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")})
+    child.expect(pexpect.EOF)
+    child.close()
+    return child.exitstatus, child.before.replace("\r", "")
+
+
+@pytest.mark.xdist_group("run")
+def test_guests_by_name():
+    """GUEST= starts a guest that is built or downloaded for it; help lists them all."""
+    status, said = run_guest("GUEST=help")
+    assert status == 0
+    for name in ("debian-i386", "debian-amd64", "debian-standard", "installer-i386",
+                 "installer-amd64", "multiboot", "multiboot2", "pvh", "elf", "flat", "freebsd",
+                 "grub", "memtest", "skep"):
+        assert f"\n  {name} " in said, name
+    status, said = run_guest("GUEST=windows")
+    assert status != 0 and "GUEST=windows: there is none of that name" in said
+    status, said = run_guest("GUEST=multiboot2", "MEM=48M", "VCPUS=2", "CPUS=1")
+    assert status == 0 and "skep: vm multiboot2: exited, status 0\n" in said, said[-2000:]
+    assert "The machine ended" in said
+    status, said = run_guest("GUEST=skep")
+    assert status == 0 and "the processor offers neither VMX nor SVM" in said, said[-2000:]

@@ -27,8 +27,8 @@ HOSTS = {
 }
 
 
-def measure(name, bare, workdir=None, only=None, limit=240):
-    """{operation: (mean, min, count)} as the guest printed them."""
+def measure(name, bare, workdir=None, only=None, limit=240, own="idle=poweroff"):
+    """{operation: (mean, min, count)} as the guest printed them. own: skep's own words."""
     kind, arguments = HOSTS[name]
     work = workdir or image.path("build/bench", f"{name}-{'bare' if bare else 'skep'}")
     os.makedirs(work, exist_ok=True)
@@ -37,7 +37,7 @@ def measure(name, bare, workdir=None, only=None, limit=240):
     if bare:
         entry, files = image.bare_entry("bare", guest), guest.files()
     else:
-        entry = image.skep_entry("skep", [guest], "idle=poweroff")
+        entry = image.skep_entry("skep", [guest], own)
         files = {"skep.elf": image.SKEP, **guest.files()}
     iso = hosts.make_iso(os.path.join(work, "boot.iso"), [entry], files)
     with kind(work, iso, limit=limit, **arguments) as host:

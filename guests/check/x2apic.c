@@ -118,6 +118,17 @@ static void x2apic_reserved_bits(void)
     EXPECT_EQ(wrmsr_try(X2(APIC_LVT_TIMER), BIT(32)), EXC_GP);
 }
 
+/* Where the page of registers was, there is nothing now. */
+static void x2apic_no_page(void)
+{
+    if (!begin())
+        return;
+    EXPECT_EQ(mmio_read32(APIC_MMIO + APIC_VERSION), 0xffffffff);
+    mmio_write32(APIC_MMIO + APIC_TPR, 0xf0);
+    EXPECT_EQ(mmio_read32(APIC_MMIO + APIC_TPR), 0xffffffff);
+    EXPECT_EQ(rdmsr(X2(APIC_TPR)), 0);
+}
+
 static const struct check list[] = {
     {"x2apic_id", x2apic_id, ANYWHERE},
     {"x2apic_logical_id", x2apic_logical_id, SKEP_ONLY},
@@ -126,5 +137,6 @@ static const struct check list[] = {
     {"x2apic_timer", x2apic_timer, ANYWHERE},
     {"x2apic_illegal", x2apic_illegal, ANYWHERE},
     {"x2apic_reserved_bits", x2apic_reserved_bits, SKEP_ONLY},
+    {"x2apic_no_page", x2apic_no_page, ANYWHERE},
 };
 CHECK_GROUP(x2apic, list);

@@ -51,6 +51,7 @@ static void own_words(void **st)
     (void)st;
     config_parse_own(&cfg, "/boot/skep.elf console=com2,9600 log=debug escape=^a idle=poweroff");
     assert_int_equal(cfg.error_count, 0);
+    assert_int_equal(cfg.apic, APIC_VIRTUAL);
     assert_int_equal(cfg.console.port, 0x2f8);
     assert_int_equal(cfg.console.baud, 9600);
     assert_int_equal(cfg.log, LOG_DEBUG);
@@ -62,6 +63,11 @@ static void own_words(void **st)
     assert_int_equal(cfg.console.baud, 115200);
     assert_int_equal(cfg.idle, CONFIG_IDLE_REBOOT);
     assert_int_equal(cfg.escape, 0x1d);
+    config_parse_own(&cfg, "apic=shadow");
+    assert_int_equal(cfg.error_count, 0);
+    assert_int_equal(cfg.apic, APIC_SHADOW);
+    config_parse_own(&cfg, "apic=emulate");
+    assert_int_equal(cfg.apic, APIC_EMULATE);
 }
 
 /* Where the serial line is, and what may stand behind it in any order. */
@@ -126,6 +132,7 @@ static void own_misuse(void **st)
         {"escape=]", "'escape=]'"},
         {"escape=^1", "'escape=^1'"},
         {"idle=sleep", "'idle=' takes monitor, poweroff or reboot"},
+        {"apic=none", "'apic=' takes emulate, shadow or virtual"},
         {"quiet", "'quiet' is not understood; the words are console="},
         {"log", "'log' is not understood"},
         {"log=info log=warn", "'log=' stands there twice"},

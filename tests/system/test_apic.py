@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The local APIC by each word of apic=: what a guest may rely on is the same with each."""
+import re
+
+import pytest
+
+import image
+from machines import guest_elf, machine, skep_iso, skep_lines
+
+# host, asked for, what there is
+CASES = [
+    ("bochs-skylake_x", "virtual", "virtual"),
+    ("bochs-skylake_x", "shadow", "shadow"),
+    ("bochs-skylake_x", "emulate", "emulate"),
+    ("bochs-ivy_bridge", "virtual", "shadow"),
+    ("bochs-zambezi", "virtual", "emulate"),
+]
+GROUPS = "only=interrupts only=x2apic only=lapic only=lapic_forms only=lapic_string"
+
+
+@pytest.mark.parametrize("host,asked,used", [
+    pytest.param(*c, marks=pytest.mark.xdist_group(f"apic-{c[0]}-{c[1]}")) for c in CASES])
+def test_local_apic(host, asked, used, workdir):
+    """The in-guest tests of interrupts, with 64-bit code and with 32-bit code beside it."""
+    guests = [image.Guest(f"g{bits}", guest_elf(f"check{bits}"), "mem=64M testdev",
+                          f"testdev {GROUPS}") for bits in (32, 64)]
+    iso = skep_iso(workdir, guests, words=f"idle=poweroff apic={asked}")
+    with machine(host, workdir, iso) as m:
+        m.wait_end(200)
+        lines = skep_lines(m.console)
+        assert not re.findall(r"FAIL .*", m.console)
+        assert any(line.endswith(f"; local APICs: {used}") for line in lines), lines
+        for bits in (32, 64):
+            assert f"vm g{bits}: exited, status 0" in lines

@@ -4,6 +4,7 @@ and skep ends as idle= says. Their ACPI tables may be bad or not there at all.""
 import os
 import re
 import struct
+import subprocess
 
 import pytest
 
@@ -36,6 +37,21 @@ def test_no_virtualisation(name, workdir):
     with kind(workdir, hello_iso(workdir), limit=120, **arguments) as m:
         sentence = m.expect(NO_BACK_END, 90).group(0)
         assert re.search(says, sentence), sentence
+        m.wait_end(30)
+        assert "hello64: here" not in m.console
+
+
+def test_vmx_locked_off(workdir):
+    """Firmware that has locked VMX off. Bochs' own locks it on: its debugger gives another value of
+    IA32_FEATURE_CONTROL (0x3a) to whoever reads it, right behind the RDMSR."""
+    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", SKEP], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    read = re.findall(r"\$0x3a\b.*\n(?:.*\n){0,8}?.*\trdmsr\s*\n\s*([0-9a-f]{16}):", code)
+    assert read
+    debugger = [f"lb {int(a, 16):#x}" for a in read] + ["c", "set eax = 1", "c", "q"]
+    with hosts.Bochs(workdir, hello_iso(workdir), debugger=debugger, limit=120) as m:
+        sentence = m.expect(NO_BACK_END, 90).group(0)
+        assert "the firmware has locked VMX off: turn on Intel virtualisation" in sentence
         m.wait_end(30)
         assert "hello64: here" not in m.console
 

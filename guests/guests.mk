@@ -3,8 +3,8 @@
 # build/guests/NAME.elf: each guest is the runtime in guests/lib and the files of one folder, in a
 # 32-bit or a 64-bit flavour. Files NAME32.* or NAME64.* belong to one flavour only.
 
-GUESTS32 := hello32:hello check32:check hostile32:hostile forms32:forms
-GUESTS64 := hello64:hello bench:bench check64:check hostile64:hostile spin:spin forms64:forms memory:memory
+GUESTS32 := hello32:hello check32:check hostile32:hostile forms32:forms walk32:walk
+GUESTS64 := hello64:hello bench:bench check64:check hostile64:hostile spin:spin forms64:forms walk64:walk memory:memory
 
 GFLAGS   := $(BASE) -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only \
             -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \

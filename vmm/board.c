@@ -234,11 +234,6 @@ void board_eoi(struct board *b, u8 vector)
     board_unlock(b);
 }
 
-bool board_extint(const struct board *b)
-{
-    return __atomic_load_n(&b->pic.s.intr, __ATOMIC_RELAXED);
-}
-
 u8 board_extint_ack(struct board *b)
 {
     spin_lock(&b->lock);

@@ -90,7 +90,10 @@ void board_mmio(struct board *b, struct bus_access *acc);
 void board_eoi(struct board *b, u8 vector);
 
 /* Whether the interrupt controller pair asks for the processor; its acknowledge cycle. Any CPU. */
-bool board_extint(const struct board *b);
+static inline bool board_extint(const struct board *b)
+{
+    return __atomic_load_n(&b->pic.s.intr, __ATOMIC_RELAXED);
+}
 u8 board_extint_ack(struct board *b);
 
 /* Sets the board's timer for its next deadline. Home CPU of vCPU 0. */

@@ -56,22 +56,22 @@ static bool interrupt_waits(struct vcpu *v, int *vector)
     return *vector >= 0 || extint_waits(v);
 }
 
-/* Whether an event is there that ends HLT. */
-static bool wakes(struct vcpu *v)
+/* Whether an event is there that ends HLT; intr: an interrupt waits. */
+static bool wakes(const struct vcpu *v, bool intr)
 {
-    int vector;
-
-    return v->nmi_pending || v->event.kind || (interrupt_waits(v, &vector) && v->halted_if);
+    return v->nmi_pending || v->event.kind || (intr && v->halted_if);
 }
 
 bool vcpu_has_work(struct vcpu *v)
 {
+    int vector;
+
     if (v->requests & ~(u32)VCPU_REQ_LOOK)
         return true;
     if (v->paused)
         return false;
     return v->state == VCPU_RUNNABLE || vlapic_has_events(&v->apic) ||
-           (v->state == VCPU_HALTED && wakes(v));
+           (v->state == VCPU_HALTED && wakes(v, interrupt_waits(v, &vector)));
 }
 
 static void ask_window(struct vcpu *v, bool intr, bool nmi)
@@ -96,30 +96,31 @@ static void inject_interrupt(struct vcpu *v, int vector)
     hvm->inject(v->hv, &e);
 }
 
-/* Whether an interrupt waits that is to be injected: not one that the processor delivers itself. */
-static bool must_inject(struct vcpu *v, int *vector)
+/*
+ * Whether, if an interrupt waits, it is to be injected: not one that the processor delivers itself.
+ * intr and *vector as from interrupt_waits().
+ */
+static bool must_inject(struct vcpu *v, bool intr, int *vector)
 {
-    bool waits = interrupt_waits(v, vector);
-
     if (unlikely(v->apic.help == APIC_VIRTUAL) && *vector >= 0) {
         *vector = -1;
         return extint_waits(v);
     }
-    return waits;
+    return intr;
 }
 
 /*
  * Puts at most one event in place for the next entry, in the order of SDM 3, 6.9, and asks for a
  * window for what has to wait. `armed`: one is in place already. Returns whether one is now.
+ * want_intr, vector: as from interrupt_waits().
  */
-static bool settle(struct vcpu *v, bool armed)
+static bool settle(struct vcpu *v, bool armed, bool want_intr, int vector)
 {
-    int vector;
-    bool want_intr, want_nmi = v->nmi_pending;
+    bool want_nmi = v->nmi_pending;
 
     if (hvm_caps.apic)
         vcpu_settle_apic(v);
-    want_intr = must_inject(v, &vector);
+    want_intr = must_inject(v, want_intr, &vector);
     if (likely(!want_intr && !want_nmi && !v->event.kind && !v->deferred.kind)) {
         ask_window(v, false, false);
         return armed;
@@ -141,7 +142,8 @@ static bool settle(struct vcpu *v, bool armed)
     }
     if (want_intr && !armed && hvm->can_take_intr(v->hv)) {
         inject_interrupt(v, vector);
-        want_intr = must_inject(v, &vector);
+        want_intr = interrupt_waits(v, &vector);
+        want_intr = must_inject(v, want_intr, &vector);
         armed = true;
     }
     ask_window(v, want_intr || v->deferred.kind, want_nmi);
@@ -155,6 +157,7 @@ static bool settle(struct vcpu *v, bool armed)
 COLD static bool prepare(struct vcpu *v)
 {
     u32 bits = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+    int vector;
 
     vlapic_take_back(&v->apic);
     if (bits & VCPU_REQ_DEBUG)
@@ -173,11 +176,12 @@ COLD static bool prepare(struct vcpu *v)
     }
     if (bits & VCPU_REQ_MEMORY)
         memory_tick(v);
-    if (v->state == VCPU_HALTED && !v->paused && wakes(v))
+    bool intr = interrupt_waits(v, &vector);
+    if (v->state == VCPU_HALTED && !v->paused && wakes(v, intr))
         v->state = VCPU_RUNNABLE;
     if (v->state != VCPU_RUNNABLE || v->paused || (*v->resched && !v->armed))
         return false;
-    v->armed = settle(v, v->armed);
+    v->armed = settle(v, v->armed, intr, vector);
     vlapic_lend(&v->apic);
     return true;
 }

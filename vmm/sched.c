@@ -279,7 +279,7 @@ void sched_loop(void)
         struct vcpu *v = pick(s, &more);
         if (v)
             run_one(s, v, more);
-        else
+        if (!v || !s->list || !s->list->next) /* a lone one stops when it has nothing to do */
             idle(s);
     }
 }

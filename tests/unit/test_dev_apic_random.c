@@ -437,6 +437,50 @@ static void pin_dest_both(u64 r)
     slow_pin_look(&pin[n]);
 }
 
+/* Base, errors, events, INIT. */
+static void rarely(unsigned i, u32 v)
+{
+    if (cpu[i].mode == VLAPIC_OFF || (v & 7) == 1) {
+        base_both(i, v >> 3);
+    } else if ((v & 7) == 2) {
+        write_both(i, APIC_ESR, 0);
+        cpu[i].esr_shown = cpu[i].esr_found;
+        cpu[i].esr_found = 0;
+        cpu[i].armed = true;
+    } else if ((v & 7) == 3) {
+        cpu[i].lvt_error = (v >> 8 & 0xff) | (v >> 16 & 1 ? 0x10000 : 0);
+        if (!(cpu[i].svr & 0x100))
+            cpu[i].lvt_error |= 0x10000;
+        write_both(i, APIC_LVT_ERROR, cpu[i].lvt_error);
+    } else if ((v & 7) == 4) {
+        assert_int_equal(vlapic_take_events(&real->cpu[i].l), cpu[i].events);
+        cpu[i].events = 0;
+    } else if ((v & 7) == 5) {
+        vlapic_reset(&real->cpu[i].l, true);
+        slow_reset(&cpu[i], false);
+    }
+}
+
+/* Spurious vector and logical destination. */
+static void set_up_both(unsigned i, u32 v)
+{
+    if (v & 3) { /* back to a state in which interrupts flow */
+        u32 svr = 0x1ff | (v >> 4 & 1 ? 0x1000 : 0);
+
+        if ((v >> 8 & 15) == 0)
+            svr &= ~0x100u;
+        write_both(i, APIC_SVR, svr);
+        cpu[i].svr = svr;
+        if (!(svr & 0x100))
+            cpu[i].lvt_error |= 0x10000;
+    } else if (cpu[i].mode == VLAPIC_XAPIC) {
+        cpu[i].ldr = v & (v >> 4 & 1 ? 0xff000000 : 0x13000000);
+        cpu[i].dfr = (v >> 5 & 1 ? 0xf0000000 : v >> 6 & 3 ? 0 : v << 4 & 0xf0000000) | 0x0fffffff;
+        write_both(i, APIC_LDR, cpu[i].ldr);
+        write_both(i, APIC_DFR, cpu[i].dfr);
+    }
+}
+
 static void one_operation(u64 r)
 {
     unsigned i = (r >> 8) % CPUS;
@@ -483,47 +527,11 @@ static void one_operation(u64 r)
         pin_both(r >> 8);
         break;
     case 14:
-        if (cpu[i].mode == VLAPIC_OFF || (v & 7) == 1) {
-            base_both(i, v >> 3);
-        } else if ((v & 7) == 2) {
-            write_both(i, APIC_ESR, 0);
-            cpu[i].esr_shown = cpu[i].esr_found;
-            cpu[i].esr_found = 0;
-            cpu[i].armed = true;
-        } else if ((v & 7) == 3) {
-            cpu[i].lvt_error = (v >> 8 & 0xff) | (v >> 16 & 1 ? 0x10000 : 0);
-            if (!(cpu[i].svr & 0x100))
-                cpu[i].lvt_error |= 0x10000;
-            write_both(i, APIC_LVT_ERROR, cpu[i].lvt_error);
-        } else if ((v & 7) == 4) {
-            assert_int_equal(vlapic_take_events(&real->cpu[i].l), cpu[i].events);
-            cpu[i].events = 0;
-        } else if ((v & 7) == 5) {
-            vlapic_reset(&real->cpu[i].l, true);
-            slow_reset(&cpu[i], false);
-        }
+        rarely(i, v);
         break;
     case 15:
-        if (cpu[i].mode == VLAPIC_OFF)
-            break;
-        if (v & 3) { /* back to a state in which interrupts flow */
-            u32 svr = 0x1ff | (v >> 4 & 1 ? 0x1000 : 0);
-
-            if ((v >> 8 & 15) == 0)
-                svr &= ~0x100u;
-            write_both(i, APIC_SVR, svr);
-            cpu[i].svr = svr;
-            if (!(svr & 0x100))
-                cpu[i].lvt_error |= 0x10000;
-        } else if (cpu[i].mode == VLAPIC_XAPIC) {
-            cpu[i].ldr = v & (v >> 4 & 1 ? 0xff000000 : 0x13000000);
-            cpu[i].dfr = (v >> 5 & 1   ? 0xf0000000
-                          : v >> 6 & 3 ? 0
-                                       : v << 4 & 0xf0000000) |
-                         0x0fffffff;
-            write_both(i, APIC_LDR, cpu[i].ldr);
-            write_both(i, APIC_DFR, cpu[i].dfr);
-        }
+        if (cpu[i].mode != VLAPIC_OFF)
+            set_up_both(i, v);
         break;
     }
 }

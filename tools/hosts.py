@@ -39,15 +39,17 @@ class HostError(AssertionError):
     """A host did not do what was asked; the message ends with the tail of its console."""
 
 
-def kvm_nested():
+def kvm_nested(root="/"):
     """Whether QEMU can use KVM and give its guest VMX or SVM."""
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+    with open(os.path.join(root, "proc/cpuinfo"), encoding="ascii", errors="replace") as f:
         flags = f.read()
-    if not re.search(r"\b(vmx|svm)\b", flags) or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if (not re.search(r"^flags\s*:.*\b(vmx|svm)\b", flags, re.M) or
+            not os.access(os.path.join(root, "dev/kvm"), os.R_OK | os.W_OK)):
         return False
     for module in ("kvm_intel", "kvm_amd"):
         try:
-            with open(f"/sys/module/{module}/parameters/nested", encoding="ascii") as f:
+            with open(os.path.join(root, "sys/module", module, "parameters/nested"),
+                      encoding="ascii") as f:
                 if f.read().strip() in ("Y", "1"):
                     return True
         except OSError:
@@ -274,10 +276,11 @@ class Qemu(Host):
 
     kind = "qemu"
 
-    def __init__(self, workdir, iso=None, firmware="bios", cpu="max", kvm=False, icount=False,
+    def __init__(self, workdir, iso=None, firmware="bios", cpu=None, kvm=False, icount=False,
                  kernel=None, append="", initrd=None, machine="q35", serial=None, extra=(), **kw):
         super().__init__(workdir, iso, **kw)
-        self.firmware, self.cpu, self.kvm, self.icount = firmware, cpu, kvm, icount
+        self.firmware, self.kvm, self.icount = firmware, kvm, icount
+        self.cpu = cpu or ("host" if kvm else "max")
         self.kernel, self.append, self.initrd = kernel, append, initrd
         self.machine, self.serial, self.extra = machine, serial, list(extra)
 
@@ -289,10 +292,7 @@ class Qemu(Host):
                   ["-serial", "chardev:line"]),
                 "-monitor", f"unix:{self.path('monitor')},server=on,wait=off",
                 "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
-        if self.kvm:
-            args += ["-accel", "kvm", "-cpu", "host"]
-        else:
-            args += ["-accel", "tcg", "-cpu", self.cpu]
+        args += ["-accel", "kvm" if self.kvm else "tcg", "-cpu", self.cpu]
         if self.icount:
             args += ["-icount", "shift=0,sleep=off"]
         if self.firmware == "uefi":

@@ -68,6 +68,24 @@ def test_run_in_bochs():
     assert child.exitstatus == 0
 
 
+@pytest.mark.parametrize("flags, kvm, nested, expected", (
+    ("fpu vmx", True, {"kvm_intel": "Y"}, True), ("fpu svm", True, {"kvm_amd": "1"}, True),
+    ("fpu vmx", True, {"kvm_intel": "N"}, False), ("fpu svm", True, {"kvm_amd": "0"}, False),
+    ("fpu vmx", True, {}, False), ("fpu vmx", False, {"kvm_intel": "Y"}, False),
+    ("fpu", True, {"kvm_intel": "Y"}, False)))
+def test_kvm_is_taken_where_it_nests(flags, kvm, nested, expected, tmp_path):
+    """The host that `make run` picks by itself."""
+    from hosts import Qemu, kvm_nested
+    for file, text in [("proc/cpuinfo", f"model name : x\nflags\t\t: {flags}\nbugs : vmx_none\n"),
+                       *([("dev/kvm", "")] if kvm else []),
+                       *((f"sys/module/{m}/parameters/nested", f"{v}\n") for m, v in nested.items())]:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    assert kvm_nested(str(tmp_path)) == expected
+    command = " ".join(Qemu(str(tmp_path), kvm=expected).command("/dev/null"))
+    assert ("-accel kvm -cpu host" if expected else "-accel tcg -cpu max") in command
+
+
 def test_ctrl_a():
     """What Ctrl-A and the key after it become."""
     sys.path.insert(0, os.path.join(ROOT, "tools"))

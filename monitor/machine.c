@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Commands about a VM's devices and interrupts, and about the machine's processors. */
+#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
 #include "drivers/uart/uart.h"
 #include "lib/print.h"
 #include "monitor/command.h"
 #include "monitor/out.h"
+#include "vmm/sched.h"
 
 /* ---- interrupts ---- */
 
@@ -104,12 +106,25 @@ void cmd_devices(struct args *a)
 
 /* ---- the machine ---- */
 
+/* What a CPU has worked since this was asked last, in percent. */
+static unsigned load(unsigned cpu)
+{
+    static u64 asked_tsc[MAX_CPUS], halted_tsc[MAX_CPUS];
+    u64 now = cpu_rdtsc(), halted = sched_halted_tsc(cpu);
+    u64 all = now - asked_tsc[cpu], idle = MIN(halted - halted_tsc[cpu], all);
+
+    asked_tsc[cpu] = now;
+    halted_tsc[cpu] = halted;
+    return (unsigned)((all - idle) / (all / 100 + 1));
+}
+
 void cmd_cpu(struct args *a)
 {
     (void)a;
     out("back_end,features", "  %s: %s\n", hvm ? hvm->name : "no back end", hvm_caps.features);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        out("cpus[cpu,apic_id+", "  cpu %u, APIC ID %u", cpu, cpu_of(cpu)->apic_id);
+        out("cpus[cpu,apic_id,load_percent+", "  cpu %u, APIC ID %u, load %u%%", cpu,
+            cpu_of(cpu)->apic_id, load(cpu));
         out("vcpus[", ":");
         for (unsigned i = 0; i < ARRAY_SIZE(vms); i++)
             for (u32 n = 0; vms[i] && n < vms[i]->vcpu_count; n++)

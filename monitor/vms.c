@@ -47,9 +47,11 @@ void cmd_info(struct args *a)
         return;
     }
     out("kernel,modules,memory_mib,vcpus,?testdev",
-        "  kernel %s, %u more modules, memory %llu MiB, %u vCPUs%s\n", c->kernel_name,
+        "  kernel %s, %u more modules, memory %llu MiB, vCPUs %u%s\n", c->kernel_name,
         c->module_count, (ull)(c->mem / MIB), c->vcpus, c->testdev ? ", test devices" : "");
     out("cmdline", "  command line: %.200s\n", c->cmdline);
+    if (vm && vm->why[0])
+        out("reason", "  %s\n", vm->why);
     if (!vm_alive(vm))
         return;
     u64 ms = (vm->paused ? vm->pause_ns - vm->board.start_ns : vm_now(vm)) / 1000000;

@@ -11,6 +11,7 @@
 #include "vmm/memory.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
+#include "vmm/watch.h"
 
 /* A start-up IPI: real mode at the page it names (SDM 3, 8.4.3). */
 static void start_at_page(struct vcpu *v, u8 page)
@@ -273,6 +274,9 @@ void vcpu_run(struct vcpu *v, const bool *resched)
     v->resched = resched;
     vcpu_look(v); /* whatever happened while it did not run */
     v->hv->exit = prepare_entry(v);
-    if (v->hv->exit)
-        hvm->run(v->hv);
+    if (!v->hv->exit)
+        return;
+    if (unlikely(v->vm->watch))
+        watch_run(v);
+    hvm->run(v->hv);
 }

@@ -18,6 +18,8 @@ struct sched {
     bool runs_guests;
     bool resched;         /* an interrupt found a reason to go round the loop; own CPU only */
     u32 idle;             /* about to halt, or halted: interrupt it to be noticed */
+    u64 halted_tsc;       /* how long it has been halted; own CPU writes */
+    u64 since_tsc;        /* it is halted since then; 0: it is not. Likewise */
     u32 poked;            /* the hook is to be called; any CPU */
     struct spinlock lock; /* guards: */
     struct vcpu *incoming;
@@ -261,9 +263,20 @@ static void idle(struct sched *s)
 
     __atomic_store_n(&s->idle, 1, __ATOMIC_SEQ_CST);
     if (!s->resched && !__atomic_load_n(&s->poked, __ATOMIC_SEQ_CST) && !pick(s, &more) &&
-        !__atomic_load_n(&s->incoming, __ATOMIC_SEQ_CST))
+        !__atomic_load_n(&s->incoming, __ATOMIC_SEQ_CST)) {
+        __atomic_store_n(&s->since_tsc, cpu_rdtsc(), __ATOMIC_RELAXED);
         cpu_idle();
+        s->halted_tsc += cpu_rdtsc() - s->since_tsc;
+        __atomic_store_n(&s->since_tsc, 0, __ATOMIC_RELAXED);
+    }
     __atomic_store_n(&s->idle, 0, __ATOMIC_RELAXED);
+}
+
+u64 sched_halted_tsc(u32 cpu)
+{
+    u64 since = __atomic_load_n(&scheds[cpu].since_tsc, __ATOMIC_RELAXED), now = cpu_rdtsc();
+
+    return scheds[cpu].halted_tsc + (since && since < now ? now - since : 0);
 }
 
 void sched_loop(void)

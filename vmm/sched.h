@@ -33,6 +33,9 @@ void sched_poke(void);
 /* The vCPU that runs here waits for another one: others go first. From an exit handler. */
 void sched_yield(void);
 
+/* TSC cycles that a CPU has been halted for, about. Any CPU. */
+u64 sched_halted_tsc(u32 cpu);
+
 /* Puts the state of whichever vCPU is on this CPU away, so that another can be loaded by hand. */
 void sched_put_away(void);
 /* Has v, which is at home here, loaded. From this CPU's loop. */

@@ -260,7 +260,8 @@ static enum err start(struct vm *vm, const struct vm_module *modules)
     if (l)
         err = build_and_load(vm, modules, l);
     if (err) {
-        log_always("vm %s: not started: %s", vm->name, l ? l->error : "out of memory");
+        str_copy(vm->why, sizeof(vm->why), l ? l->error : "out of memory");
+        log_always("vm %s: not started: %s", vm->name, vm->why);
         for (u32 i = 0; i < vm->vcpu_count; i++)
             if (vm->vcpu[i])
                 sched_unplace(vm->vcpu[i]->cpu);
@@ -332,15 +333,14 @@ void vm_end(struct vm *vm, enum vm_end how, u32 status)
 
 void vm_stop(struct vcpu *v, const char *fmt, ...)
 {
-    char reason[200];
     va_list ap;
 
     if (!claim_end(v->vm, VM_END_STOPPED, 0))
         return;
     va_start(ap, fmt);
-    fmt_vprint(reason, sizeof(reason), fmt, ap);
+    fmt_vprint(v->vm->why, sizeof(v->vm->why), fmt, ap);
     va_end(ap);
-    log_always("vm %s: stopped: %s", v->vm->name, reason);
+    log_always("vm %s: stopped: %s", v->vm->name, v->vm->why);
     dump_vcpu(v);
     dismiss_vcpus(v->vm);
 }
@@ -356,6 +356,7 @@ void vm_kill(struct vm *vm, const char *why)
     if (!claim_end(vm, VM_END_STOPPED, 0))
         return;
     vm->killed = true;
+    str_copy(vm->why, sizeof(vm->why), why);
     log_always("vm %s: stopped: %s", vm->name, why);
     dismiss_vcpus(vm);
 }

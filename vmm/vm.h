@@ -59,6 +59,7 @@ struct vm {
     u32 end_claimed; /* atomically: the first to end the VM says how */
     u32 status;      /* VM_END_EXIT */
     bool killed;     /* it was ended from outside */
+    char why[200];   /* VM_END_STOPPED, or it could not be started: the reason */
     u32 vcpu_count;
     u32 vcpus_left; /* atomically: vCPUs that have not left yet */
     struct vcpu *vcpu[PLAT_MAX_VCPUS];

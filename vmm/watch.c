@@ -9,6 +9,8 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
+#define HYPERVISOR_LEAVES 0x40000000u
+
 /* ---- what it touches ---- */
 
 static void learn(struct watch *w, enum learned_kind kind, u64 key, bool out, const char *by)
@@ -65,6 +67,8 @@ static void learn_exit(struct vcpu *v, struct watch *w, const struct hvm_exit *e
     case HVM_EXIT_CPUID: {
         const struct cpuid_entry *entry = cpuid_find(&vm->cpuid, rax, rcx);
         u64 sub = entry && entry->sub ? (u64)rcx << 32 : 0;
+        if (!entry && rax >> 16 == HYPERVISOR_LEAVES >> 16) /* guests try 255 of these in a row */
+            rax = HYPERVISOR_LEAVES | 0x100;
         learn(w, LEARNED_CPUID, rax | sub, false, entry ? "table" : NULL);
         break;
     }
@@ -97,6 +101,12 @@ void watch_switch(struct vcpu *v, bool on)
         trace(v, on ? TRACE_ON : TRACE_OFF, 0, 0, 0, 0);
 }
 
+void watch_run(struct vcpu *v)
+{
+    if ((v->vm->watch->on & WATCH_TRACE) && v->armed)
+        trace(v, TRACE_INJECT, 0, hvm->get(v->hv, HVM_RIP), hvm->get(v->hv, HVM_ENTRY_EVENT), 0);
+}
+
 /* ---- in place of vcpu_next ---- */
 
 static struct hvm_exit *next_recorded(void *arg, struct hvm_exit *e)
@@ -120,9 +130,8 @@ static struct hvm_exit *next_recorded(void *arg, struct hvm_exit *e)
         trace(v, TRACE_EXIT, e->reason, e->rip, e->info, (u32)MIN(cycles, (u64)UINT32_MAX));
         if (!next)
             trace(v, TRACE_YIELD, v->state, 0, 0, 0);
-        else if (v->armed)
-            trace(v, TRACE_INJECT, 0, hvm->get(v->hv, HVM_RIP), hvm->get(v->hv, HVM_ENTRY_EVENT),
-                  0);
+        else
+            watch_run(v);
     }
     return next;
 }

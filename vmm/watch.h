@@ -75,7 +75,8 @@ void watch_free(struct vm *vm);
 /* What is to be called after each exit, beside the recorder. Loaded here. */
 void watch_set_next(struct vcpu *v, struct hvm_exit *(*next)(void *arg, struct hvm_exit *e));
 
-/* v's state has come to this CPU, or goes; where vm->watch is set. */
+/* v's state has come to this CPU, or goes; it is about to be entered: where vm->watch is set. */
 void watch_switch(struct vcpu *v, bool on);
+void watch_run(struct vcpu *v);
 
 #endif

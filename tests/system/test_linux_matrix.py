@@ -5,26 +5,26 @@ be and no complaint of the kernel's.
 
 `make check` runs some of these, `make check-long` all.
 """
-import os
 import re
 
 import pytest
 
 import hosts
 import image
-from machines import SKEP, plain, skep_iso
+from machines import skep_iso
 from test_linux import PROMPT, Shell
-
-assert SKEP
 
 COMPLAINTS = (r"\blost\b|[Ss]purious|[Uu]nstable|[Cc]alibration.*(?:fail|differ|could not)|skewed|"
               r"Call Trace|BUG:|WARNING: CPU|nobody cared|soft lockup|stall|timer doesn't work|"
-              r"MP-BIOS bug|not responding|[Cc]locksource.*(?:wrong|skew)|TSC warp")
-# How often the kernel complains on the bare machine too: QEMU's port reads jitter with the load of
-# the machine below, and the kernel then takes its second way to the TSC's frequency.
-QUICK_CALIBRATION = r"Fast TSC calibration failed"
+              r"MP-BIOS bug|not responding|[Cc]locksource.*wrong|TSC warp")
+# On AMD's processors Linux knows no other way to the TSC's frequency than to measure it. Where QEMU
+# runs by the clock of a busy machine that can fail, under skep as on the bare machine. With
+# one processor it counts instructions instead, and measures well.
+JITTER = r"Fast TSC calibration failed|could not calculate TSC khz"
 
 CLOCKS = {"clocksource=hpet": "hpet", "clocksource=acpi_pm": "acpi_pm", "clocksource=tsc": "tsc"}
+# Debian's cloud kernel reads no MP table: without ACPI it finds neither processors nor local APIC.
+ALONE = ("noapic acpi=off", "nolapic", "nosmp")
 LINES = ("", "nox2apic", "noapic", "nolapic", "noapic acpi=off", "nosmp", *CLOCKS)
 
 QEMU = [("qemu", cpus, vcpus, line) for cpus in (1, 2, 4) for vcpus in (1, 2, 4) for line in LINES]
@@ -57,7 +57,7 @@ def check_interrupts(before, after, vcpus, line):
     def grown(name):
         old = before.get(name, ([0] * vcpus, ""))[0]
         return [b - a for a, b in zip(old, after[name][0])]
-    if line in ("nolapic", "nosmp"):
+    if line in ALONE:
         assert sum(sum(grown(n)) for n in after if "timer" in after[n][1]) > 0, after
     else:
         assert len(after["LOC"][0]) == vcpus
@@ -70,7 +70,7 @@ def check_interrupts(before, after, vcpus, line):
         assert sum(after.get(name, ([0], ""))[0]) == 0, (name, after)
 
 
-def check_clock(shell, line, cpus):
+def check_clock(shell, line):
     where = "/sys/devices/system/clocksource/clocksource0"
     current = shell.run(f"cat {where}/current_clocksource")[0]
     if line in CLOCKS:
@@ -96,12 +96,13 @@ def test_linux(host, cpus, vcpus, line, workdir):
     kernel, initrd = image.debian("amd64")
     guest = image.Guest("linux", kernel, f"mem=256M vcpus={vcpus}", f"console=ttyS0 {line}", initrd)
     iso = skep_iso(workdir, [guest])
-    kind, arguments = ((hosts.Qemu, {"limit": 240}) if host == "qemu" else
+    counted = host == "qemu" and cpus == vcpus == 1
+    kind, arguments = ((hosts.Qemu, {"limit": 240, "icount": counted}) if host == "qemu" else
                        (hosts.Bochs, {"model": "corei7_skylake_x", "limit": 900}))
     with kind(workdir, iso, mem=768, cpus=cpus, **arguments) as m:
         m.expect(r"guest: ready", 220 if host == "qemu" else 800)
         m.expect(PROMPT, 60)
-        online = 1 if line in ("nolapic", "nosmp") else vcpus
+        online = 1 if line in ALONE else vcpus
         shell = Shell(m, online)
         shell.run("stty cols 400; set +m")
         assert shell.run("nproc")[0] == str(online)
@@ -109,10 +110,12 @@ def test_linux(host, cpus, vcpus, line, workdir):
         check_time(shell)
         check_load(shell)
         check_interrupts(before, interrupts(shell), online, line)
-        check_clock(shell, line, cpus)
+        check_clock(shell, line)
         log = "\n".join(shell.run("dmesg", 120))
         complaints = [ln for ln in re.findall(f".*(?:{COMPLAINTS}).*", log)
-                      if not re.search(QUICK_CALIBRATION, ln)]
+                      if counted or host != "qemu" or not re.search(JITTER, ln)]
         assert not complaints, complaints
         m.send_line("poweroff")
-        m.expect(r"skep: vm linux: powered off", 60)
+        # A kernel that halts does so with interrupts off, for good.
+        m.expect(r"System halted|skep: vm linux: stopped" if "acpi=off" in line else
+                 r"skep: vm linux: powered off", 60)

@@ -137,7 +137,7 @@ static u64 mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 value)
         acc.offset = gpa & PAGE_MASK;
         acc.now_ns = vm_now(v->vm);
         vlapic_mmio(&v->apic, &acc);
-        if (write)
+        if (write || vlapic_pending(&v->apic) >= 0) /* a read may raise the error interrupt */
             vcpu_look(v);
     } else {
         board_mmio(&v->vm->board, &acc);
@@ -316,7 +316,7 @@ static ALWAYS_INLINE bool explains(const struct emul_again *a, const u64 *gpr,
 {
     gla_t gla = emul_again_gla(a, gpr);
 
-    if (unlikely(a->access != e->nested.access || (gla & PAGE_MASK) > PAGE_SIZE - a->size))
+    if (unlikely(a->access != e->nested.access))
         return false;
     if (e->nested.gla_valid)
         return likely(gla == e->nested.gla);
@@ -345,8 +345,11 @@ static ALWAYS_INLINE bool execute_again(struct vcpu *v, const struct hvm_exit *e
     if (a->access == INSN_WRITE)
         value = emul_again_source(a, gpr);
     if ((gpa & ~PAGE_MASK) != vlapic_gpa(&v->apic) || a->size != 4 ||
-        !apic_quick(v, gpa & PAGE_MASK, a->access == INSN_WRITE, &value))
+        !apic_quick(v, gpa & PAGE_MASK, a->access == INSN_WRITE, &value)) {
+        if (unlikely((gpa & PAGE_MASK) > PAGE_SIZE - a->size)) /* goes on in another page */
+            return false;
         value = mmio(v, gpa, a->size, a->access == INSN_WRITE, value);
+    }
     if (a->access == INSN_READ)
         gpr[a->reg] = value;
     hvm->advance(v->hv, a->len);

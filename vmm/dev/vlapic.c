@@ -63,18 +63,23 @@ static u8 words_set(const struct vlapic *l, unsigned reg)
     return words;
 }
 
-COLD void vlapic_refresh(struct vlapic *l)
+void vlapic_refresh(struct vlapic *l)
 {
     if (l->help == APIC_VIRTUAL) {
         l->irr_words = words_set(l, APIC_IRR);
         l->isr_words = words_set(l, APIC_ISR);
         l->irr_top = vlapic_top(l, APIC_IRR, l->irr_words);
         l->isr_top = vlapic_top(l, APIC_ISR, l->isr_words);
-        for (unsigned i = 0; i < VLAPIC_KEPT; i++)
-            l->kept[i] = *vlapic_reg(l, vlapic_kept[i]);
     }
     vlapic_update_ppr(l);
     *vlapic_reg(l, APIC_PPR) = l->ppr;
+}
+
+COLD void vlapic_lend_page(struct vlapic *l)
+{
+    for (unsigned i = 0; i < VLAPIC_KEPT && l->help == APIC_VIRTUAL; i++)
+        l->kept[i] = *vlapic_reg(l, vlapic_kept[i]);
+    l->lent = true;
 }
 
 COLD void vlapic_set_help(struct vlapic *l, enum apic_help help)

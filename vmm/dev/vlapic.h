@@ -137,7 +137,7 @@ struct vlapic {
     u32 errors;              /* [any] ESR bits found and not yet latched */
     u32 *page;
     u64 deadline_ns;
-    u32 kept[VLAPIC_KEPT]; /* with APIC_VIRTUAL: registers as they were at the last sync */
+    u32 kept[VLAPIC_KEPT]; /* with APIC_VIRTUAL: registers as they were lent */
     struct vlapic_state s;
     struct vlapic_post post; /* [any] */
     struct vlapic_config c;
@@ -243,9 +243,11 @@ void vlapic_tsc_moved(struct vlapic *l, u64 now_tsc, u64 now_ns);
  * is changed while nothing is lent.
  */
 void vlapic_set_help(struct vlapic *l, enum apic_help help);
+void vlapic_lend_page(struct vlapic *l);
 static inline void vlapic_lend(struct vlapic *l)
 {
-    l->lent = l->help != APIC_EMULATE;
+    if (l->help)
+        vlapic_lend_page(l);
 }
 static inline void vlapic_take_back(struct vlapic *l)
 {

@@ -42,6 +42,8 @@ static const char *excuse(const struct form *f)
         return "ports are not a process's; completed by guests/forms";
     if (f->op >= OP_VMOV && !(f->insn.flags & INSN_HAS_MEM))
         return "register-only vector moves are not executed";
+    if (!host_has(&f->insn))
+        return "this processor does not have it";
     if (f->op == OP_LOAD_FAR_PTR && f->insn.opsize == 8 && is_amd())
         return "AMD's processors take REX.W for nothing here";
     return NULL;

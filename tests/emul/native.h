@@ -110,7 +110,9 @@ void generate(struct test *c); /* the next case that is worth running */
 /* Form of a decoded instruction among its mode's, or -1. */
 int form_index(const struct insn *in);
 void forms_prepare(u64 only);
-bool is_amd(void); /* the processor that runs this */
+/* Of the processor that runs this. */
+bool is_amd(void);
+bool host_has(const struct insn *in);
 
 /* ---- native_run.c ---- */
 

@@ -11,6 +11,7 @@ struct counted counts[3][MAX_FORMS];
 unsigned form_count[3];
 static unsigned group_start[3][4096], group_count[3]; /* runs of one vex:map:opcode */
 static unsigned turn[3];                              /* the next form to be asked for by name */
+static bool lacking[3][MAX_FORMS];                    /* by this processor */
 static u16 by_key[3][8192]; /* open addressing; 0: empty, else index + 1 */
 
 /* ---- forms ---- */
@@ -37,6 +38,7 @@ void forms_prepare(u64 only)
             const struct form *f = &forms[m][i], *p = f - 1;
             unsigned slot = slot_of(m, f->key);
 
+            lacking[m][i] = !host_has(&f->insn);
             if (!by_key[m][slot])
                 by_key[m][slot] = (u16)(i + 1);
             if (!i || f->vex != p->vex || f->map != p->map || f->opcode != p->opcode)
@@ -228,16 +230,62 @@ static void pick_registers(struct test *c)
         c->in.rflags |= FLAG_AC;
 }
 
+/* A register of CPUID: 0 to 3 for EAX to EDX; 0 where the leaf does not exist. */
+static u32 cpuid_word(u32 leaf, unsigned reg)
+{
+    unsigned r[4] = {0};
+
+    __get_cpuid_count(leaf, 0, &r[0], &r[1], &r[2], &r[3]);
+    return r[reg];
+}
+
 bool is_amd(void)
 {
-    static int known = -1;
-    unsigned a = 0, b, c, d;
+    static u32 ecx;
 
-    if (known < 0) {
-        __cpuid(0, a, b, c, d);
-        known = c == signature_AMD_ecx;
+    if (!ecx)
+        ecx = cpuid_word(0, 2);
+    return ecx == signature_AMD_ecx;
+}
+
+/* CPUID's word and bit for what not every processor has; MOVDIRI is tried even where it is hidden.
+ */
+static const struct need {
+    u32 leaf;
+    u8 reg, bit, first, last; /* operations */
+} needs[] = {
+    {1, 2, 22, OP_MOVBE, OP_MOVBE}, {1, 2, 23, OP_POPCNT, OP_POPCNT},
+    {1, 2, 20, OP_CRC32, OP_CRC32}, {0x80000001, 2, 5, OP_LZCNT, OP_LZCNT},
+    {7, 1, 3, OP_TZCNT, OP_TZCNT},  {7, 1, 3, OP_ANDN, OP_BLSI},
+    {7, 1, 8, OP_BZHI, OP_SHRX},    {7, 1, 19, OP_ADCX, OP_ADOX},
+};
+
+/* Whether the processor that runs this has the instruction. */
+bool host_has(const struct insn *in)
+{
+    bool vex = in->flags & INSN_VEX, vmov = in->op >= OP_VMOV && in->op <= OP_VMOV_HALF;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(needs); i++) {
+        const struct need *n = &needs[i];
+
+        if (in->op >= n->first && in->op <= n->last && !(cpuid_word(n->leaf, n->reg) & BIT(n->bit)))
+            return false;
     }
-    return known;
+    if (in->op == OP_CMPXCHG8B && in->opsize == 8)
+        return cpuid_word(1, 2) & BIT(13);
+    if (in->op == OP_CLFLUSH && in->flags & INSN_OPSIZE)
+        return cpuid_word(7, 1) & BIT(in->modrm >> 3 & 1 ? 23 : 24); /* /7 CLFLUSHOPT, /6 CLWB */
+    if (vmov && in->map == 2)                                        /* MOVNTDQA */
+        return vex ? cpuid_word(7, 1) & BIT(5) : cpuid_word(1, 2) & BIT(19);
+    return !(vmov && vex) || cpuid_word(1, 2) & BIT(28);
+}
+
+/* The same, once a form is known: CPUID is slow in virtual machines. */
+static bool has_form(const struct insn *in)
+{
+    int i = form_index(in);
+
+    return i < 0 || !lacking[in->mode][i];
 }
 
 /* Cases that cannot be compared here. */
@@ -245,7 +293,7 @@ static bool unfit(const struct test *c)
 {
     const struct insn *in = &c->insn;
 
-    if (c->status != INSN_OK || !form_executed(in->op))
+    if (c->status != INSN_OK || !form_executed(in->op) || !has_form(in))
         return true;
     if (in->op == OP_CALL && in->form == F_IMM && in->imm + 16 < 32)
         return true; /* into itself */

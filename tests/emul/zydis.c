@@ -246,8 +246,8 @@ static bool explain_difference(const char *what, const struct insn *d, const str
         case OP_CRC32:
             return because("operands of a fixed size, whatever the operand-size attribute");
         case OP_MOV:
-            if (d->map == 1 && d->opcode == 0xc3)
-                return because("MOVNTI moves 32 bits in 16-bit code");
+            if ((d->map == 1 && d->opcode == 0xc3) || (d->map == 2 && d->opcode == 0xf9))
+                return because("MOVNTI and MOVDIRI move 32 bits in 16-bit code");
         }
     }
     (void)z;

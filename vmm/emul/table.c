@@ -306,6 +306,7 @@ const struct insn_row *insn_row_38(u8 opcode, unsigned pp)
     static const struct insn_row crc_v = {OP_CRC32, F_R_RM, S_V, I_NONE, M_SAME, R, T_MODRM};
     static const struct insn_row adcx = {OP_ADCX, F_R_RM, S_Y, I_NONE, M_SAME, R, T_MODRM};
     static const struct insn_row adox = {OP_ADOX, F_R_RM, S_Y, I_NONE, M_SAME, R, T_MODRM};
+    static const struct insn_row movdiri = {OP_MOV, F_RM_R, S_Y, I_NONE, M_SAME, W, T_MODRM | T_MEM};
     static const struct insn_row invpcid = {OP_INVPCID, F_R_RM, S_N, I_NONE, M_16, R, T_MODRM | T_MEM};
 
     switch (opcode) {
@@ -317,6 +318,8 @@ const struct insn_row *insn_row_38(u8 opcode, unsigned pp)
         return pp == 3 ? &crc_b : pp == 2 ? &row_ud : &movbe_load;
     case 0xf1:
         return pp == 3 ? &crc_v : pp == 2 ? &row_ud : &movbe_store;
+    case 0xf9:
+        return pp == 0 ? &movdiri : &row_modrm;
     case 0xf6:
         return pp == 1 ? &adcx : pp == 2 ? &adox : &row_modrm;
     }

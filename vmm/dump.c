@@ -88,7 +88,7 @@ void dump_exits(struct vcpu *v, u32 count, dump_line_fn out)
     line(out, "last[", "  last exits, newest first:");
     for (u32 i = 0; i < count; i++) {
         line(out, "last[reason,rip,info", "  %-13s rip %016llx info %llx", hvm_exit_name(e->reason),
-             (ull)e->rip, (ull)e->info);
+             (ull)e->rip, (ull)hvm_exit_info(e));
         e = (e == v->last ? &v->last[VCPU_LAST_EXITS] : e) - 1;
     }
 }

@@ -127,7 +127,8 @@ static struct hvm_exit *next_recorded(void *arg, struct hvm_exit *e)
         w->cost[v->id][e->reason].cycles += cycles;
     }
     if (w->on & WATCH_TRACE) {
-        trace(v, TRACE_EXIT, e->reason, e->rip, e->info, (u32)MIN(cycles, (u64)UINT32_MAX));
+        trace(v, TRACE_EXIT, e->reason, e->rip, hvm_exit_info(e),
+              (u32)MIN(cycles, (u64)UINT32_MAX));
         if (!next)
             trace(v, TRACE_YIELD, v->state, 0, 0, 0);
         else

@@ -81,3 +81,11 @@ const char *hvm_exit_name(enum hvm_exit_reason reason)
         return "?";
     return exit_names[reason];
 }
+
+u64 hvm_exit_info(const struct hvm_exit *e)
+{
+    const u64 telling = BIT(HVM_EXIT_EXCEPTION) | BIT(HVM_EXIT_CR) | BIT(HVM_EXIT_IO) |
+                        BIT(HVM_EXIT_NESTED_FAULT) | BIT(HVM_EXIT_TASK_SWITCH) | BIT(HVM_EXIT_APIC);
+
+    return telling >> e->reason & 1 ? e->info : 0;
+}

@@ -121,7 +121,7 @@ struct hvm_exit {
     struct hvm_event vectoring; /* an event whose delivery this exit interrupted; must be redone */
     u64 rip;                    /* the guest's RIP, always set */
     union {
-        u64 info; /* the first words of what follows, for logs; 0 where nothing does */
+        u64 info; /* the first words of what follows: see hvm_exit_info */
         struct {
             u16 port;
             u8 size; /* 1, 2 or 4 */
@@ -316,6 +316,8 @@ extern struct hvm_caps hvm_caps;
 enum err hvm_init(char *why, size_t why_size);
 
 const char *hvm_exit_name(enum hvm_exit_reason reason); /* "cpuid", "io", … */
+/* The first words of what the exit reports, for logs; 0 where it reports nothing. */
+u64 hvm_exit_info(const struct hvm_exit *e);
 
 static inline u64 hvm_gpr(struct hvm_vcpu *v, unsigned r)
 {

@@ -16,6 +16,7 @@ enum err space_init(struct space *s, const struct space_config *cfg)
         return ERR_INVAL;
     s->fill_boot = cfg->fill_boot;
     s->reserve = cfg->reserve;
+    s->store = cfg->store;
     s->kick = cfg->kick;
     s->kick_arg = cfg->kick_arg;
     s->generation = 1;
@@ -203,7 +204,8 @@ enum err space_add_pass(struct space *s, gpa_t gpa, hpa_t hpa, u64 size, unsigne
     while (err == OK && gpa < end) {
         unsigned level = pass_level(s, gpa, hpa, end);
 
-        err = nested_map(&s->tables, gpa, hpa, level, perms | NESTED_A | NESTED_D, type, true, NULL);
+        err =
+            nested_map(&s->tables, gpa, hpa, level, perms | NESTED_A | NESTED_D, type, true, NULL);
         gpa += NESTED_SIZE(level);
         hpa += NESTED_SIZE(level);
     }

@@ -95,6 +95,21 @@ struct space_stats {
     u64 held;  /* holds open now */
 };
 
+/*
+ * Where cold pages go that are not zero, if a space has such a place. Called with the space's lock
+ * held, so quickly and without a call back; gpa is a page's, and so is what the pointer leads to.
+ *   put:  keeps a copy; false if it will not, and the page stays where it is.
+ *   get:  copies to `page` what it keeps for gpa, and keeps it still; false if that is nothing.
+ *   drop: forgets it: the page is the guest's again.
+ * What it keeps when the space ends is its own to forget.
+ */
+struct space_store {
+    bool (*put)(void *arg, gpa_t gpa, const void *page);
+    bool (*get)(void *arg, gpa_t gpa, void *page);
+    void (*drop)(void *arg, gpa_t gpa);
+    void *arg;
+};
+
 struct space_config {
     struct nested_caps caps;
     const struct frame_source *src; /* must outlive the space */
@@ -104,6 +119,7 @@ struct space_config {
     bool fill_boot; /* space_add_ram fills at once, with the largest pages */
     u8 demand_leaf; /* largest leaf a demand fill makes: 1, 2 or 3; 0 means 2 */
     u64 reserve;    /* no large demand fill that would leave fewer free frames than this */
+    const struct space_store *store; /* must outlive the space; NULL: none */
 };
 
 struct space {
@@ -119,6 +135,7 @@ struct space {
     unsigned tidy_region; /* where space_tidy goes on: a region, and how far in it */
     u64 tidy_offset;
     u64 reserve;
+    const struct space_store *store;
     void (*kick)(void *arg, unsigned cpu);
     void *kick_arg;
     u64 generation ALIGNED(64); /* of the tables; starts at 1 */
@@ -299,10 +316,10 @@ void space_map(struct space *s, gpa_t gpa, u64 chunk, char *cells, size_t n);
 /*
  * Takes back RAM that is not in use: pages that have not been accessed since they were last looked
  * at (by space_scan or by this function, which then gives them a second chance), that are zero
- * from end to end, not held, not dirty in a running log, and with no permissions of their own.
- * The guest finds them zero when it touches them again. Large leaves that hold enough such pages
- * are split. Goes on where it last ended, once around at most. Returns how many 4 KiB pages came
- * free, about max_pages at most.
+ * from end to end (or that the space's store takes), not held, not dirty in a running log, and with
+ * no permissions of their own. The guest finds them as they were when it touches them again. Large
+ * leaves that hold enough such pages are split. Goes on where it last ended, once around at most.
+ * Returns how many 4 KiB pages came free, about max_pages at most.
  */
 u64 space_reclaim(struct space *s, u64 max_pages);
 

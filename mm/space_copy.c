@@ -45,7 +45,7 @@ static bool reads_zero(struct space *s, gpa_t gpa, unsigned access)
     unsigned level, perms = NESTED_RWX;
     u64 value;
 
-    if (space_is_filled(s, gpa, &level))
+    if (s->store || space_is_filled(s, gpa, &level))
         return false;
     spin_lock(&s->lock);
     nested_lookup(&s->tables, gpa, &level, &value);

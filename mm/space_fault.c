@@ -67,6 +67,22 @@ static hpa_t fill_frames(const struct space *s, unsigned *level)
     return 0;
 }
 
+/* Frames about to be filled in at gpa: what the store keeps of them comes back. */
+COLD static void store_get(const struct space *s, gpa_t gpa, hpa_t hpa, u64 size)
+{
+    const struct space_store *st = s->store;
+
+    for (u64 off = 0; off < size; off += PAGE_SIZE)
+        st->get(st->arg, gpa + off, frame_hva(s->tables.src, hpa + off));
+}
+
+/* They have been. */
+COLD static void store_drop(const struct space *s, gpa_t gpa, u64 size)
+{
+    for (u64 off = 0; off < size; off += PAGE_SIZE)
+        s->store->drop(s->store->arg, gpa + off);
+}
+
 /* Maps what has been filled; the lock is held. slot: as for fill_leaf. */
 static enum err map_filled(struct space *s, const struct space_region *r, gpa_t gpa, hpa_t hpa,
                            unsigned level, unsigned attr, u64 *slot, struct nested_mapped *mapped)
@@ -77,6 +93,8 @@ static enum err map_filled(struct space *s, const struct space_region *r, gpa_t 
         !space_rights_over(s, ALIGN_DOWN(gpa, NESTED_SIZE(level)), NESTED_SIZE(level), &perms))
         return ERR_EXISTS; /* permissions have been changed meanwhile */
     attr = (attr & ~NESTED_RWX) | perms;
+    if (unlikely(s->store))
+        store_get(s, ALIGN_DOWN(gpa, NESTED_SIZE(level)), hpa, NESTED_SIZE(level));
     if (likely(level == 1 && slot)) {
         enum err err = nested_map_slot(&s->tables, gpa, slot, hpa, attr, r->type, mapped);
 
@@ -109,6 +127,8 @@ static enum space_result fill_leaf(struct space *s, const struct space_region *r
     spin_lock(&s->lock);
     if (likely(hpa != 0))
         err = map_filled(s, r, gpa, hpa, level, attr, slot, &mapped);
+    if (unlikely(s->store) && err == OK)
+        store_drop(s, ALIGN_DOWN(gpa, NESTED_SIZE(level)), NESTED_SIZE(level));
     if (likely(err == OK)) {
         s->stats.resident_pages += NESTED_SIZE(level) >> PAGE_SHIFT;
         s->stats.fills[level]++;

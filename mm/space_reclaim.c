@@ -53,8 +53,17 @@ static bool is_cold(struct sweep *w, u64 *entry, gpa_t gpa)
 static bool take(struct sweep *w, u64 *entry, gpa_t gpa, unsigned level)
 {
     return is_cold(w, entry, gpa) &&
-           is_zero(w->s, nested_leaf_hpa(nested_load(entry), level), NESTED_SIZE(level)) &&
+           (w->s->store ||
+            is_zero(w->s, nested_leaf_hpa(nested_load(entry), level), NESTED_SIZE(level))) &&
            nested_isolate(&w->s->tables, entry);
+}
+
+/* Whether the store has taken a page that is not zero. */
+static bool put_away(const struct space *s, gpa_t gpa, hpa_t hpa, unsigned level)
+{
+    const struct space_store *st = s->store;
+
+    return st && level == 1 && st->put(st->arg, gpa, frame_hva(s->tables.src, hpa));
 }
 
 /* Nobody is in the guest with an isolated leaf any more: lets it go, or puts it back. */
@@ -65,7 +74,8 @@ static void settle(struct sweep *w, u64 *entry, gpa_t gpa, unsigned level)
     hpa_t hpa = nested_leaf_hpa(*entry, level);
     bool logged = w->r->log && *entry & w->s->tables.fmt->dirty;
 
-    if (logged || space_is_held(w->s, gpa, size) || !is_zero(w->s, hpa, size)) {
+    if (logged || space_is_held(w->s, gpa, size) ||
+        !(is_zero(w->s, hpa, size) || put_away(w->s, gpa, hpa, level))) {
         nested_restore(&w->s->tables, entry);
         return;
     }
@@ -101,7 +111,7 @@ static bool sweep_large(struct sweep *w, u64 *entry, gpa_t gpa)
         }
         return false;
     }
-    return zero >= WORTH_A_SPLIT && nested_split(&w->s->tables, gpa) == OK;
+    return (zero >= WORTH_A_SPLIT || w->s->store) && nested_split(&w->s->tables, gpa) == OK;
 }
 
 /* Entries [from, to) of the table of the 2 MiB at base. */

@@ -78,9 +78,9 @@ static void show_space(struct vm *vm)
     space_get_stats(vm->space, &st);
     for (unsigned i = 0; i < s->region_count; i++) {
         const struct space_region *r = &s->regions[i];
-        out("regions[first,last,rights,kind,?logged", "  %011llx-%011llx %s %s%s\n", (ull)r->base,
-            (ull)(r->base + r->size - 1), perms_text(r->perms), kinds[r->kind & 3],
-            r->log ? ", logged" : "");
+        out("regions[first,last,rights,kind,?wired,?logged", "  %011llx-%011llx %s %s%s%s\n",
+            (ull)r->base, (ull)(r->base + r->size - 1), perms_text(r->perms), kinds[r->kind & 3],
+            r->wired ? ", wired" : "", r->log ? ", logged" : "");
     }
     show_vm_line(vm, &st, "vm,touched_kib,mem_kib,pages_4k,pages_2m,pages_1g,tables_kib");
     out("filled_4k,filled_2m,filled_1g,split,promoted,moved,held_back,reclaimed_kib",

@@ -24,7 +24,7 @@
 #define CONFIG_ERROR_SIZE     272
 #define CONFIG_MAX_ERRORS     16
 #define CONFIG_CMDLINE_SIZE   240 /* of a command line given later */
-#define CONFIG_WEIGHT         10 /* unless said */
+#define CONFIG_WEIGHT         10  /* unless said */
 #define CONFIG_WEIGHT_MAX     1000
 #define CONFIG_MEM_DEFAULT    (256 * MIB)
 #define CONFIG_CONSOLE_BAUD   115200
@@ -79,7 +79,8 @@ struct config_vm {
     bool has_entry; /* entry=: where a flat binary or an ELF file starts */
     gpa_t base, entry;
     bool manual;    /* start=manual: wait for the monitor to start it */
-    bool fill_boot; /* fill=boot: all memory at start */
+    bool fill_boot; /* fill=boot, fill=wired: all memory at start */
+    bool wired;     /* fill=wired: and it stays where it is */
     bool testdev;
     u8 restart;      /* enum config_restart */
     u8 watch;        /* what is recorded from its start on: WATCH_* */

@@ -125,7 +125,8 @@ static bool set_start(struct config_line *l, struct slice v)
 
 static bool set_fill(struct config_line *l, struct slice v)
 {
-    l->vm->fill_boot = slice_is(v, "boot");
+    l->vm->wired = slice_is(v, "wired");
+    l->vm->fill_boot = l->vm->wired || slice_is(v, "boot");
     return l->vm->fill_boot || slice_is(v, "demand");
 }
 
@@ -201,7 +202,7 @@ static const struct vm_word {
     [KEY_TYPE] = {"type", set_type,
                   "auto, linux, multiboot, multiboot2, pvh, elf, freebsd or flat"},
     [KEY_START] = {"start", set_start, "auto or manual"},
-    [KEY_FILL] = {"fill", set_fill, "demand or boot"},
+    [KEY_FILL] = {"fill", set_fill, "demand, boot or wired"},
     [KEY_RESTART] = {"restart", set_restart, "never, crash or always"},
     [KEY_BASE] = {"base", set_base, "an address in the guest's memory"},
     [KEY_UART] = {"uart", set_uart, "com1 to com4, perhaps several: com2,com1"},

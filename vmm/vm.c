@@ -96,7 +96,11 @@ static enum err build_space(struct vm *vm)
         vm->space = NULL;
         return err;
     }
-    return add_memory(vm->space, vm->config->mem);
+    err = add_memory(vm->space, vm->config->mem);
+    for (unsigned i = 0; !err && vm->config->wired && i < vm->space->region_count; i++)
+        if (vm->space->regions[i].kind == SPACE_RAM)
+            err = space_wire(vm->space, vm->space->regions[i].base);
+    return err;
 }
 
 static void build_cpuid(struct vm *vm)

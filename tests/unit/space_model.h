@@ -119,7 +119,8 @@ static void world_init(struct world *w, enum nested_format_id format, u64 memory
             ASSERT(space_add_mmio(&w->s, r->base, size) == OK);
         }
         for (u64 k = 0; k < r->pages; k++)
-            w->pages[r->first + k] = (struct world_page){.perms = perms};
+            w->pages[r->first + k] = (struct world_page){
+                .perms = perms, .accessed = r->kind == SPACE_PASS, .dirty = r->kind == SPACE_PASS};
     }
     ASSERT(space_attach(&w->s, &w->view) == OK);
     w->cpu = (struct cpu){.kind = format == NESTED_NPT      ? CPU_NPT

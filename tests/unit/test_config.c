@@ -187,7 +187,7 @@ static void readme_example(void **st)
 static void all_words(void **st)
 {
     (void)st;
-    PARSE("(hd0)/k vm=a.b-c_9 mem=1g cpus=0,2-3 weight=1000 start=manual fill=boot type=linux",
+    PARSE("(hd0)/k vm=a.b-c_9 mem=1g cpus=0,2-3 weight=1000 start=manual fill=wired type=linux",
           "/lib/m1 vm=a.b-c_9 module -- first one", "/lib/m2 vm=a.b-c_9 module");
     assert_int_equal(cfg.error_count, 0);
     assert_int_equal(cfg.vm_count, 1);
@@ -198,7 +198,7 @@ static void all_words(void **st)
     assert_int_equal(vm->mem, GIB);
     assert_int_equal(vm->cpus, 0xd);
     assert_int_equal(vm->weight, 1000);
-    assert_true(vm->manual && vm->fill_boot);
+    assert_true(vm->manual && vm->fill_boot && vm->wired);
     assert_int_equal(vm->type, LOAD_LINUX);
     assert_int_equal(vm->module_count, 2);
     assert_string_equal(vm->modules[0].name, "/lib/m1");
@@ -267,7 +267,7 @@ static void vm_misuse(void **st)
         {"vm=x kernel cpus=64", "cpus=64"},
         {"vm=x kernel type=windows", "'type=' takes auto, linux, multiboot"},
         {"vm=x kernel start=never", "'start=' takes auto or manual"},
-        {"vm=x kernel fill=half", "'fill=' takes demand or boot"},
+        {"vm=x kernel fill=half", "'fill=' takes demand, boot or wired"},
         {"vm=x kernel uart=com5", "'uart=' takes com1 to com4"},
         {"vm=x kernel uart=", "'uart='"},
         {"vm=x kernel uart=com1,", "uart=com1,"},

@@ -273,6 +273,93 @@ static void what_must_stay_stays(void **state)
     }
 }
 
+/* A store for 64 pages from 0 on, by page number. */
+struct shelf {
+    u8 page[64][PAGE_SIZE];
+    u64 there;
+    bool full;
+};
+
+static bool shelf_put(void *arg, gpa_t gpa, const void *page)
+{
+    struct shelf *s = arg;
+    u64 i = gpa >> PAGE_SHIFT;
+
+    if (s->full || i >= 64)
+        return false;
+    assert_false(s->there & BIT(i));
+    memcpy(s->page[i], page, PAGE_SIZE);
+    s->there |= BIT(i);
+    return true;
+}
+
+static bool shelf_get(void *arg, gpa_t gpa, void *page)
+{
+    struct shelf *s = arg;
+    u64 i = gpa >> PAGE_SHIFT;
+
+    if (i >= 64 || !(s->there & BIT(i)))
+        return false;
+    memcpy(page, s->page[i], PAGE_SIZE);
+    return true;
+}
+
+static void shelf_drop(void *arg, gpa_t gpa)
+{
+    if (gpa >> PAGE_SHIFT < 64)
+        ((struct shelf *)arg)->there &= ~BIT(gpa >> PAGE_SHIFT);
+}
+
+/* Pages that are not zero go to the store and come back, one by one or under a large page. */
+static void a_store_takes_what_is_not_zero(void **state)
+{
+    static struct shelf shelf;
+    const struct space_store store = {shelf_put, shelf_get, shelf_drop, &shelf};
+
+    (void)state;
+    FOR_FORMATS(f)
+    for (unsigned large = 0; large < 2; large++) {
+        struct box b;
+        u8 byte;
+
+        memset(&shelf, 0, sizeof(shelf));
+        if (large)
+            large_box(&b, formats[f]);
+        else
+            small_box(&b, formats[f]);
+        b.s.store = &store;
+        for (u8 i = 0; i < 60; i += 2)
+            assert_int_equal(space_write(&b.s, i * PAGE_SIZE + i, (u8[]){i + 1}, 1), OK);
+        shelf.full = true;
+        for (unsigned i = 0; i < 3; i++) {
+            cool(&b);
+            space_reclaim(&b.s, ~0ull);
+        }
+        assert_int_equal(shelf.there, 0);
+        assert_int_equal(b.s.stats.resident_pages, 30); /* zero pages are gone */
+        assert_int_equal(space_hold(&b.s, 0, 1, false) != NULL, 1);
+        shelf.full = false;
+        cool(&b);
+        assert_int_equal(space_reclaim(&b.s, ~0ull), 29);
+        assert_int_equal(shelf.there, 0x555555555555554ull);
+        space_release(&b.s, 0);
+        for (u8 i = 0; i < 64; i++) {
+            assert_int_equal(space_read(&b.s, i * PAGE_SIZE + i, &byte, 1), OK);
+            assert_int_equal(byte, i < 60 && !(i & 1) ? i + 1 : 0);
+            assert_false(shelf.there & BIT(i));
+        }
+        /* What has come back as zero and goes again is not what was once kept. */
+        assert_int_equal(space_zero(&b.s, 2 * PAGE_SIZE, PAGE_SIZE), OK);
+        cool(&b);
+        cool(&b);
+        space_reclaim(&b.s, ~0ull);
+        assert_int_equal(level_at(&b.s, 2 * PAGE_SIZE), 0);
+        assert_int_equal(space_read(&b.s, 2 * PAGE_SIZE + 2, &byte, 1), OK);
+        assert_int_equal(byte, 0);
+        box_fini(&b);
+    }
+}
+
 static void large_pages_go_whole_or_are_split(void **state)
 {
     (void)state;
@@ -391,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_scan_may_lack_memory),
         cmocka_unit_test(cold_zero_pages_go_back),
         cmocka_unit_test(what_must_stay_stays),
+        cmocka_unit_test(a_store_takes_what_is_not_zero),
         cmocka_unit_test(large_pages_go_whole_or_are_split),
         cmocka_unit_test(reclaim_takes_no_more_than_asked_and_goes_on),
         cmocka_unit_test(a_write_before_the_last_has_left_saves_the_page),

@@ -60,8 +60,8 @@ def test_forms(host, workdir):
               forms_guest("f32", 32, "", "quick" + vm86),
               forms_guest("strict", 32, "strict", "only=none unsupported"),
               walk_guest("w64", 64), walk_guest("w32", 32)]
-    with machine(host, workdir, skep_iso(workdir, guests), limit=300) as m:
-        m.wait_end(280)
+    with machine(host, workdir, skep_iso(workdir, guests), limit=600) as m:
+        m.wait_end(580)
         text = plain(m.console)
     for name in ("f64", "f32", "w64", "w32"):
         assert f"skep: vm {name}: exited, status 0\n" in text, m.tail(60)

@@ -247,6 +247,17 @@ static bool obey(char key)
     return true;
 }
 
+/* With interrupts on, or Bochs would let the host have its own only now and then. */
+static char wait_key(void)
+{
+    u8 key;
+
+    cpu_sti();
+    key = console_getc();
+    cpu_cli();
+    return (char)key;
+}
+
 u32 guest_main(void)
 {
     unsigned cpus;
@@ -261,7 +272,7 @@ u32 guest_main(void)
         return 1;
     }
     print("memory: area %jx, %u pages, %u CPUs\n", (u64)(ulong)area, pages, cpus);
-    while (obey((char)console_getc()))
+    while (obey(wait_key()))
         ;
     return 0;
 }

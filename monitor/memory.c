@@ -219,7 +219,11 @@ static void mem_protect(struct args *a)
 
     if (!args_number(a, "an address", &gpa) || !args_number(a, "how many bytes", &size))
         return;
-    for (const char *p = a->count ? a->word[0] : ""; *p; p++)
+    if (!a->count || !strchr("rwx-", a->word[0][0])) {
+        out_error("wanted is what the guest may do: r, w, x, some of them, or -");
+        return;
+    }
+    for (const char *p = a->word[0]; *p; p++)
         perms |= *p == 'r' ? NESTED_R : *p == 'w' ? NESTED_W : *p == 'x' ? NESTED_X : 0;
     err = space_protect(a->vm->space, gpa, size, perms);
     if (err)

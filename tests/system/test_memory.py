@@ -231,6 +231,20 @@ def test_wired_memory(crowded):
     assert before == 8192 - 128  # the hole for VGA
     for _ in range(2):
         assert "  0 KiB given back" in crowded.say("mem wired reclaim")
+    with crowded.as_program() as ask:
+        regions = ask("mem wired")["regions"]
+        assert [r["wired"] for r in regions if r["kind"] == "RAM"] == [True, True]
+        cells = "".join(row["cells"] for row in ask("mem wired map 0x100000 4K")["rows"])
+        assert set(cells) <= set("#+-") and len(cells) == 1024
+        assert ask("mem wired dirty start") and ask("mem wired dirty harvest")["written"] >= 0
+        ask("mem wired dirty start", ok=False)
+        ask("mem wired dirty stop")
+        ask("mem wired dirty harvest", ok=False)
+        ask("mem wired protect 0x100000 0x1000", ok=False)
+        ask("mem wired protect 0x100001 0x1000 r", ok=False)
+        ask("mem wired protect 0xa0000 0x1000 r", ok=False)
+        ask("mem nobody", ok=False)
+        assert ask("mem")["overcommitted"] is False
     crowded.say("destroy wired")
     crowded.wait_state("wired", "stopped")
 

@@ -27,20 +27,22 @@ HOSTS = {
 }
 
 
-def measure(name, bare, workdir=None, only=None, limit=240, own="idle=poweroff"):
-    """{operation: (mean, min, count)} as the guest printed them. own: skep's own words."""
+def measure(name, bare, workdir=None, only=None, limit=240, own="idle=poweroff",
+            cpus=1):
+    """{operation: (mean, min, count)} as the guest printed them. own: skep's own words; cpus:
+    processors, and vCPUs of the guest."""
     kind, arguments = HOSTS[name]
     work = workdir or image.path("build/bench", f"{name}-{'bare' if bare else 'skep'}")
     os.makedirs(work, exist_ok=True)
     words = "testdev" + (f" only={only}" if only else "")
-    guest = image.Guest("bench", image.path("build/guests/bench.elf"), "mem=128M testdev", words)
+    guest = image.Guest("bench", image.path("build/guests/bench.elf"), f"mem=128M testdev vcpus={cpus}", words)
     if bare:
         entry, files = image.bare_entry("bare", guest), guest.files()
     else:
         entry = image.skep_entry("skep", [guest], own)
         files = {"skep.elf": image.SKEP, **guest.files()}
     iso = hosts.make_iso(os.path.join(work, "boot.iso"), [entry], files)
-    with kind(work, iso, limit=limit, **arguments) as host:
+    with kind(work, iso, limit=limit, cpus=cpus, **arguments) as host:
         host.expect(r"BENCH done", limit)
         lines = re.findall(r"BENCH (\w+) (\d+) (\d+) (\d+)", host.console)
     return {op: (int(mean), int(least), int(count)) for op, mean, least, count in lines}

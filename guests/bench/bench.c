@@ -201,13 +201,14 @@ static bool setup_x2apic_ipi(void)
 }
 
 /* On the other processor: waits for IPIs until told to stop. */
-static volatile bool remote_stop;
+static volatile bool remote_ready, remote_stop;
 
 static void remote(void *arg)
 {
     (void)arg;
     apic_enable();
     cpu_sti();
+    remote_ready = true;
     while (!remote_stop)
         cpu_pause();
     cpu_cli();
@@ -218,8 +219,10 @@ static bool setup_remote(void)
     if (smp_start() < 2)
         return false;
     trap_set_raw(REMOTE_VECTOR, bench_irq);
-    remote_stop = false;
+    remote_ready = remote_stop = false;
     smp_call(1, remote, NULL);
+    while (!remote_ready) /* before, an IPI would be lost */
+        cpu_pause();
     return true;
 }
 

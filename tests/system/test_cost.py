@@ -32,6 +32,16 @@ def test_exits_are_cheap(host, apic, workdir):
     assert not over, f"budgets {budgets}"
 
 
+@pytest.mark.parametrize("apic", [
+    pytest.param(word, marks=pytest.mark.xdist_group(f"cost-ipi-{word}"))
+    for word in ("emulate", "virtual")])
+def test_ipi_to_another_processor(apic, workdir):
+    """From the write here to the handler there: both processors count as long as it takes."""
+    taken = bench.measure("bochs-skylake_x", False, workdir, only="remote_ipi",
+                          own=f"idle=poweroff apic={apic}", cpus=2)
+    assert 2 * taken["remote_ipi"][0] <= 2500
+
+
 @pytest.mark.parametrize("host", on("corei7_skylake_x", group="cost"))
 def test_start_is_quick(host):
     """From GRUB's jump to the guest's first instruction, image copies aside: below 20 million."""

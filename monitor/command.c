@@ -150,7 +150,6 @@ static void cmd_version(struct args *a)
     (void)a;
     out("version,back_end,cpus", "  skep %s, %s, %u CPU%s\n", skep_version,
         hvm ? hvm->name : "no back end", cpu_count(), cpu_count() > 1 ? "s" : "");
-    out("line_overruns", "  serial line: %u bytes came too fast\n", (u32)uart_overruns());
 }
 
 static void power(struct vm *vm)

@@ -123,8 +123,8 @@ void cmd_cpu(struct args *a)
     (void)a;
     out("back_end,features", "  %s: %s\n", hvm ? hvm->name : "no back end", hvm_caps.features);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        out("cpus[cpu,apic_id,load_percent+", "  cpu %u, APIC ID %u, load %u%%", cpu,
-            cpu_of(cpu)->apic_id, load(cpu));
+        out("cpus[cpu,apic_id,load_percent,timers+", "  cpu %u, APIC ID %u, load %u%%, %u timers",
+            cpu, cpu_of(cpu)->apic_id, load(cpu), cpu_of(cpu)->timer_count);
         out("vcpus[", ":");
         for (unsigned i = 0; i < ARRAY_SIZE(vms); i++)
             for (u32 n = 0; vms[i] && n < vms[i]->vcpu_count; n++)
@@ -132,5 +132,5 @@ void cmd_cpu(struct args *a)
                     out("vcpus[vm,vcpu", " %s/v%u", vms[i]->name, n);
         out("", "\n");
     }
-    out("", "  console: %llu typed bytes lost by the line\n", (ull)uart_overruns());
+    out("line_overruns", "  console: %llu typed bytes lost by the line\n", (ull)uart_overruns());
 }

@@ -26,6 +26,7 @@ struct percpu {
     void *sched;          /* owned by vmm */
     void *hvm;            /* owned by the back end */
     struct timer *timers; /* armed timers, earliest first (timer.c) */
+    u32 timer_count;      /* how many those are */
     u64 timer_hw_ns;      /* when the local APIC timer is set to fire; 0: it is off (timer.c) */
     bool timer_deadline;  /* it takes TSC values (timer.c) */
     u32 nmis;             /* NMIs that nobody claimed */

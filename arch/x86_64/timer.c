@@ -34,6 +34,7 @@ static void unlink(struct timer *t)
     if (t->next)
         t->next->link = t->link;
     t->link = NULL;
+    this_cpu()->timer_count--;
 }
 
 void timer_arm(struct timer *t, u64 deadline_ns)
@@ -51,6 +52,7 @@ void timer_arm(struct timer *t, u64 deadline_ns)
     if (t->next)
         t->next->link = &t->next;
     *at = t;
+    cpu->timer_count++;
     if (cpu->timers == t && (!cpu->timer_hw_ns || deadline_ns < cpu->timer_hw_ns))
         program(cpu, deadline_ns);
 }

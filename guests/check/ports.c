@@ -204,6 +204,28 @@ static void string_count_zero(void)
     EXPECT_EQ(s.address, TEST_GLA);
 }
 
+/* REP OUTSB fills the transmitter's FIFO, REP INSB empties the receiver's. */
+static void uart_string_io(void)
+{
+    struct string_io s = {(ulong)scratch[0], 16};
+
+    console_drain();
+    out8(COM1 + 4, 0x13); /* loop */
+    out8(COM1 + 2, 0x07); /* FIFOs on and empty */
+    memcpy(scratch[0], "sixteen bytes ok", 16);
+    outs(&s, COM1, 1);
+    EXPECT_EQ(s.count, 0);
+    EXPECT_EQ(s.address, (ulong)scratch[0] + 16);
+    for (unsigned i = 0; i < 10000000 && !(in8(COM1 + 5) & 0x40); i++)
+        cpu_pause();
+    EXPECT_EQ(in8(COM1 + 5), 0x61); /* data, transmitter empty, nothing lost */
+    s = (struct string_io){(ulong)scratch[1], 16};
+    ins(&s, COM1, 1);
+    EXPECT(memcmp(scratch[1], "sixteen bytes ok", 16) == 0, "other bytes came back");
+    EXPECT_EQ(in8(COM1 + 5), 0x60);
+    out8(COM1 + 4, 0x03);
+}
+
 static void string_once(void)
 {
     ulong di = (ulong)scratch[0];
@@ -329,6 +351,7 @@ static const struct check list[] = {
     {"string_backwards", string_backwards, ANYWHERE},
     {"string_count_zero", string_count_zero, ANYWHERE},
     {"string_once", string_once, ANYWHERE},
+    {"uart_string_io", uart_string_io, ANYWHERE},
     {"string_many", string_many, ANYWHERE},
     {"string_fault_in_the_middle", string_fault_in_the_middle, ANYWHERE},
     {"string_read_only", string_read_only, ANYWHERE},

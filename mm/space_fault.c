@@ -172,7 +172,7 @@ static enum space_result fill(struct space *s, gpa_t gpa, unsigned access, bool 
 
     if (!r || r->kind == SPACE_DEVICE)
         return SPACE_MMIO;
-    level = fill_level(s, r, gpa, out->level, s->demand_leaf, true);
+    level = out->level == 1 ? 1 : fill_level(s, r, gpa, out->level, s->demand_leaf, true);
     perms = r->perms;
     if (unlikely(__atomic_load_n(&s->rights_count, __ATOMIC_RELAXED)))
         level = rights_level(s, gpa, level, &perms);

@@ -151,7 +151,8 @@ static enum space_result fill_leaf(struct space *s, const struct space_region *r
 COLD static unsigned rights_level(struct space *s, gpa_t gpa, unsigned level, unsigned *perms)
 {
     spin_lock(&s->lock);
-    while (!space_rights_over(s, ALIGN_DOWN(gpa, NESTED_SIZE(level)), NESTED_SIZE(level), perms))
+    while (!space_rights_over(s, ALIGN_DOWN(gpa, NESTED_SIZE(level)), NESTED_SIZE(level), perms) &&
+           level > 1)
         level--;
     spin_unlock(&s->lock);
     return level;

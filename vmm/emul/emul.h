@@ -144,7 +144,7 @@ struct emul_again {
     u64 disp, base_mask, index_mask; /* the address: disp + base + (index << scale) */
     u64 imm, source_mask;            /* a write's value: imm + register; one of them is 0 */
     u8 base, index, scale;
-    u8 reg;  /* source or destination */
+    u8 reg;    /* source or destination */
     u8 len;    /* 0: empty */
     u8 size;   /* 4 or 8 */
     u8 access; /* INSN_READ or INSN_WRITE */

@@ -8,7 +8,7 @@
 _Static_assert(SPACE_HOLD_SLOTS % NESTED_ENTRIES == 0, "the slots of a table are in a row");
 
 /* Marks a page dirty again that is held. */
-static __attribute__((noinline)) void mark_again(struct space *s, gpa_t gpa, u64 *entry)
+COLD static void mark_again(struct space *s, gpa_t gpa, u64 *entry)
 {
     u64 value = nested_load(entry);
 

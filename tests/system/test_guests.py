@@ -37,12 +37,29 @@ def sources(guest, bits):
             if not f.endswith(f"{96 - bits}.c")]
 
 
+def text_of(file, bits):
+    """A file without what #ifdef and #ifndef __x86_64__ leave out of this flavour."""
+    out, skipping = [], []  # of each open condition; None: another one, all of it stays
+    with open(file, encoding="utf-8") as f:
+        for line in f:
+            words = line.split()
+            if words[:1] in (["#ifdef"], ["#ifndef"], ["#if"]):
+                flavour = words[1:2] == ["__x86_64__"]
+                skipping.append((bits == 64) != (words[0] == "#ifdef") if flavour else None)
+            elif words[:1] == ["#else"]:
+                skipping[-1] = None if skipping[-1] is None else not skipping[-1]
+            elif words[:1] == ["#endif"]:
+                skipping.pop()
+            elif not any(skipping):
+                out.append(line)
+    return "".join(out)
+
+
 def checks(bits):
     """(name, group, where) of each case of guests/check."""
     out = []
     for file in sources("check", bits):
-        with open(file, encoding="utf-8") as f:
-            text = f.read()
+        text = text_of(file, bits)
         group = re.search(r"CHECK_GROUP\((\w+),", text)
         out += [(name, group.group(1), where)
                 for name, where in re.findall(r'^\s*\{"(\w+)", \w+, (\w+)\},', text, re.M)]
@@ -68,8 +85,8 @@ def deeds(bits):
     """word -> ending of each deed of guests/hostile."""
     out = {}
     for file in sources("hostile", bits):
-        with open(file, encoding="utf-8") as f:
-            out.update(re.findall(r'\{"(\w+)", \w+, (RETURNS|DIES|LOOPS|ANYTHING)\}', f.read()))
+        out.update(re.findall(r'\{"(\w+)", \w+, (RETURNS|DIES|LOOPS|ANYTHING)\}',
+                              text_of(file, bits)))
     return out
 
 

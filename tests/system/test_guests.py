@@ -4,6 +4,7 @@ deed. What cases there are, and where each makes sense, is read from the guests'
 
 Each machine boots once for all its cases.
 """
+import functools
 import glob
 import os
 import re
@@ -55,6 +56,7 @@ def text_of(file, bits):
     return "".join(out)
 
 
+@functools.cache
 def checks(bits):
     """(name, group, where) of each case of guests/check."""
     out = []
@@ -73,6 +75,7 @@ def applies(where, name, skep):
             "NOT_BARE_TCG": skep or not tcg, "NOT_BARE_BOCHS": skep or tcg}[where]
 
 
+@functools.cache
 def skipped(name):
     """Groups and cases of guests/check that this machine leaves out."""
     groups = {group for _, group, _ in checks(64)}
@@ -81,6 +84,7 @@ def skipped(name):
     return SMP | (CLOCKS if MACHINES[name][0] is hosts.Qemu else set())
 
 
+@functools.cache
 def deeds(bits):
     """word -> ending of each deed of guests/hostile."""
     out = {}

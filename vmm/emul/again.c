@@ -22,16 +22,10 @@ static void take_operands(struct emul_again *a, const struct insn *in, gla_t rip
     a->access = in->access;
     a->reg = in->form == F_R_RM || in->form == F_RM_R ? in->reg : RAX;
     a->disp = in->disp + (in->flags & INSN_RIP_REL ? rip + in->len : 0);
-    a->base = a->index = RAX;
-    a->base_mask = a->index_mask = 0;
-    if (in->base != INSN_NO_REG) {
-        a->base = in->base;
-        a->base_mask = ~0ull;
-    }
-    if (in->index != INSN_NO_REG) {
-        a->index = in->index;
-        a->index_mask = ~0ull;
-    }
+    a->base = in->base & 15;
+    a->base_mask = in->base == INSN_NO_REG ? 0 : ~0ull;
+    a->index = in->index & 15;
+    a->index_mask = in->index == INSN_NO_REG ? 0 : ~0ull;
     a->scale = in->scale;
     a->imm = imm ? in->imm & size_mask(in->msize) : 0;
     a->source_mask = imm ? 0 : size_mask(in->msize);
@@ -48,9 +42,10 @@ void emul_remember(struct emul_cpu *c, const struct x86_mode *mode)
         !e->serial || e->page != (rip & ~PAGE_MASK) || e->levels > ARRAY_SIZE(a->at) ||
         (rip & PAGE_MASK) > PAGE_SIZE - 16)
         return;
-    for (unsigned i = 0; i < ARRAY_SIZE(a->at); i++) {
-        a->at[i] = e->at[MIN(i, e->levels - 1)];
-        a->value[i] = e->value[MIN(i, e->levels - 1)];
+    for (unsigned i = 0, from = 0; i < ARRAY_SIZE(a->at); i++) {
+        a->at[i] = e->at[from];
+        a->value[i] = e->value[from];
+        from += from + 1 < e->levels;
     }
     a->generation = e->generation;
     a->code = e->code + (rip & PAGE_MASK);

@@ -28,7 +28,8 @@ SECONDS = int(os.environ.get("STRESS_SECONDS", "0"))
 def guests():
     amd64, initrd64 = image.debian("amd64")
     i386, initrd32 = image.debian("i386")
-    line = "console=ttyS0 quiet"
+    # On a processor that others keep busy ticks of the PIT come late and merge: docs/guests.md.
+    line = "console=ttyS0 quiet no_timer_check"
     return [image.Guest("linux64", amd64, "mem=128M vcpus=2 start=manual", line, initrd64),
             image.Guest("second64", amd64, "mem=128M start=manual", line, initrd64),
             image.Guest("linux32", i386, "mem=128M start=manual", line, initrd32),
@@ -141,10 +142,12 @@ def run(workdir, host, seconds):
                 time.sleep(0.5)
         # All at once: the keyboard of the VM in focus is heard while both processors are busy. What is
         # kept of each console for good is there from now on.
+        begun = time.monotonic()
         for name in names:
             m.ask(f"start {name}")
         for name in ("linux64", "second64", "linux32"):
             m.wait_ready(name)
+            print(f"{name} is ready after {time.monotonic() - begun:.0f} s", flush=True)
         times = [m.echo("linux64") for _ in range(10)]
         print(f"echo: median {statistics.median(times) * 1000:.0f} ms, most {max(times) * 1000:.0f} ms")
         m.settle(names)
@@ -160,6 +163,9 @@ def run(workdir, host, seconds):
         # Of timers the restarts' and the line's own may be armed still, on the boot processor.
         assert after[0] == before[0] and after[2] == before[2], (before, after)
         assert after[1][1:] == before[1][1:] and after[1][0] <= before[1][0] + 2, (before, after)
+        # A guest that crashes is shown, and contained: it was stopped for what it did, or by order.
+        assert all(re.search("triple fault|monitor", ln) for ln in m.log
+                   if ln.startswith("vm dies: stopped")), m.log
         odd = [ln for ln in m.log if re.search(r"held|canary|lock|assert|panic|does not answer", ln)]
         assert not odd, odd
 

@@ -145,8 +145,10 @@ static void start_processors(void)
         log_warn("no free page below 1 MiB: the other processors cannot be started");
     else
         smp_start(&acpi, memory_low_page(), vmm_cpu_main);
-    log_info("memory: %lu MiB, %lu MiB free; CPUs: %u", memory_installed() >> 20,
-             frames_free_count(&frames_machine) >> (20 - PAGE_SHIFT), cpu_count());
+    u64 unused = frames_free_count(&frames_machine) << PAGE_SHIFT;
+    log_info("memory: %lu MiB, %lu MiB free, %lu KiB skep's own; CPUs: %u",
+             memory_installed() >> 20, unused >> 20, (memory_installed() - unused) >> 10,
+             cpu_count());
 }
 
 static NORETURN void run_vms(void)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What an exit may cost, in instructions: the bench guest on machines that count them."""
+import re
+
 import pytest
 
 import bench
 import bench_linux
-from machines import on
+import image
+from machines import guest_elf, machine, on, plain, skep_iso
 
 EXITS = {"cpuid": 150, "in_uart_lsr": 250}
 EMULATED = {"lapic_id": 350, "lapic_tpr": 350, "lapic_eoi": 350, "self_ipi": 900}
@@ -46,6 +49,17 @@ def test_ipi_to_another_processor(apic, workdir):
 def test_start_is_quick(host):
     """From GRUB's jump to the guest's first instruction, image copies aside: below 20 million."""
     assert bench_linux.measure(host, "start") < 20_000_000
+
+
+@pytest.mark.parametrize("host", on("qemu", group="cost"))
+def test_own_memory(host, workdir):
+    """What skep takes of a machine of 1 GiB for itself: below 2 MiB."""
+    guests = [image.Guest("hello", guest_elf("hello64"), "mem=16M testdev", "testdev")]
+    with machine(host, workdir, skep_iso(workdir, guests), mem=1024) as m:
+        m.wait_end(60)
+        text = plain(m.console)
+    own = re.search(r"memory: 10\d\d MiB, \d+ MiB free, (\d+) KiB skep's own", text)
+    assert int(own.group(1)) < 2048
 
 
 @pytest.mark.parametrize("host", on("corei7_ivy_bridge_3770k", group="cost"))

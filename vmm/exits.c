@@ -204,6 +204,8 @@ static void exit_io(struct vcpu *v, struct hvm_exit *e)
 void exit_nested_fault_any(struct vcpu *v, struct hvm_exit *e)
 {
     bool apic = (e->nested.gpa & ~PAGE_MASK) == HVM_APIC_GPA; /* mapped or not: no memory */
+    unsigned long long gpa = e->nested.gpa;
+    const char *why = "where there is no memory";
 
     switch (apic ? SPACE_MMIO : space_fault(v->vm->space, e->nested.gpa, e->nested.access)) {
     case SPACE_RESOLVED:
@@ -212,18 +214,17 @@ void exit_nested_fault_any(struct vcpu *v, struct hvm_exit *e)
         vm_out_of_memory(v, e->nested.gpa);
         return;
     case SPACE_DENIED:
+        why = "which it is not permitted";
+        break;
     case SPACE_MMIO:
         break;
     }
     if (e->nested.access & NESTED_X)
-        vm_stop(v, "executes at guest address 0x%llx, where there is no memory",
-                (unsigned long long)e->nested.gpa);
+        vm_stop(v, "executes at guest address 0x%llx, %s", gpa, why);
     else if (e->nested.table_walk)
-        vm_stop(v, "has page tables at guest address 0x%llx, where there is no memory",
-                (unsigned long long)e->nested.gpa);
+        vm_stop(v, "has page tables at guest address 0x%llx, %s", gpa, why);
     else if (e->vectoring.kind)
-        vm_stop(v, "delivers an event through guest address 0x%llx, where there is no memory",
-                (unsigned long long)e->nested.gpa);
+        vm_stop(v, "delivers an event through guest address 0x%llx, %s", gpa, why);
     else
         emulate_memory(v, e);
 }

@@ -218,7 +218,8 @@ def test_permissions_hold_at_once(memory):
     memory.key("L", r"memory: L (\d+) rounds, (\d+) pages wrong")
     memory.key("X", r"memory: X started")
     memory.host.send_line(f"mem m protect {memory.area + 3 * 4096:#x} 0x1000 rw")
-    memory.host.expect(rf"vm m: stopped: executes at guest address {memory.area + 3 * 4096:#x}", 20)
+    memory.host.expect(rf"vm m: stopped: executes at guest address {memory.area + 3 * 4096:#x}, "
+                       "which it is not permitted", 20)
 
 
 # ---- more promised than there is -----------------------------------------------------------------

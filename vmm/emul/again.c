@@ -37,6 +37,7 @@ void emul_remember(struct emul_cpu *c, const struct x86_mode *mode)
     struct emul_again *a = &c->again[emul_again_slot(rip)];
     const struct emul_code *e = &c->code[rip >> PAGE_SHIFT & (EMUL_CODE_PAGES - 1)];
 
+    __asm__("" : "+r"(a), "+r"(e)); /* or addresses are computed again for each field */
     /* The page was fetched from the quick way, in this emulation or one like it. */
     if (c->mode != INSN_64 || c->cpl == 3 || !worthwhile(c) || e->serial != c->serial ||
         !e->serial || e->page != (rip & ~PAGE_MASK) || e->levels > ARRAY_SIZE(a->at) ||

@@ -6,10 +6,10 @@
 #include "guests/check/check.h"
 
 extern const struct check_group exceptions, mode_specific, cpuid_group, msr_group, control, virt,
-    interrupts, timers, debug, state, pages, ports, mmio, lapic, smp, x2apic;
+    interrupts, timers, ticks_group, debug, state, pages, ports, mmio, lapic, smp, x2apic;
 
 #define CHECK_GROUPS                                                                               \
     &exceptions, &mode_specific, &cpuid_group, &msr_group, &control, &virt, &interrupts, &timers,  \
-        &debug, &state, &pages, &ports, &mmio, &lapic, &smp, &x2apic,
+        &ticks_group, &debug, &state, &pages, &ports, &mmio, &lapic, &smp, &x2apic,
 
 #endif

@@ -69,11 +69,12 @@ static void to_v86(void *arg)
                  : "memory");
 }
 
-/* Only the first megabyte is in reach. */
+/* Only the memory of the first megabyte is in reach. */
 static void fence(void)
 {
-    for (u32 gla = 0x100000; gla < 0x200000; gla += 4096)
-        *paging_entry(gla, 1) &= ~PTE_U;
+    for (u32 gla = 0xa0000; gla < 0x200000; gla += 4096)
+        if (gla < 0xc0000 || gla >= 0x100000)
+            *paging_entry(gla, 1) &= ~PTE_U;
     for (u32 gla = 0x200000; gla; gla += 0x200000)
         if (gla < TEST_GLA || gla >= TEST_GLA + 256 * MIB)
             *paging_entry(gla, 2) &= ~PTE_U;

@@ -12,7 +12,7 @@
 #define LAPIC  (TEST_GLA + 0x7000)
 #define DEV    (TEST_GLA + 0x9000)
 #define HOLE   (TEST_GLA + 0xb000)
-#define ROUNDS 20000
+#define ROUNDS 5000
 
 static const ulong windows[] = {DATA, LAPIC, DEV, HOLE, DATA + 0xffe, DEV + 0xffd, STACK + 0x800};
 

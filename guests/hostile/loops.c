@@ -271,7 +271,7 @@ static void race(void)
 
 static const struct deed list[] = {
     {"triple", triple, DIES},
-    {"db_loop", db_loop, LOOPS},
+    {"db_loop", db_loop, ANYTHING}, /* QEMU misses breakpoints on what a delivery writes */
     {"step_loop", step_loop, RETURNS},
     {"ud_loop", ud_loop, DIES}, /* the stack runs out */
     {"pf_loop", pf_loop, LOOPS},
@@ -281,6 +281,6 @@ static const struct deed list[] = {
     {"ipi_flood", ipi_flood, RETURNS},
     {"nmi_flood", nmi_flood, RETURNS},
     {"timer_flood", timer_flood, RETURNS},
-    {"race", race, RETURNS},
+    {"race", race, ANYTHING}, /* QEMU fetches byte by byte: it may execute half of each */
 };
 const struct deed_list deeds_loops = {list, ARRAY_SIZE(list)};

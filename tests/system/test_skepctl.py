@@ -42,7 +42,8 @@ def control(request):
     os.makedirs(work, exist_ok=True)
     guests = [image.Guest("one", guest_elf("hello64"), "mem=16M start=manual testdev",
                           "testdev key status=7"),
-              image.Guest("two", guest_elf("hello32"), "mem=16M start=manual", "key poweroff")]
+              image.Guest("two", guest_elf("hello32"), "mem=16M start=manual uart=com1,com3",
+                          "key poweroff")]
     path = os.path.join(work, "line")
     extra = ["-chardev", f"socket,id=control,path={path},server=on,wait=off",
              "-device", "isa-serial,chardev=control,iobase=0x2f8,irq=3"]
@@ -120,6 +121,15 @@ def test_terminal_console(control):
         p.wait()
         assert p.exitstatus == 0
     assert control.states()["two"] == "running"
+
+
+def test_the_console_is_moved(control):
+    """To another of the VM's ports, where this guest neither prints nor listens; and back."""
+    control.run("set", "two", "uart=com3")
+    assert "key" not in control.run("console", "two", stdin="x", options=["-t", "2"])
+    assert control.states()["two"] == "running"
+    assert "cannot change" in control.run("set", "two", "uart=com2", status=1)
+    control.run("set", "two", "uart=com1")
 
 
 def test_found_in_any_state(control):

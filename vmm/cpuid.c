@@ -39,8 +39,7 @@
 #define L7_EBX_TSC_ADJUST B(1) /* skep's own */
 /* Leaf 7 ECX: AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID MOVDIRI. Not
  * MOVDIR64B, which is for devices and has no width that a device here could take. */
-#define L7_ECX                                                                                     \
-    (B(1) | B(2) | B(6) | B(8) | B(9) | B(10) | B(11) | B(12) | B(14) | B(22) | B(27))
+#define L7_ECX       (B(1) | B(2) | B(6) | B(8) | B(9) | B(10) | B(11) | B(12) | B(14) | B(22) | B(27))
 #define L7_ECX_RDPID B(22)
 /* Leaf 7 EDX: FSRM SERIALIZE. */
 #define L7_EDX (B(4) | B(14))

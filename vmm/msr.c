@@ -307,9 +307,9 @@ static const struct msr_rule rules[] = {
     {ONE(MSR_APIC_BASE), FN(apic_base_read, apic_base_write)},
     {ONE(MSR_FEATURE_CONTROL), CONST(INTEL, 1)}, /* locked, VMX off */
     {ONE(MSR_TSC_ADJUST), FN(tsc_adjust_read, tsc_adjust_write)},
-    {ONE(MSR_BIOS_SIGN_ID), IGN(ANY, 0)},        /* microcode revision */
-    {ONE(0xcd), CONST(INTEL, 3)},                /* FSB_FREQ: 100 MHz */
-    {ONE(0xce), CONST(INTEL, 0)},                /* PLATFORM_INFO: nothing adjustable */
+    {ONE(MSR_BIOS_SIGN_ID), IGN(ANY, 0)}, /* microcode revision */
+    {ONE(0xcd), CONST(INTEL, 3)},         /* FSB_FREQ: 100 MHz */
+    {ONE(0xce), CONST(INTEL, 0)},         /* PLATFORM_INFO: nothing adjustable */
     {ONE(MSR_MTRRCAP), CONST(ANY, MTRR_CAP)},
     {MSR_SYSENTER_CS, MSR_SYSENTER_EIP, DIRECT},
     {ONE(MSR_MCG_CAP), CONST(ANY, 0)}, /* no banks */

@@ -75,9 +75,11 @@ static const struct deed *ask(void)
     unsigned n = 0;
 
     print("deed? ");
-    for (u8 c = console_getc(); c != '\r'; c = console_getc())
+    for (u8 c = console_getc(); c != '\r'; c = console_getc()) {
+        print("%c", c);
         if (n < sizeof(word) - 1)
             word[n++] = (char)c;
+    }
     word[n] = 0;
     print("\n");
     return find(word);

@@ -221,7 +221,7 @@ COLD static bool go_in_slowly(struct vcpu *v)
  */
 COLD static bool next_round(struct vcpu *v)
 {
-    if (v->rounds % 8 == 7) {
+    if (v->rounds % 4 == 3) {
         v->newest--;
         space_leave(&v->view);
         cpu_take_interrupts();

@@ -8,12 +8,6 @@ struct out {
     size_t size, len; /* len counts what did not fit too */
 };
 
-struct spec {
-    bool left, zero, alt, precise;
-    int width, precision;
-    int longs; /* -2 hh, -1 h, 0, 1 l or z, 2 ll or j */
-};
-
 static void put(struct out *o, char c)
 {
     if (o->len + 1 < o->size)
@@ -28,8 +22,8 @@ static void put_n(struct out *o, char c, int n)
 }
 
 /* Text with its prefix (sign, 0x), padded to the width; zeroes go between the two. */
-static void put_field(struct out *o, const struct spec *sp, const char *prefix, const char *text,
-                      int len, int zeroes)
+static void put_field(struct out *o, const struct fmt_spec *sp, const char *prefix,
+                      const char *text, int len, int zeroes)
 {
     int pad = sp->width - (int)strlen(prefix) - zeroes - len;
 
@@ -44,7 +38,7 @@ static void put_field(struct out *o, const struct spec *sp, const char *prefix, 
         put_n(o, ' ', pad);
 }
 
-static void put_number(struct out *o, const struct spec *sp, u64 v, unsigned base, bool upper,
+static void put_number(struct out *o, const struct fmt_spec *sp, u64 v, unsigned base, bool upper,
                        const char *prefix)
 {
     const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
@@ -65,14 +59,14 @@ static void put_number(struct out *o, const struct spec *sp, u64 v, unsigned bas
     put_field(o, sp, prefix, tmp + sizeof(tmp) - n, n, MAX(zeroes, 0));
 }
 
-static void put_text(struct out *o, const struct spec *sp, const char *s)
+static void put_text(struct out *o, const struct fmt_spec *sp, const char *s)
 {
     if (!s)
         s = "(null)";
     put_field(o, sp, "", s, (int)strnlen(s, sp->precise ? (size_t)sp->precision : 0x7fffffff), 0);
 }
 
-static u64 arg_unsigned(va_list *ap, int longs)
+u64 fmt_unsigned(va_list *ap, int longs)
 {
     u64 v = longs > 1    ? va_arg(*ap, unsigned long long)
             : longs == 1 ? va_arg(*ap, unsigned long)
@@ -81,7 +75,7 @@ static u64 arg_unsigned(va_list *ap, int longs)
     return longs == -2 ? (u8)v : longs == -1 ? (u16)v : v;
 }
 
-static s64 arg_signed(va_list *ap, int longs)
+s64 fmt_signed(va_list *ap, int longs)
 {
     s64 v = longs > 1 ? va_arg(*ap, long long) : longs == 1 ? va_arg(*ap, long) : va_arg(*ap, int);
 
@@ -103,7 +97,7 @@ static int parse_count(const char **f, va_list *ap)
     return n;
 }
 
-static void parse_spec(const char **f, va_list *ap, struct spec *sp)
+void fmt_parse(const char **f, va_list *ap, struct fmt_spec *sp)
 {
     for (;; ++*f) {
         if (**f == '-')
@@ -139,7 +133,7 @@ static void parse_spec(const char **f, va_list *ap, struct spec *sp)
     }
 }
 
-static void convert(struct out *o, char c, const struct spec *sp, va_list *ap)
+static void convert(struct out *o, char c, const struct fmt_spec *sp, va_list *ap)
 {
     char ch;
     u64 v;
@@ -148,15 +142,15 @@ static void convert(struct out *o, char c, const struct spec *sp, va_list *ap)
     switch (c) {
     case 'd':
     case 'i':
-        s = arg_signed(ap, sp->longs);
+        s = fmt_signed(ap, sp->longs);
         put_number(o, sp, s < 0 ? 0 - (u64)s : (u64)s, 10, false, s < 0 ? "-" : "");
         break;
     case 'u':
-        put_number(o, sp, arg_unsigned(ap, sp->longs), 10, false, "");
+        put_number(o, sp, fmt_unsigned(ap, sp->longs), 10, false, "");
         break;
     case 'x':
     case 'X':
-        v = arg_unsigned(ap, sp->longs);
+        v = fmt_unsigned(ap, sp->longs);
         put_number(o, sp, v, 16, c == 'X', sp->alt && v ? (c == 'X' ? "0X" : "0x") : "");
         break;
     case 'p':
@@ -185,14 +179,14 @@ int fmt_vprint(char *buf, size_t size, const char *fmt, va_list ap)
 
     va_copy(args, ap);
     for (; *fmt; fmt++) {
-        struct spec sp = {0};
+        struct fmt_spec sp = {0};
 
         if (*fmt != '%') {
             put(&o, *fmt);
             continue;
         }
         fmt++;
-        parse_spec(&fmt, &args, &sp);
+        fmt_parse(&fmt, &args, &sp);
         if (!*fmt)
             break;
         convert(&o, *fmt, &sp, &args);

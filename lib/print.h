@@ -16,4 +16,15 @@ int fmt_vprint(char *buf, size_t size, const char *fmt, va_list ap);
 /* n bytes as "0f 31 c3"; buf has 3 * n bytes, n is not 0. */
 void fmt_bytes(char *buf, const u8 *bytes, unsigned n);
 
+/* For those who do something else with a format: a directive, */
+struct fmt_spec {
+    bool left, zero, alt, precise;
+    int width, precision;
+    int longs; /* -2 hh, -1 h, 0, 1 l or z, 2 ll or j */
+};
+/* taken off behind its '%', up to the letter that ends it; and the argument of a number. */
+void fmt_parse(const char **f, va_list *ap, struct fmt_spec *sp);
+u64 fmt_unsigned(va_list *ap, int longs);
+s64 fmt_signed(va_list *ap, int longs);
+
 #endif

@@ -13,12 +13,22 @@
 
 extern const char skep_version[];
 
+/* Its arguments (1), and what it does (2). */
+static const char *part(const struct command *c, unsigned n)
+{
+    const char *text = c->text;
+
+    while (n--)
+        text += strlen(text) + 1;
+    return text;
+}
+
 /* ---- arguments ---- */
 
 static const struct command *command_find(const char *name)
 {
-    for (const struct command *c = commands; c->name; c++)
-        if (strcmp(c->name, name) == 0)
+    for (const struct command *c = commands; c->text; c++)
+        if (strcmp(c->text, name) == 0)
             return c;
     out_error("there is no command \"%s\"; help lists them", name);
     return NULL;
@@ -120,7 +130,8 @@ static bool take(struct args *a, const struct command *c)
         return false;
     if (a->count <= c->words)
         return true;
-    out_error("\"%s\" is too much; %s %s is what can be said", a->word[c->words], c->name, c->args);
+    out_error("\"%s\" is too much; %s %s is what can be said", a->word[c->words], c->text,
+              part(c, 1));
     return false;
 }
 
@@ -198,9 +209,9 @@ static unsigned first_line(const char *text)
 
 static void help_all(void)
 {
-    for (const struct command *c = commands; c->name; c++)
-        out("commands[name,args,what", "  %-9s%-21s %.*s\n", c->name, c->args,
-            (int)first_line(c->what), c->what);
+    for (const struct command *c = commands; c->text; c++)
+        out("commands[name,args,what", "  %-9s%-21s %.*s\n", c->text, part(c, 1),
+            (int)first_line(part(c, 2)), part(c, 2));
     out("", "A VM left out is the one seen last. The escape key (Ctrl-]) leads here from a\n"
             "console; after it 1-9 lead to that VM, n to the next, the key itself back.\n");
 }
@@ -212,70 +223,114 @@ static void cmd_help(struct args *a)
     if (!a->count) {
         help_all();
     } else if (c) {
-        unsigned len = first_line(c->what);
-        out("name,args,what", "  %s %s: %.*s\n", c->name, c->args, (int)len, c->what);
-        out("example", "  for example: %s\n", c->what[len] ? c->what + len + 1 : c->name);
+        unsigned len = first_line(part(c, 2));
+        out("name,args,what", "  %s %s: %.*s\n", c->text, part(c, 1), (int)len, part(c, 2));
+        out("example", "  for example: %s\n", part(c, 2)[len] ? part(c, 2) + len + 1 : c->text);
     }
 }
 
 const struct command commands[] = {
-    {"help", "[COMMAND]", "what can be said here", NEED_NOTHING, 1, cmd_help},
-    {"list", "", "the VMs and how they are", NEED_NOTHING, 0, cmd_list},
-    {"info", "[VM]", "what a VM was configured to be, and how it is", NEED_VM, 0, cmd_info},
-    {"console", "[VM|mix]", "give the keyboard to a VM; mix: show lines of others too, or not",
+    {"help\0[COMMAND]\0"
+     "what can be said here",
+     NEED_NOTHING, 1, cmd_help},
+    {"list\0\0"
+     "the VMs and how they are",
+     NEED_NOTHING, 0, cmd_list},
+    {"info\0[VM]\0"
+     "what a VM was configured to be, and how it is",
+     NEED_VM, 0, cmd_info},
+    {"console\0[VM|mix]\0"
+     "give the keyboard to a VM; mix: show lines of others too, or not",
      NEED_NOTHING, 1, cmd_console},
-    {"log", "[VM] [LINES]", "what a VM printed last, also after its end\nlog web 20", NEED_VM, 1,
-     cmd_log},
-    {"start", "[VM]", "start a VM that is not running, from its modules", NEED_VM, 0, cmd_start},
-    {"stop", "[VM] [-f]", "press the power button; -f ends the VM at once\nstop web -f",
+    {"log\0[VM] [LINES]\0"
+     "what a VM printed last, also after its end\nlog web 20",
+     NEED_VM, 1, cmd_log},
+    {"start\0[VM]\0"
+     "start a VM that is not running, from its modules",
+     NEED_VM, 0, cmd_start},
+    {"stop\0[VM] [-f]\0"
+     "press the power button; -f ends the VM at once\nstop web -f",
      NEED_RUNNING, 1, cmd_stop},
-    {"pause", "[VM]", "stop a VM and its time", NEED_RUNNING, 0, cmd_pause},
-    {"resume", "[VM]", "let a paused VM go on", NEED_RUNNING, 0, cmd_resume},
-    {"reset", "[VM]", "end a VM and start it again", NEED_RUNNING, 0, cmd_reset},
-    {"destroy", "[VM]", "end a VM at once; a created one is forgotten", NEED_VM, 0, cmd_destroy},
-    {"create", "NAME from VM|N …",
+    {"pause\0[VM]\0"
+     "stop a VM and its time",
+     NEED_RUNNING, 0, cmd_pause},
+    {"resume\0[VM]\0"
+     "let a paused VM go on",
+     NEED_RUNNING, 0, cmd_resume},
+    {"reset\0[VM]\0"
+     "end a VM and start it again",
+     NEED_RUNNING, 0, cmd_reset},
+    {"destroy\0[VM]\0"
+     "end a VM at once; a created one is forgotten",
+     NEED_VM, 0, cmd_destroy},
+    {"create\0NAME from VM|N …\0"
      "a VM from another's modules or module N, and words\n"
      "create b from web mem=64M initrd=1 -- quiet",
      NEED_NOTHING, WORDS_ANY, cmd_create},
-    {"modules", "", "the files that are at hand", NEED_NOTHING, 0, cmd_modules},
-    {"set", "VM KEY=VALUE…|log=LEVEL",
-     "words of grub.cfg, while it runs restart= only\nset web mem=64M restart=crash", NEED_NOTHING,
-     WORDS_ANY, cmd_set},
-    {"regs", "[VM] [vN]", "a vCPU's registers and the bytes at RIP", NEED_VCPU, 0, cmd_regs},
-    {"dis", "[VM] [vN] [ADDR] [N]",
-     "instructions at an address of the code, or at RIP\ndis web 0xffffffff81000000 20", NEED_VCPU,
-     2, cmd_dis},
-    {"bt", "[VM] [vN]", "return addresses, by frame pointers", NEED_VCPU, 0, cmd_bt},
-    {"x", "[VM] [vN] ADDR [BYTES]", "memory at a linear address\nx web 0x7c00 128", NEED_VCPU, 2,
-     cmd_x},
-    {"xp", "[VM] ADDR [BYTES]", "memory at a guest-physical address\nxp web 0x7c00 128",
+    {"modules\0\0"
+     "the files that are at hand",
+     NEED_NOTHING, 0, cmd_modules},
+    {"set\0VM KEY=VALUE…|log=LEVEL\0"
+     "words of grub.cfg, while it runs restart= only\nset web mem=64M restart=crash",
+     NEED_NOTHING, WORDS_ANY, cmd_set},
+    {"regs\0[VM] [vN]\0"
+     "a vCPU's registers and the bytes at RIP",
+     NEED_VCPU, 0, cmd_regs},
+    {"dis\0[VM] [vN] [ADDR] [N]\0"
+     "instructions at an address of the code, or at RIP\ndis web 0xffffffff81000000 20",
+     NEED_VCPU, 2, cmd_dis},
+    {"bt\0[VM] [vN]\0"
+     "return addresses, by frame pointers",
+     NEED_VCPU, 0, cmd_bt},
+    {"x\0[VM] [vN] ADDR [BYTES]\0"
+     "memory at a linear address\nx web 0x7c00 128",
+     NEED_VCPU, 2, cmd_x},
+    {"xp\0[VM] ADDR [BYTES]\0"
+     "memory at a guest-physical address\nxp web 0x7c00 128",
      NEED_RUNNING, 2, cmd_xp},
-    {"walk", "[VM] [vN] ADDR",
-     "the page walk of a linear address, entry by entry\nwalk web 0xffffffff81000000", NEED_VCPU, 1,
-     cmd_walk},
-    {"exits", "[VM] [vN] [-w]", "how often the guest was left; -w: until a key\nexits web v0",
+    {"walk\0[VM] [vN] ADDR\0"
+     "the page walk of a linear address, entry by entry\nwalk web 0xffffffff81000000",
+     NEED_VCPU, 1, cmd_walk},
+    {"exits\0[VM] [vN] [-w]\0"
+     "how often the guest was left; -w: until a key\nexits web v0",
      NEED_VCPU, 1, cmd_exits},
-    {"measure", "[VM] on|off|clear", "what exits cost, for exits to show\nmeasure web on", NEED_VM,
-     1, cmd_measure},
-    {"learn", "[VM] [on|off|clear]",
-     "record ports, pages, MSRs, CPUID leaves touched; and show them\nlearn web on", NEED_VM, 1,
-     cmd_learn},
-    {"trace", "[VM] on|off|clear|dump [N]",
-     "record events in order; show the last\ntrace web dump 20", NEED_VM, 2, cmd_trace},
-    {"last", "[VM] [vN] [N]", "the last exits, newest first\nlast web 64", NEED_VCPU, 1, cmd_last},
-    {"irq", "[VM]", "state of the PICs, the I/O APIC and the local APICs", NEED_RUNNING, 0,
-     cmd_irq},
-    {"devices", "[VM]", "ports and memory that devices answer", NEED_RUNNING, 0, cmd_devices},
-    {"mem", "[VM [WHAT]]",
+    {"measure\0[VM] on|off|clear\0"
+     "what exits cost, for exits to show\nmeasure web on",
+     NEED_VM, 1, cmd_measure},
+    {"learn\0[VM] [on|off|clear]\0"
+     "record ports, pages, MSRs, CPUID leaves touched; and show them\nlearn web on",
+     NEED_VM, 1, cmd_learn},
+    {"trace\0[VM] on|off|clear|dump [N]\0"
+     "record events in order; show the last\ntrace web dump 20",
+     NEED_VM, 2, cmd_trace},
+    {"last\0[VM] [vN] [N]\0"
+     "the last exits, newest first\nlast web 64",
+     NEED_VCPU, 1, cmd_last},
+    {"irq\0[VM]\0"
+     "state of the PICs, the I/O APIC and the local APICs",
+     NEED_RUNNING, 0, cmd_irq},
+    {"devices\0[VM]\0"
+     "ports and memory that devices answer",
+     NEED_RUNNING, 0, cmd_devices},
+    {"mem\0[VM [WHAT]]\0"
      "memory of the machine or of a VM; WHAT: map [ADDR [SIZE]], scan, reclaim, "
      "dirty start|harvest|stop, protect ADDR BYTES rwx\nmem web map",
      NEED_NOTHING, 5, cmd_mem},
-    {"cpu", "", "the processors and which vCPUs live there", NEED_NOTHING, 0, cmd_cpu},
-    {"json", "on|off", "answer with one JSON object a line, for programs\njson on", NEED_NOTHING, 1,
-     cmd_json},
-    {"version", "", "what this is and what it runs on", NEED_NOTHING, 0, cmd_version},
-    {"poweroff", "", "turn the machine off, VMs and all", NEED_NOTHING, 0, cmd_poweroff},
-    {"reboot", "", "start the machine again", NEED_NOTHING, 0, cmd_reboot},
+    {"cpu\0\0"
+     "the processors and which vCPUs live there",
+     NEED_NOTHING, 0, cmd_cpu},
+    {"json\0on|off\0"
+     "answer with one JSON object a line, for programs\njson on",
+     NEED_NOTHING, 1, cmd_json},
+    {"version\0\0"
+     "what this is and what it runs on",
+     NEED_NOTHING, 0, cmd_version},
+    {"poweroff\0\0"
+     "turn the machine off, VMs and all",
+     NEED_NOTHING, 0, cmd_poweroff},
+    {"reboot\0\0"
+     "start the machine again",
+     NEED_NOTHING, 0, cmd_reboot},
     {0},
 };
 
@@ -345,7 +400,7 @@ const char *command_candidate(const char *text, unsigned word, unsigned i)
     const struct config *c = monitor_config();
 
     if (word == 0 || strncmp(text, "help ", 5) == 0)
-        return commands[i].name;
+        return commands[i].text;
     for (unsigned k = 0; k < c->vm_count; k++)
         if (c->vms[k].name[0] && i-- == 0)
             return c->vms[k].name;

@@ -31,14 +31,16 @@ typedef void (*command_fn)(struct args *a);
 enum command_need { NEED_NOTHING, NEED_VM, NEED_RUNNING, NEED_VCPU };
 
 struct command {
-    const char *name;
-    const char *args; /* as `help` shows them */
-    const char *what; /* half a sentence, and after a newline an example if one is needed */
-    u8 need;          /* enum command_need */
-    u8 words;         /* at most, after that */
+    /*
+     * Its name; its arguments as `help` shows them; half a sentence of what it does, and after a
+     * newline an example if one is needed. \0 between them.
+     */
+    const char *text;
+    u8 need;  /* enum command_need */
+    u8 words; /* at most, after that */
     command_fn run;
 };
-extern const struct command commands[]; /* ends with name NULL */
+extern const struct command commands[]; /* ends with text NULL */
 
 /* Looks a line up, carries it out and answers it. */
 void command_run(const char *line);

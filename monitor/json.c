@@ -132,33 +132,6 @@ void json_literal(struct json *j, const char *name, const char *text)
 
 /* ---- what a format says ---- */
 
-/* Passes flags, width, precision and length over; the precision of a text, or -1. */
-static int pass_spec(const char **f, va_list *ap, int *longs)
-{
-    int precision = -1;
-    bool dot = false;
-
-    for (;; ++*f) {
-        char c = **f;
-
-        if (c == '.') {
-            dot = true;
-            precision = 0;
-        } else if (c == '*') {
-            int n = va_arg(*ap, int);
-            if (dot)
-                precision = n;
-        } else if (c >= '0' && c <= '9') {
-            if (dot)
-                precision = precision * 10 + c - '0';
-        } else if (c == 'l') {
-            ++*longs;
-        } else if (c != '-' && c != '#') {
-            return precision;
-        }
-    }
-}
-
 static void text_field(struct json *j, const char *name, const char *s, size_t len)
 {
     if (*name == '?')
@@ -183,15 +156,6 @@ static void number_field(struct json *j, const char *name, char conversion, u64 
     }
 }
 
-static u64 number(va_list *ap, char conversion, int longs)
-{
-    u64 v = longs > 1 ? va_arg(*ap, unsigned long long)
-            : longs   ? va_arg(*ap, unsigned long)
-                      : va_arg(*ap, unsigned);
-
-    return conversion == 'd' && !longs ? (u64)(s64)(s32)v : v;
-}
-
 /* Returns whether names ended in '+'. */
 static bool write_fields(struct json *j, const char *names, const char *fmt, va_list ap)
 {
@@ -199,20 +163,22 @@ static bool write_fields(struct json *j, const char *names, const char *fmt, va_
 
     va_copy(args, ap);
     for (; (fmt = strchr(fmt, '%')) != NULL; fmt++) {
-        int longs = 0, precision;
+        struct fmt_spec sp = {0};
 
         fmt++;
-        precision = pass_spec(&fmt, &args, &longs);
+        fmt_parse(&fmt, &args, &sp);
         if (*fmt == '%')
             continue;
         if (*fmt == 's') {
             const char *s = va_arg(args, const char *);
-            text_field(j, names, s, strnlen(s, (size_t)precision));
+            text_field(j, names, s, strnlen(s, sp.precise ? (size_t)sp.precision : SIZE_MAX));
         } else if (*fmt == 'c') {
             char c = (char)va_arg(args, int);
             text_field(j, names, &c, 1);
         } else {
-            number_field(j, names, *fmt, number(&args, *fmt, longs));
+            number_field(j, names, *fmt,
+                         *fmt == 'd' ? (u64)fmt_signed(&args, sp.longs)
+                                     : fmt_unsigned(&args, sp.longs));
         }
         names += name_len(names);
         names += *names == ',';

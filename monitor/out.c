@@ -10,10 +10,11 @@ static struct {
     bool json, later;
     struct json j;
     char error[320];
-} answer = {.j.put = console_write};
+} answer;
 
 static void open_answer(const char *command)
 {
+    answer.j.put = console_write;
     json_open(&answer.j, "", '{');
     json_string(&answer.j, "command", command, strlen(command));
 }

@@ -23,7 +23,7 @@ static bool switched(struct args *a, u32 what)
         c->watch = (u8)(c->watch | what);
     else if (off)
         c->watch = (u8)(c->watch & ~what);
-    if (vm_alive(a->vm) && off)
+    if (a->vm && off)
         err = watch_end(a->vm, what);
     else if (vm_alive(a->vm) && (on || watch_on(a->vm, what)))
         err = watch_begin(a->vm, what);

@@ -26,8 +26,9 @@ static bool console_place(struct slice x, struct config_console *c)
     u64 v = 1;
 
     *c = (struct config_console){.kind = CONFIG_CONSOLE_PORT, .baud = CONFIG_CONSOLE_BAUD};
-    if (slice_com(x) >= 0) {
-        c->port = com[slice_com(x)];
+    int n = slice_com(x);
+    if (n >= 0) {
+        c->port = com[n];
     } else if (slice_is(x, "spcr")) {
         c->kind = CONFIG_CONSOLE_SPCR;
         c->baud = 0;

@@ -126,8 +126,7 @@ enum err fb_load_kernel(struct freebsd *f, struct fb_file *file)
     bias = -(elf.entry & ~KERNEL_MASK);
     f->entry = elf.is64 ? elf.entry : elf.entry & KERNEL_MASK;
     e = load_segments(f, file, &elf, bias, true);
-    if (!e && ((elf.entry & KERNEL_MASK) < file->at.addr ||
-               (elf.entry & KERNEL_MASK) >= f->next))
+    if (!e && ((elf.entry & KERNEL_MASK) < file->at.addr || (elf.entry & KERNEL_MASK) >= f->next))
         return ctx_fail_image(f->c, file->img, ERR_INVAL,
                               "its entry point 0x%llx lies in no segment",
                               (unsigned long long)elf.entry);

@@ -45,9 +45,9 @@
 #define L7_EDX (B(4) | B(14))
 /* Leaf 7.1 EAX: AVX-VNNI AVX512_BF16 FZRM FSRS FSRCS. */
 #define L71_EAX (B(4) | B(5) | B(10) | B(11) | B(12))
-/* Leaf 0xd.1 EAX: XSAVEOPT XSAVEC XGETBV1 XSAVES. */
-#define LD1_EAX        (B(0) | B(1) | B(2) | B(3))
-#define LD1_EAX_XSAVES B(3)
+/* Leaf 0xd.1 EAX: XSAVEOPT XSAVEC XGETBV1. */
+#define LD1_EAX        (B(0) | B(1) | B(2))
+#define LD1_EAX_XSAVEC B(1)
 /* 0x80000001 ECX: LAHF CR8 ABM SSE4A MISALIGN PREFETCHW XOP FMA4 TBM. */
 #define E1_ECX            (B(0) | B(4) | B(5) | B(6) | B(7) | B(8) | B(11) | B(16) | B(21))
 #define E1_ECX_CMP_LEGACY B(1)
@@ -168,6 +168,25 @@ static void add_topology(struct cpuid_table *t, const struct cpuid_config *c)
         add_dynamic(t, 0xb, sub, levels[sub], true, CPUID_DYN_TOPO);
 }
 
+#define XSAVE_LEGACY_AND_HEADER 576u
+#define XSAVE_ALIGNED           B(1) /* of leaf 0xd, ECX: starts at a multiple of 64 if compacted */
+
+/*
+ * Whether the processor knows how large its compacted areas are. Bochs 2.7 does not, and its XSAVEC
+ * writes AVX state over the area's header: a guest that uses it loses registers.
+ */
+static bool can_compact(u64 xcr0, u32 told, cpuid_host_fn host)
+{
+    u32 size = XSAVE_LEGACY_AND_HEADER, r[4];
+
+    for (u32 i = 2; i < 63; i++)
+        if (xcr0 & BIT(i)) {
+            host(0xd, i, r);
+            size = (r[CPUID_ECX] & XSAVE_ALIGNED ? ALIGN_UP(size, 64) : size) + r[CPUID_EAX];
+        }
+    return told == size;
+}
+
 static void add_xsave(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
 {
     u32 r[4], size = 576;
@@ -187,9 +206,11 @@ static void add_xsave(struct cpuid_table *t, const struct cpuid_config *c, cpuid
     add_dynamic(t, 0xd, 0, r, true, CPUID_DYN_XSAVE);
 
     host(0xd, 1, r);
-    r[CPUID_EAX] &= c->xsaves ? LD1_EAX : LD1_EAX & ~LD1_EAX_XSAVES;
+    r[CPUID_EAX] &= LD1_EAX; /* no XSAVES: IA32_XSS is not offered */
+    if (!can_compact(c->xcr0, r[CPUID_EBX], host))
+        r[CPUID_EAX] &= ~LD1_EAX_XSAVEC;
     r[CPUID_ECX] = r[CPUID_EDX] = 0;
-    add_dynamic(t, 0xd, 1, r, true, r[CPUID_EAX] & 0xa ? CPUID_DYN_XSAVE : CPUID_STATIC);
+    add_dynamic(t, 0xd, 1, r, true, r[CPUID_EAX] & LD1_EAX_XSAVEC ? CPUID_DYN_XSAVE : CPUID_STATIC);
     for (u32 i = 2; i < 63; i++)
         if (t->xcr0 & BIT(i)) {
             host(0xd, i, r);
@@ -386,9 +407,6 @@ bool cpuid_has(const struct cpuid_table *t, u32 leaf, u32 sub, enum cpuid_reg re
 
     return e && e->leaf == leaf && (e->reg[reg] & B(bit));
 }
-
-#define XSAVE_LEGACY_AND_HEADER 576u
-#define XSAVE_ALIGNED           B(1) /* of leaf 0xd, ECX: starts at a multiple of 64 if compacted */
 
 u32 cpuid_xsave_size(const struct cpuid_table *t, u64 xcr0, bool compacted)
 {

@@ -48,9 +48,10 @@ struct cpuid_table {
 struct cpuid_config {
     u32 vcpus; /* at least 1 */
     u32 tsc_khz;
-    u32 apic_khz;                 /* the local APIC timer's input clock */
-    bool rdtscp, invpcid, xsaves; /* the back end lets guests use them */
-    u8 nested_phys_bits;          /* width of guest-physical addresses that nested tables reach */
+    u32 apic_khz;         /* the local APIC timer's input clock */
+    bool rdtscp, invpcid; /* the back end lets guests use them */
+    u64 xcr0;             /* this CPU's while it is asked; XSS is 0 */
+    u8 nested_phys_bits;  /* width of guest-physical addresses that nested tables reach */
 };
 
 /* The processor: out[4] in the order of enum cpuid_reg. */

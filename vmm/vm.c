@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include "arch/x86_64/cmos.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/fpu.h"
 #include "arch/x86_64/ipi.h"
 #include "arch/x86_64/percpu.h"
 #include "lib/print.h"
@@ -111,7 +112,7 @@ static void build_cpuid(struct vm *vm)
         .apic_khz = VLAPIC_TIMER_HZ / 1000,
         .rdtscp = hvm_caps.rdtscp,
         .invpcid = hvm_caps.invpcid,
-        .xsaves = false, /* IA32_XSS is not offered */
+        .xcr0 = fpu_xcr0(),
         .nested_phys_bits = NESTED_GPA_BITS,
     };
 

@@ -7,7 +7,7 @@
 #include "vmm/cpuid.h"
 
 static const char *vendor;
-static u32 max_basic, max_ext;
+static u32 max_basic, max_ext, compacted = 576 + 5 * 64; /* of XCR0 0x2e7: five components */
 
 /* A processor that has every bit of every leaf set. */
 static void all_ones(u32 leaf, u32 sub, u32 out[4])
@@ -22,6 +22,8 @@ static void all_ones(u32 leaf, u32 sub, u32 out[4])
         out[CPUID_EAX] = 2;
     } else if (leaf == 4) {
         out[CPUID_EAX] = sub < 4 ? 0xffffff01 | (sub + 1) << 5 : 0;
+    } else if (leaf == 0xd && sub == 1) {
+        out[CPUID_EBX] = compacted;
     } else if (leaf == 0xd && sub >= 2) {
         out[CPUID_EAX] = 64;
         out[CPUID_EBX] = 576 + 64 * sub;
@@ -46,7 +48,7 @@ static void meagre(u32 leaf, u32 sub, u32 out[4])
 }
 
 static const struct cpuid_config plain = {
-    .vcpus = 1, .tsc_khz = 3000000, .apic_khz = 25000, .nested_phys_bits = 48};
+    .vcpus = 1, .tsc_khz = 3000000, .apic_khz = 25000, .xcr0 = 0x2e7, .nested_phys_bits = 48};
 
 static struct cpuid_table t;
 
@@ -141,6 +143,19 @@ static void xsave_components_are_known_ones(void **state)
     assert_non_null(cpuid_find(&t, 0xd, 2));
     e = cpuid_find(&t, 0xd, 1);
     assert_int_equal(e->reg[CPUID_EAX], 7); /* no XSAVES */
+}
+
+/* A processor that is wrong about the size of its compacted areas writes them wrong: no XSAVEC. */
+static void xsavec_wants_a_right_size(void **state)
+{
+    u32 right = compacted;
+
+    (void)state;
+    assert_int_equal(cpuid_find(&t, 0xd, 1)->reg[CPUID_EAX], 7);
+    compacted += 64;
+    cpuid_build(&t, &plain, all_ones);
+    assert_int_equal(cpuid_find(&t, 0xd, 1)->reg[CPUID_EAX], 5); /* XSAVEOPT and XGETBV1 alone */
+    compacted = right;
 }
 
 /* all_ones: component i is 64 bytes at 576 + 64 i, and to be aligned when compacted. */
@@ -266,6 +281,7 @@ int main(void)
         BOTH(passes_features_on),
         BOTH(xsave_components_are_known_ones),
         BOTH(xsave_sizes),
+        BOTH(xsavec_wants_a_right_size),
         BOTH(addresses_are_cut),
         BOTH(beyond_the_highest_leaf),
         cmocka_unit_test_setup(frequency_survives_32_bits, intel),

@@ -196,6 +196,11 @@ void board_arm(struct board *b)
 static void timer_fired(struct timer *t)
 {
     struct board *b = container_of(t, struct board, timer);
+
+    if (vcpu_waits(b->vm->vcpu[0])) { /* ticks would fall on one that is not taken yet */
+        vcpu_request(b->vm->vcpu[0], VCPU_REQ_TIMER);
+        return;
+    }
     u64 now = vm_now(b->vm);
 
     spin_lock(&b->lock);

@@ -54,6 +54,11 @@ static void apic_timer_fired(struct timer *t)
 {
     struct vcpu *v = container_of(t, struct vcpu, timer);
 
+    if (vcpu_waits(v)) {
+        v->timer_moved = true;
+        vcpu_kick(v);
+        return;
+    }
     vlapic_tick(&v->apic, vm_now(v->vm));
     vcpu_arm_timer(v);
     vcpu_kick(v);

@@ -141,6 +141,14 @@ static inline void vcpu_look(struct vcpu *v)
 bool vcpu_call(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg);
 /* Whether v has anything to do: runnable, or halted with an event that it can take. Home CPU. */
 bool vcpu_has_work(struct vcpu *v);
+/*
+ * Whether v waits for the processor, its home, while others run there. Its timers wait with it:
+ * what has been missed is then in arrears, and comes one by one. Home CPU.
+ */
+static inline bool vcpu_waits(struct vcpu *v)
+{
+    return !v->loaded && vcpu_has_work(v);
+}
 
 /* Sets v->timer for the local APIC's next deadline. Home CPU. */
 void vcpu_arm_timer(struct vcpu *v);

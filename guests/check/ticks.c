@@ -83,7 +83,7 @@ static bool begin(void)
  */
 static void count_against_pm(u64 num, u64 den)
 {
-    const u64 time = boot_number("seconds", 1) * PM_HZ;
+    const u64 time = boot_number("seconds=", 1) * PM_HZ;
     u64 now, due;
 
     cpu_sti();

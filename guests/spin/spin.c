@@ -27,7 +27,7 @@ static void round_pause(void)
 u32 guest_main(void)
 {
     bool pause = boot_word("pause");
-    u32 rounds = boot_number("rounds", 100);
+    u32 rounds = boot_number("rounds=", 100);
 
     if (!boot_word("deaf"))
         cpu_sti();

@@ -39,7 +39,7 @@ BASE := -std=gnu11 -I. -g $(WARN) -fno-common -fno-strict-aliasing -fwrapv
 
 # Small everywhere but on the way of an exit: the image without the monitor is to stay below 256 KiB
 # (tests/checks/test_image.py).
-KFLAGS := $(BASE) -Oz -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel \
+KFLAGS := $(BASE) -I$(B) -Oz -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel \
           -mno-red-zone -mgeneral-regs-only -fstack-protector -fcf-protection=none \
           -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -ffunction-sections \
           -fdata-sections -fno-jump-tables -mstack-protector-guard=global \

@@ -13,6 +13,5 @@ $(DSDT).inc: vmm/load/dsdt.asl vmm/platform.h vmm/load/load.mk
 	$(Q)od -An -v -tu1 $(DSDT).aml | sed 's/[0-9][0-9]*/&,/g' > $@
 
 $(B)/obj/vmm/load/dsdt.o $(B)/host/obj/vmm/load/dsdt.o $(B)/fuzz/obj/vmm/load/dsdt.o: $(DSDT).inc
-$(B)/obj/vmm/load/dsdt.o: KFLAGS += -I$(B)
 $(B)/host/obj/vmm/load/dsdt.o: TFLAGS += -I$(B)
 $(B)/fuzz/obj/vmm/load/dsdt.o: FFLAGS += -I$(B)

@@ -51,7 +51,7 @@ static void own_words(void **st)
     (void)st;
     config_parse_own(&cfg, "/boot/skep.elf console=com2,9600 log=debug escape=^a idle=poweroff");
     assert_int_equal(cfg.error_count, 0);
-    assert_int_equal(cfg.apic, APIC_VIRTUAL);
+    assert_int_equal(cfg.apic, APIC_SHADOW);
     assert_int_equal(cfg.console.port, 0x2f8);
     assert_int_equal(cfg.console.baud, 9600);
     assert_int_equal(cfg.log, LOG_DEBUG);
@@ -63,9 +63,9 @@ static void own_words(void **st)
     assert_int_equal(cfg.console.baud, 115200);
     assert_int_equal(cfg.idle, CONFIG_IDLE_REBOOT);
     assert_int_equal(cfg.escape, 0x1d);
-    config_parse_own(&cfg, "apic=shadow");
+    config_parse_own(&cfg, "apic=virtual");
     assert_int_equal(cfg.error_count, 0);
-    assert_int_equal(cfg.apic, APIC_SHADOW);
+    assert_int_equal(cfg.apic, APIC_VIRTUAL);
     config_parse_own(&cfg, "apic=emulate");
     assert_int_equal(cfg.apic, APIC_EMULATE);
 }

@@ -3,11 +3,17 @@
 # The symbol table for backtraces, out of "nm -n", small: the image has little room. Reads nothing
 # but functions and labels. symbol_format in arch/x86_64/panic.c is its reader.
 #
+# Names are words joined by "_", words are characters. Both alphabets have Huffman codes in canonical
+# form: all that is kept of an alphabet is how many codes there are of each length, 1 to 16. Codes
+# are numbered by falling use, and number 0 ends what is spelled in them.
+#
 #   u16 symbols, words
-#   the words that names are made of, most frequent first; bit 7 ends each
-#   each symbol's distance from the one before it (the first: from text_start), as ULEB128
-#   each symbol's name: its words, joined by "_". A word's number, from 1, is one byte below 0xe0, or
-#   0xe0 + high byte, low byte of what exceeds 0xdf. 0 ends each.
+#   u16 word codes of each length, u16 character codes of each length
+#   48 bytes: the characters, by number
+#   bits, the highest of a byte first:
+#       the words, by number from 1: codes of characters
+#       each symbol: its distance from the one before it (the first: from text_start), the upper part
+#       as so many ones and a zero, then the low 7 bits; its name: codes of words
 
 # Splits a name at its underscores into parts[]; further underscores belong to the word after them.
 function split_name(name,    n, i, k, raw, carry) {
@@ -27,51 +33,122 @@ function split_name(name,    n, i, k, raw, carry) {
     return k
 }
 
-BEGIN {
-    n = 0; words = 0
-    for (i = 32; i < 127; i++)
-        code[sprintf("%c", i)] = i
+function hex(digits,    i, v) {
+    v = 0
+    for (i = 1; i <= length(digits); i++)
+        v = v * 16 + index("0123456789abcdef", substr(digits, i, 1)) - 1
+    return v
 }
-$3 == "text_start" { base = $1 }
+
+# item[1..n] by falling use, stable.
+function sort(item, n, use,    i, k, x) {
+    for (i = 2; i <= n; i++) {
+        x = item[i]
+        for (k = i - 1; k >= 1 && use[item[k]] < use[x]; k--)
+            item[k + 1] = item[k]
+        item[k + 1] = x
+    }
+}
+
+# The codes of the end (number 0) and of item[1..n], sorted: code[] and bits[] by item. Prints how
+# many there are of each length. The two rarest are joined until one is left; what was joined earlier
+# is rarer, so that the leaves and the joints are two sorted queues.
+function make_codes(item, n, use, ends, code, bits,
+                    i, leaf, joint, made, pick, weight, up, len, count, next_code, line) {
+    weight[0] = n && use[item[1]] > ends ? use[item[1]] : ends
+    for (i = 1; i <= n; i++)
+        weight[i] = use[item[i]]
+    leaf = n
+    joint = n + 1
+    for (made = n + 1; made <= 2 * n; made++) {
+        weight[made] = 0
+        for (i = 0; i < 2; i++) {
+            pick = leaf >= 0 && (joint >= made || weight[leaf] <= weight[joint]) ? leaf-- : joint++
+            weight[made] += weight[pick]
+            up[pick] = made
+        }
+    }
+    len[2 * n] = 0
+    for (i = 2 * n - 1; i >= 0; i--)
+        len[i] = len[up[i]] + 1
+    next_code = 0
+    for (i = 0; i <= n && n; i++) {
+        if (i)
+            next_code = (next_code + 1) * 2 ^ (len[i] - len[i - 1])
+        code[i ? item[i] : ""] = next_code
+        bits[i ? item[i] : ""] = len[i]
+        count[len[i]]++
+    }
+    if (len[n] > 16)
+        exit 1
+    for (i = 1; i <= 16; i++)
+        line = line (i > 1 ? ", " : ".short ") count[i] + 0
+    print line
+}
+
+function put(value, n) {
+    while (n--) {
+        byte = byte * 2 + int(value / 2 ^ n) % 2
+        if (++filled == 8) {
+            print ".byte " byte
+            byte = filled = 0
+        }
+    }
+}
+
+function put_distance(d) {
+    for (; d >= 128; d -= 128)
+        put(1, 1)
+    put(d, 8)
+}
+
+BEGIN {
+    n = words = letters = byte = filled = 0
+    for (i = 32; i < 127; i++)
+        ascii[sprintf("%c", i)] = i
+}
+$3 == "text_start" { base = hex(substr($1, 9)) }
 $2 ~ /^[tT]$/ && $1 ~ /^ffffffff/ && $3 !~ /^(text_start|text_end)$/ && $3 !~ /^\./ {
     if ($1 == last)
         next
     last = $1
-    addr[n] = $1
-    name[n++] = $3
+    addr[++n] = hex(substr($1, 9))
+    name[n] = $3
     count = split_name($3)
     for (i = 1; i <= count; i++)
         if (!(uses[parts[i]]++))
             word[++words] = parts[i]
 }
 END {
-    for (i = 2; i <= words; i++) { # by falling use, stable
-        w = word[i]
-        for (k = i - 1; k >= 1 && uses[word[k]] < uses[w]; k--)
-            word[k + 1] = word[k]
-        word[k + 1] = w
-    }
+    sort(word, words, uses)
+    for (i = 1; i <= words; i++)
+        for (k = 1; k <= length(word[i]); k++)
+            if (!(char_uses[c = substr(word[i], k, 1)]++))
+                letter[++letters] = c
+    sort(letter, letters, char_uses)
     print ".section .symbols, \"a\"\n.balign 4\n.globl symbol_table\nsymbol_table:"
-    print ".short " n + 0 ", " words + 0
+    print ".short " n ", " words
+    make_codes(word, words, uses, n, word_code, word_bits)
+    make_codes(letter, letters, char_uses, words, char_code, char_bits)
+    if (letters >= 48)
+        exit 1
+    for (i = 0; i < 48; i++)
+        print ".byte " (i && i <= letters ? ascii[letter[i]] : 0)
     for (i = 1; i <= words; i++) {
-        number[word[i]] = i
-        len = length(word[i])
-        print ".ascii \"" substr(word[i], 1, len - 1) "\"\n.byte " code[substr(word[i], len)] + 128
-    }
-    for (i = 0; i < n; i++) {
-        print ".uleb128 0x" addr[i] " - 0x" base
-        base = addr[i]
-    }
-    for (i = 0; i < n; i++) {
-        count = split_name(name[i])
-        for (k = 1; k <= count; k++) {
-            w = number[parts[k]]
-            if (w < 224)
-                print ".byte " w
-            else
-                print ".byte " 224 + int((w - 224) / 256) ", " (w - 224) % 256
+        for (k = 1; k <= length(word[i]); k++) {
+            c = substr(word[i], k, 1)
+            put(char_code[c], char_bits[c])
         }
-        print ".byte 0"
+        put(char_code[""], char_bits[""])
     }
+    for (i = 1; i <= n; i++) {
+        put_distance(addr[i] - base)
+        base = addr[i]
+        count = split_name(name[i])
+        for (k = 1; k <= count; k++)
+            put(word_code[parts[k]], word_bits[parts[k]])
+        put(word_code[""], word_bits[""])
+    }
+    put(0, 7)
     print ".section .note.GNU-stack, \"\", @progbits"
 }

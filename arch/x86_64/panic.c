@@ -12,15 +12,17 @@
 #include "lib/print.h"
 #include "lib/string.h"
 
-#define MAX_FRAMES  32
-#define NOBODY      UINT32_MAX
-#define SHORT_WORDS 224u /* word numbers below take one byte */
+#define MAX_FRAMES 32
+#define NOBODY     UINT32_MAX
+#define MAX_CODE   16 /* bits */
 
 extern const char text_start[], text_end[], data_start[], data_end[];
 /* Function names, packed by boot/symbols.awk, which describes them. */
 extern const struct {
     u16 symbols, words;
-    u8 data[];
+    u16 word_codes[MAX_CODE], letter_codes[MAX_CODE];
+    char letters[48];
+    u8 bits[];
 } symbol_table;
 
 static void (*panic_sink)(const char *text, size_t len);
@@ -55,76 +57,89 @@ static void say(const char *fmt, ...)
     va_end(ap);
 }
 
-static u64 read_uleb128(const u8 **p)
+static u32 read_bit(u32 *at)
 {
-    u64 value = 0;
-    unsigned shift = 0;
+    u32 i = (*at)++;
 
-    do
-        value |= (u64)(**p & 0x7f) << shift;
-    while (shift += 7, *(*p)++ & 0x80);
-    return value;
+    return symbol_table.bits[i / 8] >> (7 - i % 8) & 1;
 }
 
-/* The number of the next word of a name; 0 at its end. */
-static u32 read_word_number(const u8 **p)
+/* The number of the next code of an alphabet, which says how many it has of each length. */
+static u32 read_code(u32 *at, const u16 *codes)
 {
-    u32 number = *(*p)++;
+    u32 code = read_bit(at), number = 0;
 
-    return number < SHORT_WORDS ? number : SHORT_WORDS + (number - SHORT_WORDS) * 256 + *(*p)++;
+    for (; code >= *codes; codes++) {
+        number += *codes;
+        code = (code - *codes) << 1 | read_bit(at);
+    }
+    return number + code;
 }
 
-/* The word after *p's; bit 7 ends each. */
-static const u8 *next_word(const u8 *p)
+static void skip_text(u32 *at, const u16 *codes)
 {
-    while (!(*p++ & 0x80))
+    while (read_code(at, codes))
         ;
-    return p;
 }
 
-/* Appends word `number` to the text at buf, of which `at` bytes are used. */
-static size_t add_word(char *buf, size_t size, size_t at, u32 number)
+static u32 read_distance(u32 *at)
 {
-    const u8 *p = symbol_table.data;
+    u32 upper = 0, lower = 0;
+
+    while (read_bit(at))
+        upper++;
+    for (unsigned i = 0; i < 7; i++)
+        lower = lower << 1 | read_bit(at);
+    return upper << 7 | lower;
+}
+
+/* Where symbol names and distances begin: the words come first. */
+static u32 find_symbols(void)
+{
+    u32 at = 0;
+
+    for (u32 i = 0; i < symbol_table.words; i++)
+        skip_text(&at, symbol_table.letter_codes);
+    return at;
+}
+
+/* Appends word `number` to the text at buf, of which `len` bytes are used. */
+static size_t add_word(char *buf, size_t size, size_t len, u32 number)
+{
+    u32 at = 0, letter;
 
     while (--number)
-        p = next_word(p);
-    do {
-        if (at + 1 < size)
-            buf[at++] = (char)(*p & 0x7f);
-    } while (!(*p++ & 0x80));
-    return at;
+        skip_text(&at, symbol_table.letter_codes);
+    while ((letter = read_code(&at, symbol_table.letter_codes)) != 0)
+        if (len + 1 < size)
+            buf[len++] = symbol_table.letters[letter];
+    return len;
 }
 
 void symbol_format(u64 addr, char *buf, size_t size)
 {
-    const u8 *p = symbol_table.data;
-    u64 offset = addr - (u64)text_start, sum = 0, start = 0;
-    u32 found = 0, number;
-    size_t at = 0;
+    u64 offset = addr - (u64)text_start, start = 0, next;
+    u32 at = find_symbols(), name = 0, number;
+    size_t len = 0;
 
-    for (u32 i = 0; i < symbol_table.words; i++)
-        p = next_word(p);
     for (u32 i = 0; i < symbol_table.symbols; i++) {
-        sum += read_uleb128(&p);
-        if (sum <= offset) {
-            found = i + 1;
-            start = sum;
-        }
+        next = start + read_distance(&at);
+        if (next > offset)
+            break;
+        start = next;
+        name = at;
+        skip_text(&at, symbol_table.word_codes);
     }
-    if (addr < (u64)text_start || addr >= (u64)text_end || !found) {
+    if (addr < (u64)text_start || addr >= (u64)text_end || !name) {
         str_copy(buf, size, "?");
         return;
     }
-    while (--found)
-        while (read_word_number(&p))
-            ;
-    while ((number = read_word_number(&p)) != 0) {
-        if (at && at + 1 < size)
-            buf[at++] = '_';
-        at = add_word(buf, size, at, number);
+    while ((number = read_code(&name, symbol_table.word_codes)) != 0) {
+        if (len && len + 1 < size)
+            buf[len++] = '_';
+        len = add_word(buf, size, len, number);
     }
-    fmt_print(buf + at, size - at, "+%#lx", offset - start);
+    fmt_print(buf + len, size - len, "+%#lx", offset - start);
 }
 
 static void say_address(u64 addr)

@@ -25,9 +25,9 @@ static enum emul_result rm_update(struct emul_cpu *c, emul_compute fn, u64 src, 
     return EMUL_DONE;
 }
 
-static u64 do_binary(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
+static u64 compute(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
 {
-    return alu_binary(c->insn.op, c->insn.opsize, old, src, flags);
+    return alu_compute(c->insn.op, c->insn.opsize, old, src, flags);
 }
 
 /* The first operand is a register: ModRM.reg or the accumulator. */
@@ -35,7 +35,7 @@ static enum emul_result alu_to_register(struct emul_cpu *c, unsigned reg, u64 sr
 {
     const struct insn *in = &c->insn;
     u64 flags = emul_get(c, EMUL_RFLAGS);
-    u64 v = alu_binary(in->op, in->opsize, reg_read(c, reg, in->opsize), src, &flags);
+    u64 v = alu_compute(in->op, in->opsize, reg_read(c, reg, in->opsize), src, &flags);
 
     if (in->op != OP_CMP && in->op != OP_TEST)
         reg_write(c, reg, in->opsize, v);
@@ -58,30 +58,19 @@ enum emul_result exec_alu(struct emul_cpu *c)
     }
     src = in->form == F_RM_R ? reg_read(c, in->reg, in->opsize) : in->imm;
     if (in->op != OP_CMP && in->op != OP_TEST)
-        return rm_update(c, do_binary, src, &v);
+        return rm_update(c, compute, src, &v);
     TRY(rm_read(c, &v));
     flags = emul_get(c, EMUL_RFLAGS);
-    alu_binary(in->op, in->opsize, v, src, &flags);
+    alu_compute(in->op, in->opsize, v, src, &flags);
     emul_put(c, EMUL_RFLAGS, flags);
     return EMUL_DONE;
-}
-
-static u64 do_unary(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
-{
-    (void)src;
-    return alu_unary(c->insn.op, c->insn.opsize, old, flags);
 }
 
 enum emul_result exec_unary(struct emul_cpu *c)
 {
     u64 old;
 
-    return rm_update(c, do_unary, 0, &old);
-}
-
-static u64 do_shift(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
-{
-    return alu_shift(c->insn.op, c->insn.opsize, old, (u8)src, flags);
+    return rm_update(c, compute, 0, &old);
 }
 
 enum emul_result exec_shift(struct emul_cpu *c)
@@ -90,7 +79,7 @@ enum emul_result exec_shift(struct emul_cpu *c)
                      : c->insn.form == F_RM_CL ? reg_read(c, RCX, 1)
                                                : 1;
 
-    return rm_update(c, do_shift, count, &old);
+    return rm_update(c, compute, count, &old);
 }
 
 static u64 do_shift_double(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
@@ -134,14 +123,9 @@ enum emul_result exec_imul_reg(struct emul_cpu *c)
     TRY(rm_read(c, &a));
     b = in->form == F_R_RM_IMM ? in->imm : reg_read(c, in->reg, in->opsize);
     flags = emul_get(c, EMUL_RFLAGS);
-    reg_write(c, in->reg, in->opsize, alu_imul(in->opsize, a, b, &flags));
+    reg_write(c, in->reg, in->opsize, alu_compute(in->op, in->opsize, a, b, &flags));
     emul_put(c, EMUL_RFLAGS, flags);
     return EMUL_DONE;
-}
-
-static u64 do_xadd(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
-{
-    return alu_binary(OP_ADD, c->insn.opsize, old, src, flags);
 }
 
 enum emul_result exec_xadd(struct emul_cpu *c)
@@ -153,11 +137,11 @@ enum emul_result exec_xadd(struct emul_cpu *c)
         TRY(emul_explained(c));
         old = reg_read(c, in->rm, in->opsize);
         reg_write(c, in->reg, in->opsize, old);
-        reg_write(c, in->rm, in->opsize, do_xadd(c, old, src, &flags));
+        reg_write(c, in->rm, in->opsize, compute(c, old, src, &flags));
         emul_put(c, EMUL_RFLAGS, flags);
         return EMUL_DONE;
     }
-    TRY(rm_update(c, do_xadd, src, &old));
+    TRY(rm_update(c, compute, src, &old));
     reg_write(c, in->reg, in->opsize, old);
     return EMUL_DONE;
 }
@@ -167,7 +151,7 @@ static u64 do_cmpxchg(struct emul_cpu *c, u64 old, u64 src, u64 *flags)
 {
     u64 acc = reg_read(c, RAX, c->insn.opsize);
 
-    alu_binary(OP_CMP, c->insn.opsize, acc, old, flags);
+    alu_compute(OP_CMP, c->insn.opsize, acc, old, flags);
     return acc == old ? src : old;
 }
 
@@ -179,7 +163,7 @@ static enum emul_result cmpxchg_reg(struct emul_cpu *c)
     u64 acc = reg_read(c, RAX, in->opsize);
 
     TRY(emul_explained(c));
-    alu_binary(OP_CMP, in->opsize, acc, old, &flags);
+    alu_compute(OP_CMP, in->opsize, acc, old, &flags);
     emul_put(c, EMUL_RFLAGS, flags);
     if (old == acc)
         reg_write(c, in->rm, in->opsize, reg_read(c, in->reg, in->opsize));

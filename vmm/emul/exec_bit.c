@@ -88,7 +88,7 @@ enum emul_result exec_scan(struct emul_cpu *c)
     TRY(rm_read(c, &v));
     flags = emul_get(c, EMUL_RFLAGS);
     if (in->op == OP_BSF || in->op == OP_BSR) {
-        gpr_set(c, in->reg, alu_scan(in->op, in->opsize, gpr_get(c, in->reg), v, &flags));
+        gpr_set(c, in->reg, alu_compute(in->op, in->opsize, gpr_get(c, in->reg), v, &flags));
         emul_put(c, EMUL_RFLAGS, flags);
         return EMUL_DONE;
     }

@@ -124,7 +124,7 @@ static void compare(struct emul_cpu *c, u64 a, u64 b)
 {
     u64 flags = emul_get(c, EMUL_RFLAGS);
 
-    alu_binary(OP_CMP, c->insn.opsize, a, b, &flags);
+    alu_compute(OP_CMP, c->insn.opsize, a, b, &flags);
     emul_put(c, EMUL_RFLAGS, flags);
 }
 

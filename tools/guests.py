@@ -34,7 +34,8 @@ def debian(thing, arch):
     """A Debian kernel with the busybox initramfs of its architecture."""
     def guest():
         kernel, = fetched(thing, "vmlinuz")
-        return image.Guest("linux", kernel, "mem=512M", "console=ttyS0", image.debian(arch)[1])
+        return image.Guest("linux", kernel, "mem=512M", "console=ttyS0", image.debian(arch)[1],
+                           ends=image.POWEROFF)
     return guest
 
 
@@ -48,7 +49,8 @@ def installer(arch):
 def memtest(bits):
     def guest():
         kernel, = fetched("memtest", f"memtest{bits}.bin")
-        return image.Guest("memtest", kernel, "mem=64M", "console=ttyS0,115200")
+        return image.Guest("memtest", kernel, "mem=64M", "console=ttyS0,115200",
+                           ends="Escape resets the guest, which ends it")
     return guest
 
 
@@ -106,7 +108,8 @@ def grub():
         elf = add_segment(f.read(), LBIO_GPA, table)
     with open(out + ".elf", "wb") as f:
         f.write(elf)
-    return image.Guest("grub", out + ".elf", f"mem={memory >> 10}K type=multiboot")
+    return image.Guest("grub", out + ".elf", f"mem={memory >> 10}K type=multiboot",
+                       ends="`halt` in the guest ends it")
 
 
 # ---- guests/promise: programs that compare what each protocol promises with what they find --------
@@ -204,10 +207,20 @@ GUESTS = {
 }
 
 
-def get(name):
-    """The image.Guest of that name; for `help`, or a name that is none, prints the list and ends."""
+def check(name):
+    """For `help`, or a name that is none, prints the list and ends."""
     if name in GUESTS:
-        return GUESTS[name][1]()
+        return
     lines = [f"  {key:16} {what}" for key, (what, _) in GUESTS.items()]
-    print("Guests that `make run GUEST=NAME` starts:\n" + "\n".join(lines))
+    print("Guests that `make run GUEST=NAME` starts:\n" + "\n".join(lines), flush=True)
     raise SystemExit(0 if name == "help" else f"GUEST={name}: there is none of that name")
+
+
+def get(name):
+    """The image.Guest of that name."""
+    check(name)
+    return GUESTS[name][1]()
+
+
+if __name__ == "__main__":
+    check(os.environ.get("GUEST"))

@@ -21,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Another build of skep than the usual one: SKEP=build/checked/skep.elf.
 SKEP = os.path.abspath(os.environ.get("SKEP") or os.path.join(ROOT, "build/skep.elf"))
 GUESTS = ("hello64", "hello32", "bench")
+POWEROFF = "`poweroff` in the guest ends it"
 
 
 def path(*parts):
@@ -44,10 +45,11 @@ def size_of(words):
 
 class Guest:
     """A VM as grub.cfg describes it. modules: (source, its words), such as "module -- its
-    command line". files: name in /boot -> source, a path or bytes."""
+    command line". files: name in /boot -> source, a path or bytes. ends: how a person ends it, if
+    it does not end by itself."""
 
-    def __init__(self, name, kernel, words="", cmdline="", initrd=None, modules=()):
-        self.name, self.words, self.cmdline = name, words, cmdline
+    def __init__(self, name, kernel, words="", cmdline="", initrd=None, modules=(), ends=""):
+        self.name, self.words, self.cmdline, self.ends = name, words, cmdline, ends
         self.kernel, self.initrd, self.modules = kernel, initrd, modules
 
     def lines(self):
@@ -80,6 +82,9 @@ def debian(arch="amd64"):
 def named_guest(env):
     """A guest of tools/guests.py, and what the person says otherwise."""
     import guests
+    for name in ("KERNEL", "INITRD", "ARCH"):
+        if env.get(name):
+            raise SystemExit(f"{name}={env[name]}: GUEST={env['GUEST']} brings its own")
     guest = guests.get(env["GUEST"])
     said = [f"{word}={env[name]}" for name, word in (("MEM", "mem"), ("VCPUS", "vcpus"))
             if env.get(name)]
@@ -112,7 +117,9 @@ def persons_guest(env):
     if cmdline is None or cmdline == "":
         cmdline = "console=ttyS0" if is_linux(kernel) else ""
     words = f"mem={env.get('MEM') or '512M'} vcpus={env.get('VCPUS') or '1'}"
-    return Guest("linux" if is_linux(kernel) else "guest", kernel, words, cmdline, initrd)
+    if is_linux(kernel):
+        return Guest("linux", kernel, words, cmdline, initrd, ends=POWEROFF)
+    return Guest("guest", kernel, words, cmdline, initrd)
 
 
 def skep_entry(title, guests, words="", skep="skep.elf"):
@@ -125,6 +132,8 @@ def skep_entry(title, guests, words="", skep="skep.elf"):
 
 def bare_entry(title, guest):
     """A grub.cfg entry that starts the guest with no skep: what the machine itself does with it."""
+    if isinstance(guest.kernel, bytes):
+        raise SystemExit(f"BARE=1: GUEST={guest.name} is for skep, GRUB has no way to start it")
     if is_linux(guest.kernel):
         lines = [f"linux /boot/{guest.name}.kernel {guest.cmdline}"]
         if guest.initrd:

@@ -31,6 +31,7 @@ ifeq ($(GUEST),help)
 	@tools/run
 else
 	@tools/setup run $(if $(filter bochs,$(HOST)),bochs)
+	@$(if $(GUEST),$(PYTHON) tools/guests.py)
 	@$(MAKE) --no-print-directory $(if $(BARE),,$(B)/skep.elf) \
 	    $(if $(GUEST),,$(B)/guest/initrd-$(GUEST_ARCH))
 	@tools/run

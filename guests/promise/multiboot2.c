@@ -8,12 +8,12 @@
 
 #define MAGIC     0xe85250d6
 #define LOAD_BASE 0x800000
-#define SEEN_ALL  (1u << 1 | 1u << 2 | 1u << 4 | 1u << 6 | 1u << 9 | 1u << 15 | 1u << 21)
+#define SEEN_ALL  (1u << 1 | 1u << 2 | 1u << 4 | 1u << 6 | 1u << 9 | 1u << 14 | 1u << 15 | 1u << 21)
 
 __asm__(".pushsection .head, \"a\"\n"
         ".balign 8\n"
         "1: .long 0xe85250d6, 0, 2f - 1b, -(0xe85250d6 + 2f - 1b)\n"
-        ".word 1, 0\n .long 40, 1, 2, 3, 4, 6, 9, 15, 21\n"
+        ".word 1, 0\n .long 44, 1, 2, 3, 4, 6, 9, 14, 15, 21, 0\n"
         ".word 3, 0\n .long 12, entry_moved, 0\n"
         ".word 5, 1\n .long 20, 1024, 768, 32, 0\n"
         ".word 6, 0\n .long 8\n"
@@ -80,9 +80,10 @@ static void check_tag(u64 tag, u32 type)
         want("elf-header-size", at32(tag + 12), 40);
         want("elf-size", at32(tag + 4), 20 + at32(tag + 8) * 40);
         break;
+    case 14:
     case 15:
-        want("acpi-size", at32(tag + 4), 8 + 36);
-        for (unsigned i = 0; i < 36; i += 4)
+        want("acpi-size", at32(tag + 4), 8 + (type == 14 ? 20 : 36));
+        for (u64 i = 0; i < at32(tag + 4) - 8; i += 4)
             want("acpi-copy", at32(tag + 8 + i), at32(0xe0000 + i));
         break;
     case 21:

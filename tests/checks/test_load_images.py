@@ -95,7 +95,7 @@ def check_registers(state, attributes, cr0, cr4, efer):
 
 def check_prot32(guest):
     check_registers(guest.state, FLAT32, 0x11, 0, 0)
-    assert guest.state.mode == 1 and guest.state.cr3 == 0
+    assert guest.state.cr3 == 0
 
 
 def write(workdir, data):
@@ -307,6 +307,27 @@ def everything():
     for bits in (32, 64):
         yield {"kernel": elf(bits, [code, herring], im.symbols(bits), osabi=9, entry=0x200000),
                "modules": two}
+
+
+KIND_OF = ("linux", "multiboot", "multiboot2", "pvh", "elf", "flat", "freebsd", "freebsd")
+
+
+def test_kinds_are_recognised():
+    """type=auto takes each file for what it is (a flat binary has to be said); type= of that name
+    gives the same start; a file that is of two kinds is what `type=` says."""
+    for request, name in zip(everything(), KIND_OF):
+        guest = loading.load(**request)
+        assert loading.KINDS[guest.state.kind] == name
+        again = loading.load(**{**request, "kind": name})
+        assert (again.state.rip, again.state.rsp, again.state.what) == (
+            guest.state.rip, guest.state.rsp, guest.state.what)
+    code = Segment(0x200000, bytes(200))
+    note = Segment(0, im.note(b"Xen", 18, struct.pack("<I", 0x200010)), kind=im.PT_NOTE)
+    both = elf(32, [code, note], head=multiboot() + multiboot2())
+    for said, taken in (("auto", "multiboot2"), ("multiboot", "multiboot"),
+                        ("multiboot2", "multiboot2"), ("pvh", "pvh"), ("elf", "elf"),
+                        ("flat", "flat")):
+        assert loading.KINDS[loading.load(both, kind=said).state.kind] == taken
 
 
 @pytest.mark.parametrize("number", range(8))

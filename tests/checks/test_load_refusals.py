@@ -90,8 +90,9 @@ TABLE = {
                            ("a cpio archive, an initrd perhaps: say 'initrd'", b"070701"),
                            ("a PE (EFI) program and no Linux bzImage", b"MZ"),
                            ("a script", b"#!"))},
-    "boot sector": (ERR_INVAL, "kernel: it is no kernel: it is a boot sector, which needs a BIOS, "
-                    "and guests have none", {"kernel": bytes(510) + b"\x55\xaa"}),
+    **{what: (ERR_INVAL, "kernel: it is no kernel: it is a boot sector, which needs a BIOS, and "
+              "guests have none", {"kernel": bytes(510) + b"\x55\xaa" + rest})
+       for what, rest in (("boot sector", b""), ("disk", bytes(MIB)))},
     **{f"type={kind}": (ERR_INVAL, f"kernel: type={kind}, but it has no {sign}",
                         {"kernel": CODE, "kind": kind})
        for kind, sign in (("linux", "'HdrS' at file offset 0x202"),
@@ -128,10 +129,13 @@ TABLE = {
         ERR_INVAL, "kernel: it is truncated: segment 0 is 0x5000 bytes at file offset 0x60, the "
         "file ends at 0x160",
         {"kernel": elf(32, [Segment(0x200000, CODE, memsz=0x5000, filesz=0x5000)])}),
-    "segment wraps": (ERR_INVAL, "kernel: segment 1 of 0x2000 bytes at 0xfffffffffffff000 wraps "
-                      "around", {"kernel": elf(64, [Segment(0x200000, CODE), Segment(
+    "segment wraps": (ERR_INVAL, "kernel: segment 1 (header at file offset 0x78) of 0x2000 bytes "
+                      "wraps around", {"kernel": elf(64, [Segment(0x200000, CODE), Segment(
                           0xfffffffffffff000, CODE, memsz=0x2000)])}),
-    "no segment": (ERR_INVAL, "kernel: it has no loadable segment",
+    "segment is linked to wrap": (
+        ERR_INVAL, "kernel: segment 1 (header at file offset 0x78) of 0x100 bytes wraps around",
+        {"kernel": elf(64, [Segment(0x200000, CODE), Segment(0x300000, CODE, vaddr=(1 << 64) - 1)])}),
+    "no segment": (ERR_INVAL, "kernel: it has no loadable segment (file offset 0x40)",
                    {"kernel": elf(32, [Segment(0, b"xx", kind=im.PT_NOTE)], head=multiboot(),
                                   entry=0)}),
     "segment outside": (ERR_RANGE, "kernel: segment 0 (file offset 0x60) goes to "
@@ -145,8 +149,11 @@ TABLE = {
                          {"kernel": elf(32, [Segment(0x200000, CODE), Segment(0x200080, CODE)])}),
     "too many segments": (ERR_INVAL, "kernel: it has more than 40 separate pieces",
                           {"kernel": elf(32, PAGE_MAP)}),
-    "entry": (ERR_INVAL, "kernel: its entry point 0x300000 lies in no segment",
+    "entry": (ERR_INVAL, "kernel: its entry point 0x300000 (file offset 0x18) lies outside "
+              "what is loaded",
               {"kernel": elf(32, [Segment(0x200000, CODE)], entry=0x300000)}),
+    "entry=": (ERR_INVAL, "kernel: entry=0x300000 lies outside what is loaded",
+               {"kernel": elf(32, [Segment(0x200000, CODE)]), "kind": "elf", "entry": 0x300000}),
     "entry above": (ERR_NOSUP, "kernel: its entry point 0x100000000 lies above 4 GiB",
                     {"kernel": elf(64, [Segment(1 << 32, CODE)]), "mem": 4 << 30}),
     "shared object": (ERR_NOSUP, "kernel: ELF type 3 (file offset 16) is not an executable (2)",
@@ -165,9 +172,14 @@ TABLE = {
         {"kernel": elf(32, [Segment(0x500, CODE, memsz=0x9fc00 - 0x500),
                             Segment(MIB, CODE, memsz=MIB), Segment(0, PVH_AT_MIB, kind=im.PT_NOTE)],
                        entry=MIB), "mem": 2 * MIB, "kind": "pvh"}),
-    "PVH entry": (ERR_INVAL, "kernel: its entry point 0x200000 lies in no segment",
+    "PVH entry": (ERR_INVAL, "kernel: its entry point 0x200000 (file offset 0x190) lies outside "
+                  "what is loaded",
                   {"kernel": elf(32, [Segment(MIB, CODE), Segment(0, PVH_NOTE, kind=im.PT_NOTE)],
                                  entry=MIB), "kind": "pvh"}),
+    "PVH entry above": (ERR_NOSUP, "kernel: its entry point 0x100000000 lies above 4 GiB",
+                        {"kernel": elf(64, [Segment(1 << 32, CODE, vaddr=0x200000),
+                                            Segment(0, PVH_NOTE, kind=im.PT_NOTE)]),
+                         "mem": 4 << 30, "kind": "pvh"}),
     # ---- flat
     "flat entry": (ERR_INVAL, "kernel: entry=0x10 lies outside the file's 0x100 bytes at 0x200000",
                    {"kernel": CODE, "kind": "flat", "base": 0x200000, "entry": 0x10}),
@@ -193,7 +205,8 @@ TABLE = {
                        "setup header says 0x10400", {"kernel": linux((0x1f4, "<I", 0x1000))}),
     "alignment": (ERR_INVAL, "kernel: kernel_alignment (file offset 0x230) is 0x300000, not a "
                   "power of two", {"kernel": linux((0x230, "<I", 0x300000))}),
-    "64-bit entry": (ERR_INVAL, "kernel: the 64-bit entry lies behind the kernel's end",
+    "64-bit entry": (ERR_INVAL, "kernel: the 64-bit entry (file offset 0x236) lies "
+                     "behind the kernel's end",
                      {"kernel": linux((0x236, "<H", 1), size=0x100)}),
     "Linux, too little": (ERR_RANGE, "kernel: it needs 0x10000000 bytes at 0x100000 or above to "
                           "start, mem=64M gives too little",
@@ -224,7 +237,11 @@ TABLE = {
     "kludge truncated": (ERR_INVAL, "kernel: it is truncated: load_end_addr 0x210000 asks for "
                          "0x10000 bytes from file offset 0x0, the file ends at 0x120",
                          {"kernel": kludge(0x200000, 0x200000, 0x210000, 0, 0x200000)}),
-    "kludge bss": (ERR_INVAL, "kernel: bss_end_addr 0x200010 is below the loaded image",
+    "kludge entry": (ERR_INVAL, "kernel: its entry point 0x1fffff (file offset 0x1c) lies outside "
+                     "what is loaded",
+                     {"kernel": kludge(0x200000, 0x200000, 0, 0, 0x1fffff)}),
+    "kludge bss": (ERR_INVAL, "kernel: bss_end_addr 0x200010 (header at file offset 0x0) is "
+                   "below the loaded image",
                    {"kernel": kludge(0x200000, 0x200000, 0x200100, 0x200010, 0x200000)}),
     "kludge outside": (ERR_RANGE, "kernel: its image goes to 0x5000000-0x5000100, outside the "
                        "guest's memory (mem=65536K)",
@@ -232,7 +249,8 @@ TABLE = {
     "Multiboot above": (ERR_NOSUP, "kernel: it loads above 4 GiB",
                         {"kernel": elf(64, [Segment(1 << 32, CODE)], head=multiboot()),
                          "mem": 4 << 30}),
-    "Multiboot entry": (ERR_INVAL, "kernel: its entry point 0x300000 lies in no segment",
+    "Multiboot entry": (ERR_INVAL, "kernel: its entry point 0x300000 (file offset 0x18) lies outside "
+                        "what is loaded",
                         {"kernel": mb1(entry=0x300000)}),
     "Multiboot modules": (ERR_RANGE, "17 modules are too many: 16 at most",
                           {"kernel": mb1(), "modules": many(17)}),
@@ -262,8 +280,11 @@ TABLE = {
     "Multiboot2 nowhere": (ERR_RANGE, "kernel: its 0x100 bytes fit nowhere between 0x5000000 and "
                            "0x4000000 (mem=64M)",
                            {"kernel": mb2(tag(10, 0x5000000, 0x6000000, 0x1000, 1))}),
-    "Multiboot2 backwards": (ERR_INVAL, "kernel: its Multiboot2 address tag ends at 0x1000, below "
-                             "load_addr 0x200000",
+    "Multiboot2 entry": (ERR_INVAL, "kernel: its entry point 0x300000 (file offset 0x50) lies "
+                         "outside what is loaded",
+                         {"kernel": mb2(tag(3, 0x300000))}),
+    "Multiboot2 backwards": (ERR_INVAL, "kernel: its Multiboot2 header at file offset 0x0 ends "
+                             "the image at 0x1000, below load_addr 0x200000",
                              {"kernel": raw2(tag(2, 0x200000, 0x200000, 0x1000, 0),
                                              tag(3, 0x200000), tag(10, 0, 0xffffffff, 1, 1))}),
     "Multiboot2, no addresses": (ERR_INVAL, "kernel: it is neither ELF nor has its Multiboot2 "
@@ -272,11 +293,16 @@ TABLE = {
                              "address tag, but no entry tag",
                              {"kernel": raw2(tag(2, 0x200000, 0x200000, 0, 0))}),
     # ---- FreeBSD
-    "FreeBSD segment": (ERR_INVAL, "kernel: segment 0 does not lie in the file or in 4 GiB of "
-                        "addresses", {"kernel": bsd(Segment(0x400000, CODE, filesz=0x4000))}),
-    "FreeBSD entry": (ERR_INVAL, "kernel: its entry point 0x[0-9a-f]+ lies in no segment",
-                      {"kernel": bsd(entry=0x800000)}),
-    "FreeBSD, nothing": (ERR_INVAL, "kernel: its entry point 0x400000 lies in no segment",
+    "FreeBSD segment": (
+        ERR_INVAL, "kernel: it is truncated: segment 0 is 0x4000 bytes at file offset 0x80, the file "
+        "ends at 0x190", {"kernel": bsd(Segment(0x400000, CODE, filesz=0x4000))}),
+    "FreeBSD above": (ERR_NOSUP, "kernel: it loads above 4 GiB",
+                      {"kernel": bsd(Segment(0x400000, CODE), Segment(1 << 32, CODE), bits=64),
+                       "mem": 4 << 30}),
+    "FreeBSD entry": (ERR_INVAL, "kernel: its entry point 0x800000 (file offset 0x18) lies outside "
+                      "what is loaded", {"kernel": bsd(entry=0x800000)}),
+    "FreeBSD, nothing": (ERR_INVAL, "kernel: its entry point 0x400000 (file offset 0x18) lies outside "
+                         "what is loaded",
                          {"kernel": elf(32, [Segment(0, b"/red/herring\0", kind=im.PT_INTERP)],
                                         osabi=9, entry=0x400000)}),
     "FreeBSD modules": (ERR_RANGE, "17 modules are too many: 16 at most",
@@ -285,10 +311,10 @@ TABLE = {
                       bsd_module(elf(64, [Segment(0, CODE)], kind=im.DYN))),
     "FreeBSD module": (ERR_RANGE, "a module: its 0x4000000 bytes do not fit behind 0x400100 "
                        "(mem=64M)", bsd_module(bytes(64 * MIB))),
-    "FreeBSD shared": (ERR_INVAL, "a module: it has no loadable segment",
+    "FreeBSD shared": (ERR_INVAL, "a module: it has no loadable segment (file offset 0x38)",
                        bsd_module(elf(32, [Segment(0, b"x", kind=im.PT_NOTE)], kind=im.DYN))),
-    "object, no sections": (ERR_INVAL, "a module: an object with 0 sections is no module (1 to "
-                            "4096)", bsd_module(obj([]))),
+    "object, no sections": (ERR_INVAL, "a module: an object with 0 sections (file offset "
+                            "0x0) is no module (1 to 4096)", bsd_module(obj([]))),
     "object, no symbols": (ERR_INVAL, "a module: it has no symbol table",
                            bsd_module(obj([Section(0), Section(1, CODE, flags=2)]))),
     "object, section": (ERR_INVAL, "a module: section 3 (0x100 bytes at file offset 0x[0-9a-f]+, "
@@ -325,6 +351,19 @@ def test_refusal(name):
     assert re.fullmatch(pattern(sentence), said.text), said.text
     assert said.error == error
     assert "\n" not in said.text and not said.text.endswith(".") and len(said.text) < 190
+
+
+# What is wrong there is nowhere in the file: something is not in it, or memory ends.
+NOWHERE = ("it is no kernel: ", "no symbol table", "the file is empty", "the initrd is empty",
+           "entry=", "type=", "no loader of kind", "above 4 GiB", "a Linux kernel takes no modules",
+           "but the kernel is ELF", "the sum wraps", "it has more than ")
+
+
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row[0] != ERR_RANGE])
+def test_place(name):
+    """What is wrong with a file is said with its place in the file."""
+    said = refusal(TABLE[name][2]).text
+    assert "file offset" in said or any(words in said for words in NOWHERE), said
 
 
 def sentences():

@@ -42,7 +42,7 @@ class Table(c.Structure):
 
 
 class State(c.Structure):
-    _fields_ = [("mode", c.c_int), ("gpr", c.c_uint64 * 16), ("rip", c.c_uint64),
+    _fields_ = [("gpr", c.c_uint64 * 16), ("rip", c.c_uint64),
                 ("rflags", c.c_uint64), ("cr0", c.c_uint64), ("cr3", c.c_uint64),
                 ("cr4", c.c_uint64), ("efer", c.c_uint64), ("seg", Segment * 8), ("gdt", Table),
                 ("idt", Table), ("kind", c.c_int), ("what", c.c_char * 80)]

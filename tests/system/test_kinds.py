@@ -6,12 +6,17 @@ import os
 import re
 import struct
 import subprocess
+import sys
 
 import pytest
 
 import guests
 import image
 from machines import SKEP, machine, on, plain, skep_iso
+from tree import ROOT
+
+sys.path.insert(0, os.path.join(ROOT, "tests/load"))
+import images  # noqa: E402
 
 
 def run(*command):
@@ -116,12 +121,14 @@ def test_several_initrds(workdir):
         m.expect(r"skep: vm linux: powered off", 60)
 
 
-@pytest.mark.parametrize("kind", ("multiboot2", "pvh"))
-def test_skep_in_skep(kind, workdir):
+@pytest.mark.parametrize("host,kind", [
+    pytest.param(*p, marks=pytest.mark.xdist_group(p[0])) for p in (
+        ("qemu", "multiboot2"), ("bochs-skylake_x", "pvh"), ("bochs-lynnfield", "multiboot2"))])
+def test_skep_in_skep(host, kind, workdir):
     """skep is a Multiboot 2 kernel and a PVH one; as a guest it says that it cannot run guests."""
     inner = image.Guest("inner", SKEP, f"mem=64M type={kind}", "console=com1 idle=poweroff")
-    with machine("qemu", workdir, skep_iso(workdir, [inner])) as m:
-        m.expect(r"skep: no virtual machine can run: the processor offers neither VMX nor SVM", 60)
+    with machine(host, workdir, skep_iso(workdir, [inner])) as m:
+        m.expect(r"skep: no virtual machine can run: the processor offers neither VMX nor SVM", 120)
         m.wait_end(60)
 
 
@@ -160,9 +167,26 @@ other:
 """
 
 
+def placed(magic, header):
+    """A file that its Multiboot header puts at 3 MiB and enters behind the header; there it looks for
+    the magic number in EAX: status 55, or 99."""
+    code = (b"\x3d" + struct.pack("<I", magic) +           # cmp $magic, %eax
+            b"\xb0\x37\x74\x02\xb0\x63\xe6\xf4\xf4\xeb\xfd")  # mov, je, mov, out; hlt
+    return header(0x300000 + len(header(0))) + code
+
+
+def header1(entry):
+    return images.multiboot(0, (0x300000, 0x300000, 0, 0x310000, entry))
+
+
+def header2(entry):
+    return images.multiboot2(images.tag(2, 0x300000, 0x300000, 0, 0x310000), images.tag(3, entry))
+
+
 @pytest.mark.parametrize("host", on("qemu", "bochs-skylake_x", "bochs-zambezi"))
 def test_elf_and_flat(host, workdir):
-    """Plain ELF of both classes, with an entry of one's own too, and a flat binary."""
+    """Plain ELF of both classes, with an entry of one's own too, a flat binary, and files that are
+    placed by their Multiboot headers' addresses."""
     narrow = CHECK_EBX.format(a=77, b="%ebx", c="%ecx")
     e32 = assemble(workdir, "e32", narrow, 32, "-Wl,-Ttext=0x200000")
     e64 = assemble(workdir, "e64", CHECK_EBX.format(a=77, b="%rdi", c="%rcx"), 64,
@@ -178,6 +202,8 @@ def test_elf_and_flat(host, workdir):
               image.Guest("flat", flat, "mem=8M testdev type=flat"),
               image.Guest("low", flat, f"mem=8M testdev type=flat base=0x8000 "
                                        f"entry={0x8000 + at:#x}"),
+              image.Guest("one", placed(0x2badb002, header1), "mem=8M testdev"),
+              image.Guest("two", placed(0x36d76289, header2), "mem=8M testdev"),
               image.Guest("bad", flat, "mem=8M testdev type=flat entry=0x10"),
               image.Guest("wrong", flat, "mem=8M testdev base=1M"),
               image.Guest("sector", bytes(510) + b"\x55\xaa", "mem=8M"),
@@ -185,7 +211,8 @@ def test_elf_and_flat(host, workdir):
     with machine(host, workdir, skep_iso(workdir, guests)) as m:
         m.wait_end(120)
         said = plain(m.console)
-    for name, status in (("e32", 33), ("e64", 33), ("own", 44), ("flat", 33), ("low", 44)):
+    for name, status in (("e32", 33), ("e64", 33), ("own", 44), ("flat", 33), ("low", 44),
+                         ("one", 55), ("two", 55)):
         assert f"skep: vm {name}: exited, status {status}\n" in said, m.tail(60)
     assert re.search(r"vm bad: .*entry=0x10 lies outside the file", said)
     assert re.search(r"vm wrong: .*'base=' is for type=flat only", said)

@@ -11,26 +11,34 @@ def boot(host, workdir, name, mem, **kw):
     return machine(host, workdir, skep_iso(workdir, [guests.get(name)]), mem=mem, **kw)
 
 
+def long(*names):
+    """As on(): Bochs' machines, whose turn is in make check-long."""
+    return [pytest.param(n, marks=[pytest.mark.long, pytest.mark.xdist_group(n)]) for n in names]
+
+
 KERNELS = {"debian-standard": r"Linux 6\.1\.\S+-amd64, 64-bit entry",
-           "debian-686": r"Linux 6\.1\.\S+-686, 32-bit entry"}
+           "debian-686": r"Linux 6\.1\.\S+-686, 32-bit entry",
+           "debian-i386": r"Linux 6\.1\.\S+-686-pae, 32-bit entry"}
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@pytest.mark.parametrize("host", on("qemu"))
+@pytest.mark.parametrize("host", [*on("qemu"), *long("bochs-skylake_x", "bochs-ivy_bridge",
+                                                     "bochs-lynnfield")])
 def test_kernel(host, name, workdir):
     """Debian's other kernels come to the shell and switch themselves off."""
-    with boot(host, workdir, name, 800) as m:
-        m.expect(f"vm linux: {KERNELS[name]}", 60)
-        m.expect(r"ready\. A shell follows", 100)
+    if host == "qemu" and name == "debian-i386":
+        pytest.skip("test_linux.py starts it on QEMU")
+    with boot(host, workdir, name, 800, limit=300 if host == "qemu" else 1200) as m:
+        m.expect(f"vm linux: {KERNELS[name]}", 120)
+        m.expect(r"ready\. A shell follows", 100 if host == "qemu" else 1000)
         m.send_line("uname -m; poweroff")
-        m.expect(r"x86_64" if "686" not in name else r"i[56]86", 20)
+        m.expect(r"x86_64" if "686" not in KERNELS[name] else r"i[56]86", 60)
         m.expect(r"skep: vm linux: powered off", 60)
 
 
 # In Bochs it is a quarter of an hour and more to the first dialog.
 @pytest.mark.parametrize("arch", ("amd64", "i386"))
-@pytest.mark.parametrize("host", [*on("qemu"), pytest.param("bochs-skylake_x",
-                                                            marks=pytest.mark.long)])
+@pytest.mark.parametrize("host", [*on("qemu"), *long("bochs-skylake_x")])
 def test_installer(host, arch, workdir):
     """Debian's installer comes to its first dialog, the language; Enter takes what it proposes, and it
     asks for the place."""
@@ -65,14 +73,15 @@ def test_grub(host, workdir):
 
 
 @pytest.mark.parametrize("name", ("memtest", "memtest-i386"))
-@pytest.mark.parametrize("host", on("qemu"))
+@pytest.mark.parametrize("host", [*on("qemu"), *long("bochs-skylake_x", "bochs-lynnfield")])
 def test_memtest(host, name, workdir):
     """memtest86+ draws its screen on the serial line, sees the memory, tests it without an error;
     Escape resets the machine."""
-    with boot(host, workdir, name, 512) as m:
-        m.expect(r"Memtest86\+ v6", 60)
-        m.expect(r"Memory  :   64MB", 60)
-        m.expect(r"skep skep virtual machine", 30)
-        m.expect(r"Using: All Cores .*Errors: 0 ", 100)
+    slow = 1 if host == "qemu" else 10
+    with boot(host, workdir, name, 512, limit=240 * slow) as m:
+        m.expect(r"Memtest86\+ v6", 60 * slow)
+        m.expect(r"Memory  :   64MB", 60 * slow)
+        m.expect(r"skep skep virtual machine", 30 * slow)
+        m.expect(r"Using: All Cores .*Errors: 0 ", 100 * slow)
         m.send("\x1b")
-        m.expect(r"skep: vm memtest: reset", 60)
+        m.expect(r"skep: vm memtest: reset", 60 * slow)

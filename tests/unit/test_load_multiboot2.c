@@ -131,6 +131,8 @@ static void check_common(void)
         sum = (u8)(sum + guest_8(&mem, rsdp + i));
     assert_int_equal(sum, 0);
     assert_memory_equal(guest_at(&mem, rsdp, 36), guest_at(&mem, 0xe0000, 36), 36);
+    assert_int_equal(guest_32(&mem, info(14, 0) + 4), 8 + 20); /* as ACPI 1.0 had it */
+    assert_memory_equal(guest_at(&mem, info(14, 0) + 8, 20), guest_at(&mem, 0xe0000, 20), 20);
     assert_int_equal(info(8, 0), 0); /* no framebuffer, no EFI */
     assert_int_equal(info(12, 0), 0);
 }
@@ -142,12 +144,13 @@ static void elf(void **st)
         struct load_request r = request();
 
         make_elf(is64);
-        TAG(1, 0, 1, 3, 4, 6, 9, 15); /* what it must be told */
-        TAG(1, 1, 8, 17);             /* what would be nice */
-        TAG(5, 0, 1024, 768, 32);     /* a framebuffer: declined */
-        tag(6, 0, 8, NULL);           /* modules page-aligned */
-        TAG(4, 0, 2);                 /* text mode would be understood */
-        TAG(99, 1, 1, 2, 3);          /* optional, unknown */
+        TAG(1, 0, 1, 3, 4, 6, 9, 14, 15); /* what it must be told */
+        TAG(1, 1, 8, 17);                 /* what would be nice */
+        TAG(5, 0, 1024, 768, 32);         /* a framebuffer: declined */
+        tag(6, 0, 8, NULL);               /* modules page-aligned */
+        TAG(4, 0, 2);                     /* text mode would be understood */
+        TAG(99, 1, 1, 2, 3);              /* optional, unknown */
+        tag(7, 0, 8, NULL);               /* EFI's boot services: there are none */
         header_end();
         memset(mem.base + 0x300000, 0xaa, 0x4000);
         load_ok(&r, &mem, &state);
@@ -172,6 +175,7 @@ static void entry_tag(void **st)
     TAG(8, 0, 0x1);
     TAG(9, 0, 0x2);
     header_end();
+    gen64(&img, 24, 0xdead000); /* the tag counts, wherever the ELF header points */
     load_ok(&r, &mem, &state);
     assert_int_equal(state.rip, 0x200100);
 }
@@ -322,7 +326,7 @@ static void addresses(void **st)
     TAG(3, 0, 0x400abc);
     TAG(10, 0, 0, 0x3ffffff, 0x1000, 1);
     header_end();
-    load_fails(&r, &mem, ERR_INVAL, "ends at 0x3ffff0, below load_addr");
+    load_fails(&r, &mem, ERR_INVAL, "ends the image at 0x3ffff0, below load_addr");
     /* No tag at all and no ELF. */
     header_begin();
     header_end();

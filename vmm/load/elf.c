@@ -133,9 +133,8 @@ bool elf_section_in_file(const struct elf *e, const struct elf_section *s)
     return s->type && s->type != SHT_NOBITS && image_has(e->img, s->offset, s->size);
 }
 
-/* A PT_LOAD segment that takes memory, checked against the file and for wrap-around. */
-static enum err load_segment(struct load_ctx *c, const struct elf *e, unsigned i,
-                             struct elf_segment *s, bool *loads)
+enum err elf_read_segment(struct load_ctx *c, const struct elf *e, unsigned i,
+                          struct elf_segment *s, bool *loads)
 {
     unsigned long long header = e->phoff + (u64)i * e->phentsize;
 
@@ -155,32 +154,36 @@ static enum err load_segment(struct load_ctx *c, const struct elf *e, unsigned i
                               "the file ends at 0x%llx",
                               i, (unsigned long long)s->filesz, (unsigned long long)s->offset,
                               (unsigned long long)e->img->size);
-    if (s->paddr + s->memsz < s->paddr)
+    if (s->paddr + s->memsz < s->paddr || s->vaddr + s->memsz < s->vaddr)
         return ctx_fail_image(c, e->img, ERR_INVAL,
-                              "segment %u of 0x%llx bytes at 0x%llx wraps around", i,
-                              (unsigned long long)s->memsz, (unsigned long long)s->paddr);
+                              "segment %u (header at file offset 0x%llx) of 0x%llx bytes wraps "
+                              "around",
+                              i, header, (unsigned long long)s->memsz);
     return OK;
 }
 
-enum err elf_extent(struct load_ctx *c, const struct elf *e, struct elf_extent *x)
+enum err elf_extent(struct load_ctx *c, const struct elf *e, bool linked, struct elf_extent *x)
 {
     struct elf_segment s;
     bool loads;
 
     *x = (struct elf_extent){UINT64_MAX, 0};
     for (unsigned i = 0; i < e->phnum; i++) {
-        enum err r = load_segment(c, e, i, &s, &loads);
+        enum err r = elf_read_segment(c, e, i, &s, &loads);
 
         if (r)
             return r;
         if (loads) {
-            x->low = MIN(x->low, s.paddr);
-            x->high = MAX(x->high, s.paddr + s.memsz);
+            u64 start = linked ? s.vaddr : s.paddr;
+
+            x->low = MIN(x->low, start);
+            x->high = MAX(x->high, start + s.memsz);
         }
     }
     if (x->low < x->high)
         return OK;
-    return ctx_fail_image(c, e->img, ERR_INVAL, "it has no loadable segment");
+    return ctx_fail_image(c, e->img, ERR_INVAL, "it has no loadable segment (file offset 0x%llx)",
+                          (unsigned long long)e->phoff);
 }
 
 enum err elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool claim)
@@ -190,7 +193,7 @@ enum err elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool clai
     bool loads;
 
     for (unsigned i = 0; i < e->phnum; i++) {
-        enum err r = load_segment(c, e, i, &s, &loads);
+        enum err r = elf_read_segment(c, e, i, &s, &loads);
 
         if (r)
             return r;
@@ -210,7 +213,7 @@ enum err elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool clai
     return OK;
 }
 
-bool elf_entry(const struct elf *e, u64 entry, gpa_t *gpa)
+enum err elf_entry(struct load_ctx *c, const struct elf *e, u64 entry, u64 where, gpa_t *gpa)
 {
     struct elf_segment s;
 
@@ -220,9 +223,13 @@ bool elf_entry(const struct elf *e, u64 entry, gpa_t *gpa)
             if (s.type != PT_LOAD || entry - (pass ? s.paddr : s.vaddr) >= s.memsz)
                 continue;
             *gpa = pass ? entry : entry - s.vaddr + s.paddr;
-            return true;
+            return OK;
         }
-    return false;
+    if (!where)
+        return ctx_fail_image(c, e->img, ERR_INVAL, "entry=0x%llx lies outside what is loaded",
+                              (unsigned long long)entry);
+    return ctx_fail_image(c, e->img, ERR_INVAL, ELF_BAD_ENTRY, (unsigned long long)entry,
+                          (unsigned long long)where);
 }
 
 /* Looks through the notes in [off, off + len) of the file. */

@@ -46,9 +46,9 @@ struct elf_section {
     u64 flags, addr, offset, size, align, entsize;
 };
 
-/* Where an image's loadable segments lie in guest memory. */
+/* Where an image's loadable segments lie. */
 struct elf_extent {
-    gpa_t low, high; /* [low, high) */
+    u64 low, high; /* [low, high) */
 };
 
 bool elf_probe(const struct load_image *img);
@@ -60,11 +60,19 @@ enum err elf_open(struct load_ctx *c, const struct load_image *img, struct elf *
 void elf_segment(const struct elf *e, unsigned i, struct elf_segment *s);
 void elf_section(const struct elf *e, unsigned i, struct elf_section *s);
 
+/* A program header. *loads: it takes memory; it has been checked against the file then, and for
+ * wrap-around. */
+enum err elf_read_segment(struct load_ctx *c, const struct elf *e, unsigned i,
+                          struct elf_segment *s, bool *loads);
+
 /* Whether the section has bytes in the file, all of them inside it. */
 bool elf_section_in_file(const struct elf *e, const struct elf_section *s);
 
-/* The bounds of what elf_load would take, before any offset. Fails if there is nothing. */
-enum err elf_extent(struct load_ctx *c, const struct elf *e, struct elf_extent *x);
+/*
+ * The bounds of what elf_load would take, before any offset; linked: in virtual addresses. Fails if
+ * there is nothing.
+ */
+enum err elf_extent(struct load_ctx *c, const struct elf *e, bool linked, struct elf_extent *x);
 
 /*
  * Takes and fills the memory of all PT_LOAD segments, each at p_paddr + offset. claim false: the
@@ -74,9 +82,12 @@ enum err elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool clai
 
 /*
  * The physical address of an entry point: translated from p_vaddr to p_paddr where it lies in a
- * segment's virtual range; as it is where it lies in a physical range alone. False: in neither.
+ * segment's virtual range; as it is where it lies in a physical range alone. Fails if it lies in
+ * neither. where: the place in the file that says it, 0: the configuration does.
  */
-bool elf_entry(const struct elf *e, u64 entry, gpa_t *gpa);
+#define ELF_ENTRY_OFFSET 24
+#define ELF_BAD_ENTRY    "its entry point 0x%llx (file offset 0x%llx) lies outside what is loaded"
+enum err elf_entry(struct load_ctx *c, const struct elf *e, u64 entry, u64 where, gpa_t *gpa);
 
 /* Finds a note by owner and type; its descriptor's place in the file. False if there is none. */
 bool elf_note(const struct elf *e, const char *owner, u32 type, u64 *offset, u32 *size);

@@ -15,7 +15,8 @@ static inline gpa_t firmware_rsdp(void)
 }
 
 /* A copy of the root pointer's bytes (ACPI 6.4, 5.2.5), for protocols that pass it by value. */
-#define ACPI_RSDP_SIZE 36
+#define ACPI_RSDP_SIZE     36
+#define ACPI_RSDP_OLD_SIZE 20 /* what ACPI 1.0 had of it */
 void acpi_make_rsdp(u8 rsdp[ACPI_RSDP_SIZE]);
 
 /* Write all of it for c->req. Fail only as ctx_write does. */

@@ -17,23 +17,7 @@
 #define SHT_FINI_ARRAY 15
 #define SHT_X86_UNWIND 0x70000001
 
-static enum err bad_segment(struct freebsd *f, const struct fb_file *file, unsigned i)
-{
-    return ctx_fail_image(f->c, file->img, ERR_INVAL,
-                          "segment %u does not lie in the file or in 4 GiB of addresses", i);
-}
-
-/* A PT_LOAD segment, at its p_vaddr + bias in memory. */
-static enum err read_segment(struct freebsd *f, const struct fb_file *file, const struct elf *elf,
-                             unsigned i, struct elf_segment *s, bool *loads)
-{
-    elf_segment(elf, i, s);
-    *loads = s->type == PT_LOAD && s->memsz;
-    if (*loads && (s->filesz > s->memsz || !image_has(elf->img, s->offset, s->filesz)))
-        return bad_segment(f, file, i);
-    return OK;
-}
-
+/* The PT_LOAD segments, at their p_vaddr + bias in memory. */
 static enum err load_segments(struct freebsd *f, struct fb_file *file, const struct elf *elf,
                               u64 bias, bool claim)
 {
@@ -41,7 +25,7 @@ static enum err load_segments(struct freebsd *f, struct fb_file *file, const str
     bool loads;
 
     for (unsigned i = 0; i < elf->phnum; i++) {
-        enum err e = read_segment(f, file, elf, i, &s, &loads);
+        enum err e = elf_read_segment(f->c, elf, i, &s, &loads);
         gpa_t at = s.vaddr + bias;
 
         if (e)
@@ -52,10 +36,10 @@ static enum err load_segments(struct freebsd *f, struct fb_file *file, const str
             continue;
         if (!f->is64)
             at = (u32)at;
-        if (at + s.memsz < at || at + s.memsz > PLAT_HIGH_BASE)
-            return bad_segment(f, file, i);
         if (claim)
             e = ctx_claim(f->c, file->img, at, s.memsz, "a segment");
+        if (!e && at + s.memsz > PLAT_HIGH_BASE)
+            e = ctx_fail_image(f->c, file->img, ERR_NOSUP, "it loads above 4 GiB");
         if (!e)
             e = ctx_write(f->c, at, elf->img->data + s.offset, s.filesz);
         if (!e)
@@ -116,6 +100,7 @@ enum err fb_load_kernel(struct freebsd *f, struct fb_file *file)
 {
     struct elf elf;
     u64 bias;
+    gpa_t physical;
     enum err e = elf_open(f->c, file->img, &elf);
 
     if (e)
@@ -126,10 +111,8 @@ enum err fb_load_kernel(struct freebsd *f, struct fb_file *file)
     bias = -(elf.entry & ~KERNEL_MASK);
     f->entry = elf.is64 ? elf.entry : elf.entry & KERNEL_MASK;
     e = load_segments(f, file, &elf, bias, true);
-    if (!e && ((elf.entry & KERNEL_MASK) < file->at.addr || (elf.entry & KERNEL_MASK) >= f->next))
-        return ctx_fail_image(f->c, file->img, ERR_INVAL,
-                              "its entry point 0x%llx lies in no segment",
-                              (unsigned long long)elf.entry);
+    if (!e)
+        e = elf_entry(f->c, &elf, elf.entry, ELF_ENTRY_OFFSET, &physical);
     if (!e)
         e = load_symbols(f, file, &elf);
     file->at.size = f->next - file->at.addr;
@@ -138,27 +121,14 @@ enum err fb_load_kernel(struct freebsd *f, struct fb_file *file)
 
 enum err fb_load_shared(struct freebsd *f, struct fb_file *file, const struct elf *elf)
 {
-    struct elf_segment s;
-    u64 low = UINT64_MAX, high = 0;
+    struct elf_extent x;
     gpa_t base;
-    bool loads;
-    enum err e = OK;
+    enum err e = elf_extent(f->c, elf, true, &x);
 
-    for (unsigned i = 0; i < elf->phnum && !e; i++) {
-        e = read_segment(f, file, elf, i, &s, &loads);
-        if (!e && loads && s.vaddr + s.memsz < s.vaddr)
-            return bad_segment(f, file, i);
-        if (!e && loads) {
-            low = MIN(low, s.vaddr);
-            high = MAX(high, s.vaddr + s.memsz);
-        }
-    }
-    if (!e && low >= high)
-        return ctx_fail_image(f->c, file->img, ERR_INVAL, "it has no loadable segment");
     if (!e)
-        e = fb_take(f, file->img, high - low, PAGE_SIZE, &base);
+        e = fb_take(f, file->img, x.high - x.low, PAGE_SIZE, &base);
     if (!e)
-        e = load_segments(f, file, elf, base - low, false);
+        e = load_segments(f, file, elf, base - x.low, false);
     if (!e)
         e = load_symbols(f, file, elf);
     file->at.size = f->next - file->at.addr;
@@ -245,9 +215,10 @@ static enum err check_object(struct object *o)
     struct elf_section s;
 
     if (!o->elf->shnum || o->elf->shnum > MODULE_MAX_SHNUM)
-        return ctx_fail_image(o->f->c, o->file->img, ERR_INVAL,
-                              "an object with %u sections is no module (1 to %d)", o->elf->shnum,
-                              MODULE_MAX_SHNUM);
+        return ctx_fail_image(
+            o->f->c, o->file->img, ERR_INVAL,
+            "an object with %u sections (file offset 0x%llx) is no module (1 to %d)", o->elf->shnum,
+            (unsigned long long)o->elf->shoff, MODULE_MAX_SHNUM);
     o->symtab = find_symtab(o->elf, &s);
     if (o->symtab == o->elf->shnum)
         return ctx_fail_image(o->f->c, o->file->img, ERR_INVAL, "it has no symbol table");

@@ -150,7 +150,8 @@ static enum err read_placement(struct load_ctx *c, struct linux_image *im)
                               "kernel_alignment (file offset 0x230) is 0x%llx, not a power of two",
                               (unsigned long long)im->alignment);
     if (im->entry64 && im->code_size <= ENTRY_64)
-        return ctx_fail_image(c, k, ERR_INVAL, "the 64-bit entry lies behind the kernel's end");
+        return ctx_fail_image(c, k, ERR_INVAL,
+                              "the 64-bit entry (file offset 0x236) lies behind the kernel's end");
     return OK;
 }
 

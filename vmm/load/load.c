@@ -72,7 +72,7 @@ static const char *describe(const struct load_image *k)
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
         if (image_has(k, 0, known[i].len) && !memcmp(k->data, known[i].magic, known[i].len))
             return known[i].what;
-    if (k->size >= 512 && k->size <= 64 * KIB && get16(k->data + 510) == 0xaa55)
+    if (k->size >= 512 && get16(k->data + 510) == 0xaa55)
         return "a boot sector, which needs a BIOS, and guests have none";
     return NULL;
 }

@@ -66,12 +66,9 @@ struct load_mem {
     void *arg;
 };
 
-enum load_mode { LOAD_REAL16, LOAD_PROT32, LOAD_LONG64 };
-
 /* The boot vCPU's registers at the guest's first instruction. What is not here is as after INIT. */
 struct load_state {
-    enum load_mode mode; /* says in one word what cr0 and efer say */
-    u64 gpr[GPR_COUNT];  /* RSP included */
+    u64 gpr[GPR_COUNT]; /* RSP included */
     u64 rip, rflags;
     u64 cr0, cr3, cr4, efer;
     struct x86_seg seg[SEG_COUNT];

@@ -30,8 +30,10 @@ enum err mb_load_addresses(struct load_ctx *c, struct mb_kernel *k, const struct
                               (unsigned long long)file_off, (unsigned long long)img->size);
     bss = a->bss_end_addr ? (u64)a->bss_end_addr - a->load_addr : len;
     if ((a->bss_end_addr && a->bss_end_addr < a->load_addr) || bss < len)
-        return ctx_fail_image(c, img, ERR_INVAL, "bss_end_addr 0x%x is below the loaded image",
-                              a->bss_end_addr);
+        return ctx_fail_image(
+            c, img, ERR_INVAL,
+            "bss_end_addr 0x%x (header at file offset 0x%llx) is below the loaded image",
+            a->bss_end_addr, (unsigned long long)header_off);
     k->is_elf = false;
     k->low = a->load_addr + k->offset;
     k->high = k->low + bss;
@@ -45,7 +47,7 @@ enum err mb_load_elf(struct load_ctx *c, struct mb_kernel *k)
 {
     const struct load_image *img = &c->req->kernel;
     struct elf_extent x;
-    enum err e = elf_extent(c, &k->elf, &x);
+    enum err e = elf_extent(c, &k->elf, false, &x);
 
     if (e)
         return e;
@@ -57,11 +59,12 @@ enum err mb_load_elf(struct load_ctx *c, struct mb_kernel *k)
         return e;
     if (k->high > PLAT_HIGH_BASE)
         return ctx_fail_image(c, img, ERR_NOSUP, "it loads above 4 GiB");
-    if (!elf_entry(&k->elf, k->elf.entry, &k->entry))
-        return ctx_fail_image(c, img, ERR_INVAL, "its entry point 0x%llx lies in no segment",
-                              (unsigned long long)k->elf.entry);
+    if (k->entry_at)
+        return OK;
+    k->entry_at = ELF_ENTRY_OFFSET;
+    e = elf_entry(c, &k->elf, k->elf.entry, k->entry_at, &k->entry);
     k->entry += k->offset;
-    return OK;
+    return e;
 }
 
 enum err mb_load_modules(struct load_ctx *c, const struct mb_kernel *k,
@@ -188,8 +191,13 @@ enum err mb_start(struct load_ctx *c, const struct mb_kernel *k, u32 magic, gpa_
                   const char *name)
 {
     struct load_state *s = c->state;
-    enum err e = regs_prot32(c);
+    enum err e = OK;
 
+    if (k->entry - k->low >= k->high - k->low)
+        e = ctx_fail_image(c, &c->req->kernel, ERR_INVAL, ELF_BAD_ENTRY,
+                           (unsigned long long)k->entry, (unsigned long long)k->entry_at);
+    if (!e)
+        e = regs_prot32(c);
     if (e)
         return e;
     s->rip = k->entry;

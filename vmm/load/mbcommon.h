@@ -23,6 +23,7 @@ struct mb_kernel {
     u64 offset;      /* from link to load address; 0 unless relocated */
     bool placed;     /* relocated: its memory has been taken already */
     gpa_t entry;
+    u64 entry_at;   /* the place in the file that says it; 0: the ELF header is to */
     gpa_t sections; /* where the sections without an address were put; 0: none passed */
     u64 sections_len;
 };
@@ -40,8 +41,7 @@ struct mb_cursor {
 enum err mb_load_addresses(struct load_ctx *c, struct mb_kernel *k, const struct mb_addresses *a,
                            u64 header_off);
 
-/* Takes and fills the memory of an ELF image and finds its entry. k->offset is 0 or k->low - link
- */
+/* Takes and fills the memory of an ELF image. k->offset is 0 or k->low - link */
 enum err mb_load_elf(struct load_ctx *c, struct mb_kernel *k);
 
 /* Puts the modules page-aligned behind the kernel. Count is c->req->module_count. */
@@ -61,7 +61,7 @@ enum err mb_place_info(struct load_ctx *c, u64 len, struct mb_cursor *at);
 /* Appends bytes; the room is the caller's reckoning, and overrunning it is ERR_RANGE. */
 enum err mb_put(struct load_ctx *c, struct mb_cursor *at, const void *buf, u64 len);
 
-/* The state that both kinds start in; name is what the kind is called. */
+/* Checks the entry and sets the state that both kinds start in; name: what the kind is called. */
 enum err mb_start(struct load_ctx *c, const struct mb_kernel *k, u32 magic, gpa_t info,
                   const char *name);
 

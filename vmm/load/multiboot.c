@@ -79,6 +79,7 @@ static enum err load_by_addresses(struct load_ctx *c, u64 header, struct mb_kern
                               (unsigned long long)header);
     a = (struct mb_addresses){get32(h + 12), get32(h + 16), get32(h + 20), get32(h + 24)};
     k->entry = get32(h + 28);
+    k->entry_at = header + 28;
     return mb_load_addresses(c, k, &a, header);
 }
 

@@ -34,8 +34,9 @@ enum {
 /* What the header asks for. */
 struct header {
     u64 off, size; /* in the file */
-    bool has_addresses, has_entry, relocatable;
+    bool has_addresses, relocatable;
     struct mb_addresses addresses;
+    u64 entry_at; /* the entry's place in the file; 0: no tag */
     u32 entry;
     u32 min_addr, max_addr, align, preference;
 };
@@ -102,7 +103,7 @@ static enum err read_tag(struct load_ctx *c, struct header *h, u64 off, u32 size
             (struct mb_addresses){get32(p + 8), get32(p + 12), get32(p + 16), get32(p + 20)};
         return OK;
     case TAG_ENTRY:
-        h->has_entry = true;
+        h->entry_at = off + 8;
         h->entry = get32(p + 8);
         return OK;
     case TAG_CONSOLE:
@@ -170,13 +171,15 @@ static enum err link_extent(struct load_ctx *c, const struct header *h, const st
     u64 end = h->addresses.bss_end_addr ? h->addresses.bss_end_addr : h->addresses.load_end_addr;
 
     if (!h->has_addresses)
-        return elf_extent(c, &k->elf, x);
+        return elf_extent(c, &k->elf, false, x);
     x->low = h->addresses.load_addr;
     x->high = end ? end : x->low + c->req->kernel.size;
     if (x->high <= x->low)
-        return ctx_fail_image(c, &c->req->kernel, ERR_INVAL,
-                              "its Multiboot2 address tag ends at 0x%llx, below load_addr 0x%llx",
-                              (unsigned long long)x->high, (unsigned long long)x->low);
+        return ctx_fail_image(
+            c, &c->req->kernel, ERR_INVAL,
+            "its Multiboot2 header at file offset 0x%llx ends the image at 0x%llx, "
+            "below load_addr 0x%llx",
+            (unsigned long long)h->off, (unsigned long long)x->high, (unsigned long long)x->low);
     return OK;
 }
 
@@ -224,7 +227,8 @@ static enum err load_kernel(struct load_ctx *c, struct mb_kernel *k, struct head
                               "it is neither ELF nor has its Multiboot2 header (file offset "
                               "0x%llx) an address tag",
                               (unsigned long long)h->off);
-    if (!k->is_elf && !h->has_entry)
+    k->entry_at = h->entry_at;
+    if (!k->is_elf && !k->entry_at)
         return ctx_fail_image(c, img, ERR_INVAL,
                               "its Multiboot2 header (file offset 0x%llx) has an address tag, but "
                               "no entry tag",
@@ -237,7 +241,7 @@ static enum err load_kernel(struct load_ctx *c, struct mb_kernel *k, struct head
         e = k->is_elf ? mb_load_elf(c, k) : mb_load_addresses(c, k, &h->addresses, h->off);
     if (!e && k->is_elf)
         e = mb_load_sections(c, k);
-    if (h->has_entry)
+    if (h->entry_at)
         k->entry = (u32)(h->entry + k->offset);
     return e;
 }

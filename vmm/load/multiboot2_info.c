@@ -14,6 +14,7 @@ enum {
     INFO_MEMORY = 4,
     INFO_MMAP = 6,
     INFO_ELF = 9,
+    INFO_ACPI_OLD = 14,
     INFO_ACPI_NEW = 15,
     INFO_LOAD_BASE = 21,
 };
@@ -32,6 +33,7 @@ bool mb2_has_info(u32 type)
     case INFO_MEMORY:
     case INFO_MMAP:
     case INFO_ELF:
+    case INFO_ACPI_OLD:
     case INFO_ACPI_NEW:
     case INFO_LOAD_BASE:
         return true;
@@ -141,7 +143,9 @@ static enum err put_rest(struct load_ctx *c, struct mb_cursor *at, const struct 
 
     acpi_make_rsdp(rsdp);
     put32(base, (u32)k->low);
-    e = put_tag(c, at, INFO_ACPI_NEW, rsdp, sizeof(rsdp), NULL, 0);
+    e = put_tag(c, at, INFO_ACPI_OLD, rsdp, ACPI_RSDP_OLD_SIZE, NULL, 0);
+    if (!e)
+        e = put_tag(c, at, INFO_ACPI_NEW, rsdp, sizeof(rsdp), NULL, 0);
     if (!e && relocatable)
         e = put_tag(c, at, INFO_LOAD_BASE, base, sizeof(base), NULL, 0);
     return e ? e : put_tag(c, at, INFO_END, NULL, 0, NULL, 0);

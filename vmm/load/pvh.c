@@ -19,46 +19,46 @@
 #define STACK_SIZE        0x4000
 #define STACK_LOW         0x1000
 
-static bool find_entry(const struct elf *elf, u32 *entry)
+/* The place in the file that says the entry. */
+static bool find_entry(const struct elf *elf, u64 *at)
 {
-    u64 at;
     u32 size;
 
-    if (!elf_note(elf, "Xen", NOTE_PHYS32_ENTRY, &at, &size) || (size != 4 && size != 8))
-        return false;
-    *entry = get32(elf->img->data + at);
-    return true;
+    return elf_note(elf, "Xen", NOTE_PHYS32_ENTRY, at, &size) && (size == 4 || size == 8);
 }
 
 static bool pvh_probe(struct load_ctx *c)
 {
     struct elf elf;
-    u32 entry;
+    u64 at;
 
     return elf_probe(&c->req->kernel) && !elf_open(c, &c->req->kernel, &elf) &&
-           find_entry(&elf, &entry);
+           find_entry(&elf, &at);
 }
 
-static enum err check_entry(struct load_ctx *c, const struct elf *elf, u64 entry, gpa_t *gpa)
+static enum err check_entry(struct load_ctx *c, const struct elf *elf, u64 entry, u64 where,
+                            gpa_t *gpa)
 {
-    if (elf_entry(elf, entry, gpa))
-        return OK;
-    return ctx_fail_image(c, elf->img, ERR_INVAL, "its entry point 0x%llx lies in no segment",
-                          (unsigned long long)entry);
+    enum err e = elf_entry(c, elf, entry, where, gpa);
+
+    if (!e && *gpa >= PLAT_HIGH_BASE)
+        return ctx_fail_image(c, elf->img, ERR_NOSUP, "its entry point 0x%llx lies above 4 GiB",
+                              (unsigned long long)*gpa);
+    return e;
 }
 
 static enum err pvh_load(struct load_ctx *c)
 {
     const struct load_image *k = &c->req->kernel;
     struct elf elf;
-    u32 entry;
+    u64 at;
     gpa_t rip = 0, info = 0;
     enum err e = elf_open(c, k, &elf);
 
-    if (!e && !find_entry(&elf, &entry))
+    if (!e && !find_entry(&elf, &at))
         return ERR_INVAL; /* the probe has seen one */
     if (!e)
-        e = check_entry(c, &elf, entry, &rip);
+        e = check_entry(c, &elf, get32(k->data + at), at, &rip);
     if (!e)
         e = elf_load(c, &elf, 0, true);
     if (!e)
@@ -92,10 +92,8 @@ static enum err elf_kernel_load(struct load_ctx *c)
         return ctx_fail_image(c, k, ERR_NOSUP,
                               "ELF type %u (file offset 16) is not an executable (2)", elf.type);
     if (!e)
-        e = check_entry(c, &elf, c->req->has_entry ? c->req->entry : elf.entry, &rip);
-    if (!e && rip >= PLAT_HIGH_BASE)
-        return ctx_fail_image(c, k, ERR_NOSUP, "its entry point 0x%llx lies above 4 GiB",
-                              (unsigned long long)rip);
+        e = c->req->has_entry ? check_entry(c, &elf, c->req->entry, 0, &rip)
+                              : check_entry(c, &elf, elf.entry, ELF_ENTRY_OFFSET, &rip);
     if (!e)
         e = elf_load(c, &elf, 0, true);
     if (!e && !ctx_place_high(c, STACK_SIZE, 16, STACK_LOW, PLAT_EBDA_BASE, &stack) &&

@@ -55,16 +55,15 @@ static enum err set_segments(struct load_ctx *c, u32 code_attr)
     return e ? e : ctx_write(c, TSS_GPA, tss, sizeof(tss));
 }
 
-static void clear(struct load_ctx *c, enum load_mode mode)
+static void clear(struct load_ctx *c)
 {
     memset(c->state, 0, sizeof(*c->state));
-    c->state->mode = mode;
     c->state->rflags = FLAG_FIXED;
 }
 
 enum err regs_prot32(struct load_ctx *c)
 {
-    clear(c, LOAD_PROT32);
+    clear(c);
     c->state->cr0 = CR0_PE | CR0_ET;
     return set_segments(c, ATTR_CODE32);
 }
@@ -109,7 +108,7 @@ static enum err write_identity(struct load_ctx *c)
 
 static enum err set_long(struct load_ctx *c, u64 efer)
 {
-    clear(c, LOAD_LONG64);
+    clear(c);
     c->state->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
     c->state->cr3 = TABLES_GPA;
     c->state->cr4 = CR4_PAE;

@@ -21,10 +21,11 @@ __asm__(".pushsection .head, \"a\"\n"
         ".word 0, 0\n .long 8\n"
         "2:\n"
         ".popsection\n"
-        /* Copies the image from where it was loaded to where it is linked, keeping EAX and EBX. */
+        /* Copies the image from where it was loaded to where it is linked; keeps EAX, EBX, EFLAGS. */
         ".pushsection .text\n"
         "entry_moved:\n"
         "mov $0x9f000, %esp\n"
+        "pushf\n"
         "call 3f\n"
         "3: pop %esi\n"
         "sub $3b, %esi\n"
@@ -37,6 +38,7 @@ __asm__(".pushsection .head, \"a\"\n"
         "rep movsb\n"
         "mov %edx, moved_by\n"
         "mov $entry, %ecx\n"
+        "popf\n"
         "jmp *%ecx\n"
         ".popsection");
 

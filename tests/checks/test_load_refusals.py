@@ -187,8 +187,6 @@ TABLE = {
                    {"kernel": CODE, "kind": "flat", "base": 1 << 32, "mem": 4 << 30}),
     "flat wraps": (ERR_INVAL, "kernel: the file is 0x100 bytes at 0xfffffffffffffff0: the sum wraps",
                    {"kernel": CODE, "kind": "flat", "base": (1 << 64) - 16}),
-    "flat, no stack": (ERR_RANGE, "no room below 640 KiB for a stack",
-                       {"kernel": bytes(0x9fc00 - 0x500), "kind": "flat", "base": 0x500}),
     # ---- Linux
     "Linux truncated": (ERR_INVAL, "kernel: it is truncated: it ends at file offset 0x280, within "
                         "the Linux setup header", {"kernel": linux()[:0x280]}),
@@ -328,7 +326,6 @@ BEHIND = {
     "it is not ELF: no 0x7f 'ELF' at file offset 0": "a probe has seen it",
     "no memory for 0x%llx bytes at 0x%llx of the guest": "test_writer_fails",
     "the boot information outgrows its room": "its size is reckoned before",
-    "no room below 640 KiB": "nothing has been taken there by then",
 }
 
 

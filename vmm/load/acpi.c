@@ -120,10 +120,9 @@ void acpi_make_rsdp(u8 r[ACPI_RSDP_SIZE])
     r[32] = firmware_checksum(r, ACPI_RSDP_SIZE);
 }
 
-static enum err write_roots(struct load_ctx *c)
+static void write_roots(struct load_ctx *c)
 {
     u8 rsdp[ACPI_RSDP_SIZE], rsdt[HEADER_SIZE + 3 * 4] = {0}, xsdt[HEADER_SIZE + 3 * 8] = {0};
-    enum err e;
 
     acpi_make_rsdp(rsdp);
     put32(rsdt + HEADER_SIZE, FADT_GPA);
@@ -134,17 +133,16 @@ static enum err write_roots(struct load_ctx *c)
     put64(xsdt + HEADER_SIZE + 8, MADT_GPA);
     put64(xsdt + HEADER_SIZE + 16, HPET_TABLE);
     put_header(xsdt, "XSDT", sizeof(xsdt), 1);
-    e = ctx_write(c, RSDP_GPA, rsdp, sizeof(rsdp));
-    if (!e)
-        e = ctx_write(c, RSDT_GPA, rsdt, sizeof(rsdt));
-    return e ? e : ctx_write(c, XSDT_GPA, xsdt, sizeof(xsdt));
+    ctx_write(c, RSDP_GPA, rsdp, sizeof(rsdp));
+    ctx_write(c, RSDT_GPA, rsdt, sizeof(rsdt));
+    ctx_write(c, XSDT_GPA, xsdt, sizeof(xsdt));
 }
 
 /*
  * No SMI command port: the machine is in ACPI mode from the start. No general-purpose events. The
  * power button is the fixed one (flag 4 clear).
  */
-static enum err write_fadt(struct load_ctx *c)
+static void write_fadt(struct load_ctx *c)
 {
     u8 f[FADT_SIZE] = {0};
 
@@ -172,17 +170,17 @@ static enum err write_fadt(struct load_ctx *c)
     f[FADT_MINOR] = 4;
     firmware_put_text(f + FADT_HYPERVISOR, "skep");
     put_header(f, "FACP", sizeof(f), 6);
-    return ctx_write(c, FADT_GPA, f, sizeof(f));
+    ctx_write(c, FADT_GPA, f, sizeof(f));
 }
 
-static enum err write_facs(struct load_ctx *c)
+static void write_facs(struct load_ctx *c)
 {
     u8 f[FACS_SIZE] = {0};
 
     firmware_put_text(f, "FACS");
     put32(f + 4, sizeof(f));
     f[32] = 2;
-    return ctx_write(c, FACS_GPA, f, sizeof(f));
+    ctx_write(c, FACS_GPA, f, sizeof(f));
 }
 
 /* An interrupt source override: an ISA line and the I/O APIC pin it leads to. */
@@ -196,7 +194,7 @@ static u8 *put_override(u8 *p, u8 irq, u32 gsi, u16 flags)
     return p + 10;
 }
 
-static enum err write_madt(struct load_ctx *c)
+static void write_madt(struct load_ctx *c)
 {
     u8 m[MADT_MAX] = {0}, *p = m + HEADER_SIZE;
 
@@ -223,10 +221,10 @@ static enum err write_madt(struct load_ctx *c)
     p[5] = 1; /* LINT1 */
     p += 6;
     put_header(m, "APIC", (u32)(p - m), 4);
-    return ctx_write(c, MADT_GPA, m, (u64)(p - m));
+    ctx_write(c, MADT_GPA, m, (u64)(p - m));
 }
 
-static enum err write_hpet(struct load_ctx *c)
+static void write_hpet(struct load_ctx *c)
 {
     u8 h[HPET_SIZE] = {0};
 
@@ -235,20 +233,15 @@ static enum err write_hpet(struct load_ctx *c)
     put64(h + 44, PLAT_HPET_BASE);
     put16(h + 53, PLAT_HPET_MIN_TICKS);
     put_header(h, "HPET", sizeof(h), 1);
-    return ctx_write(c, HPET_TABLE, h, sizeof(h));
+    ctx_write(c, HPET_TABLE, h, sizeof(h));
 }
 
-enum err acpi_write(struct load_ctx *c)
+void acpi_write(struct load_ctx *c)
 {
-    enum err e = write_roots(c);
-
-    if (!e)
-        e = write_fadt(c);
-    if (!e)
-        e = write_facs(c);
-    if (!e)
-        e = write_madt(c);
-    if (!e)
-        e = write_hpet(c);
-    return e ? e : ctx_write(c, DSDT_GPA, acpi_dsdt, acpi_dsdt_size);
+    write_roots(c);
+    write_fadt(c);
+    write_facs(c);
+    write_madt(c);
+    write_hpet(c);
+    ctx_write(c, DSDT_GPA, acpi_dsdt, acpi_dsdt_size);
 }

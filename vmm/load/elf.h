@@ -36,15 +36,20 @@ struct elf {
     u16 phnum, phentsize, shnum, shentsize, shstrndx;
 };
 
+/* The fields in the order of ELF64's headers. */
 struct elf_segment {
-    u32 type;
+    u32 type, flags;
     u64 offset, vaddr, paddr, filesz, memsz, align;
 };
 
 struct elf_section {
-    u32 name, type, link, info;
-    u64 flags, addr, offset, size, align, entsize;
+    u32 name, type;
+    u64 flags, addr, offset, size;
+    u32 link, info;
+    u64 align, entsize;
 };
+ASSERT_SIZE(struct elf_segment, 56);
+ASSERT_SIZE(struct elf_section, 64);
 
 /* Where an image's loadable segments lie. */
 struct elf_extent {
@@ -53,32 +58,39 @@ struct elf_extent {
 
 bool elf_probe(const struct load_image *img);
 
-/* Reads and checks the header; both tables are inside the file afterwards. */
-enum err elf_open(struct load_ctx *c, const struct load_image *img, struct elf *e);
+/* Reads and checks c->img's header; both tables are inside the file afterwards. */
+bool elf_open(struct load_ctx *c, struct elf *e);
+
+/* Bytes that a section header has, entsize or not. */
+static inline unsigned elf_section_size(const struct elf *e)
+{
+    return e->is64 ? 64 : 40;
+}
 
 /* The i-th program or section header; i is below phnum, shnum. */
 void elf_segment(const struct elf *e, unsigned i, struct elf_segment *s);
 void elf_section(const struct elf *e, unsigned i, struct elf_section *s);
 
-/* A program header. *loads: it takes memory; it has been checked against the file then, and for
- * wrap-around. */
-enum err elf_read_segment(struct load_ctx *c, const struct elf *e, unsigned i,
-                          struct elf_segment *s, bool *loads);
-
 /* Whether the section has bytes in the file, all of them inside it. */
 bool elf_section_in_file(const struct elf *e, const struct elf_section *s);
+
+/*
+ * Reads program header i. Whether the segment takes memory: it has been checked against the file
+ * then, and for wrap-around.
+ */
+bool elf_loads(struct load_ctx *c, const struct elf *e, unsigned i, struct elf_segment *s);
 
 /*
  * The bounds of what elf_load would take, before any offset; linked: in virtual addresses. Fails if
  * there is nothing.
  */
-enum err elf_extent(struct load_ctx *c, const struct elf *e, bool linked, struct elf_extent *x);
+bool elf_extent(struct load_ctx *c, const struct elf *e, bool linked, struct elf_extent *x);
 
 /*
  * Takes and fills the memory of all PT_LOAD segments, each at p_paddr + offset. claim false: the
  * caller has taken the whole extent already (overlaps inside it are its business).
  */
-enum err elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool claim);
+bool elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool claim);
 
 /*
  * The physical address of an entry point: translated from p_vaddr to p_paddr where it lies in a
@@ -87,9 +99,9 @@ enum err elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool clai
  */
 #define ELF_ENTRY_OFFSET 24
 #define ELF_BAD_ENTRY    "its entry point 0x%llx (file offset 0x%llx) lies outside what is loaded"
-enum err elf_entry(struct load_ctx *c, const struct elf *e, u64 entry, u64 where, gpa_t *gpa);
+bool elf_entry(struct load_ctx *c, const struct elf *e, u64 entry, u64 where, gpa_t *gpa);
 
-/* Finds a note by owner and type; its descriptor's place in the file. False if there is none. */
-bool elf_note(const struct elf *e, const char *owner, u32 type, u64 *offset, u32 *size);
+/* Finds a note by owner and type: its descriptor, of *size bytes. NULL if there is none. */
+const u8 *elf_note(const struct elf *e, const char *owner, u32 type, u64 *size);
 
 #endif

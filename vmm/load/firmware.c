@@ -12,26 +12,22 @@
 #define BDA_EQUIPMENT 0x10 /* u16: bits 9-11 count the serial ports; bit 1, a coprocessor */
 #define BDA_BASEMEM   0x13 /* u16: KiB below 640 KiB */
 
-static enum err bda_write(struct load_ctx *c)
+static void bda_write(struct load_ctx *c)
 {
     u8 bda[BDA_SIZE] = {0}, ebda_kib = (PLAT_VGA_BASE - PLAT_EBDA_BASE) >> 10;
-    enum err e;
 
     put16(bda + BDA_COM1, PLAT_COM1_PORT);
     put16(bda + BDA_EBDA, PLAT_EBDA_BASE >> 4);
     put16(bda + BDA_EQUIPMENT, 1 << 9 | BIT(1));
     put16(bda + BDA_BASEMEM, (u16)memmap_lower_kib());
-    e = ctx_write(c, BDA_GPA, bda, sizeof(bda));
-    return e ? e : ctx_write(c, PLAT_EBDA_BASE, &ebda_kib, 1);
+    ctx_write(c, BDA_GPA, bda, sizeof(bda));
+    ctx_write(c, PLAT_EBDA_BASE, &ebda_kib, 1);
 }
 
-enum err firmware_write(struct load_ctx *c)
+void firmware_write(struct load_ctx *c)
 {
-    enum err e = bda_write(c);
-
-    if (!e)
-        e = acpi_write(c);
-    if (!e)
-        e = mptable_write(c);
-    return e ? e : smbios_write(c);
+    bda_write(c);
+    acpi_write(c);
+    mptable_write(c);
+    smbios_write(c);
 }

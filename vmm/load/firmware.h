@@ -20,12 +20,12 @@ static inline gpa_t firmware_rsdp(void)
 void acpi_make_rsdp(u8 rsdp[ACPI_RSDP_SIZE]);
 
 /* Write all of it for c->req. Fail only as ctx_write does. */
-enum err firmware_write(struct load_ctx *c);
+void firmware_write(struct load_ctx *c);
 
 /* Its parts. */
-enum err acpi_write(struct load_ctx *c);
-enum err mptable_write(struct load_ctx *c);
-enum err smbios_write(struct load_ctx *c);
+void acpi_write(struct load_ctx *c);
+void mptable_write(struct load_ctx *c);
+void smbios_write(struct load_ctx *c);
 
 /* The byte that makes the n bytes at p sum up to 0 when it replaces a 0 among them. */
 u8 firmware_checksum(const u8 *p, u64 n);

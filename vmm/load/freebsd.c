@@ -46,11 +46,11 @@
 
 static bool freebsd_probe(struct load_ctx *c)
 {
-    const struct load_image *k = &c->req->kernel;
+    const struct load_image *k = c->img;
     struct elf elf;
     struct elf_segment s;
 
-    if (!elf_probe(k) || elf_open(c, k, &elf) || elf.osabi != OSABI_FREEBSD)
+    if (!elf_open(c, &elf) || elf.osabi != OSABI_FREEBSD)
         return false;
     for (unsigned i = 0; i < elf.phnum; i++) {
         elf_segment(&elf, i, &s);
@@ -61,7 +61,7 @@ static bool freebsd_probe(struct load_ctx *c)
     return false;
 }
 
-enum err fb_take(struct freebsd *f, const struct load_image *img, u64 len, u64 align, gpa_t *gpa)
+bool fb_take(struct freebsd *f, u64 len, u64 align, gpa_t *gpa)
 {
     gpa_t top = plat_low_mem(f->c->req->mem_size);
 
@@ -69,12 +69,12 @@ enum err fb_take(struct freebsd *f, const struct load_image *img, u64 len, u64 a
         top = MIN(top, AMD64_MEM_TOP);
     *gpa = ALIGN_UP(f->next, align);
     if (*gpa > top || len > top - *gpa)
-        return ctx_fail_image(f->c, img, ERR_RANGE,
+        return ctx_fail_image(f->c, ERR_RANGE,
                               "its 0x%llx bytes do not fit behind 0x%llx (mem=%lluM)",
                               (unsigned long long)len, (unsigned long long)f->next,
                               (unsigned long long)(f->c->req->mem_size >> 20));
     f->next = *gpa + len;
-    return ctx_claim(f->c, img, *gpa, len, "it");
+    return ctx_claim(f->c, *gpa, len, "it");
 }
 
 static struct fb_text text_of(const char *s)
@@ -90,6 +90,7 @@ static void parse_module_line(const struct load_image *img, struct fb_file *file
 
     if (parse_is(word, len, "-t")) {
         file->type.len = parse_word(&rest, &file->type.s);
+        file->typed = file->type.len;
         len = parse_word(&rest, &word);
     }
     file->name = len ? (struct fb_text){word, len}
@@ -101,77 +102,72 @@ static void parse_module_line(const struct load_image *img, struct fb_file *file
 
 void fb_file(const struct freebsd *f, unsigned i, struct fb_file *file)
 {
-    const struct load_module *m;
+    const struct load_request *req = f->c->req;
 
     *file = (struct fb_file){.at = f->places[i]};
     if (i == 0) {
-        file->img = &f->c->req->kernel;
+        f->c->img = &req->kernel;
         file->name = text_of(KERNEL_NAME);
         file->type = text_of("elf kernel");
-        file->args = text_of(image_cmdline(file->img));
+        file->args = text_of(image_cmdline(&req->kernel));
         return;
     }
-    m = &f->c->req->modules[i - 1];
-    file->img = &m->image;
-    parse_module_line(file->img, file);
-    if (file->type.len)
-        return;
-    if (file->at.is_elf)
-        file->type = text_of(file->at.is_object ? "elf obj module" : "elf module");
-    else
-        file->type = text_of(m->initrd ? "mfs_root" : "raw");
+    parse_module_line(ctx_module(f->c, i - 1), file);
+    if (!file->type.len)
+        file->type = text_of(file->at.is_object           ? "elf obj module"
+                             : file->at.is_elf            ? "elf module"
+                             : req->modules[i - 1].initrd ? "mfs_root"
+                                                          : "raw");
 }
 
-static enum err load_raw(struct freebsd *f, struct fb_file *file)
+/* A module whose line names its type is taken as it is. */
+static void load_module(struct freebsd *f, struct fb_file *file)
 {
-    enum err e = fb_take(f, file->img, file->img->size, PAGE_SIZE, &file->at.addr);
-
-    file->at.size = (u32)file->img->size;
-    return e ? e : ctx_write(f->c, file->at.addr, file->img->data, file->img->size);
-}
-
-static enum err load_module(struct freebsd *f, struct fb_file *file)
-{
+    const struct load_image *img = f->c->img;
     struct elf elf;
-    enum err e;
 
-    parse_module_line(file->img, file);
-    if (file->type.len || !elf_probe(file->img))
-        return load_raw(f, file);
-    e = elf_open(f->c, file->img, &elf);
-    if (e)
-        return e;
+    if (file->typed || !elf_probe(img)) {
+        file->at.size = (u32)img->size;
+        fb_take(f, img->size, PAGE_SIZE, &file->at.addr);
+        ctx_write(f->c, file->at.addr, img->data, img->size);
+        return;
+    }
+    if (!elf_open(f->c, &elf))
+        return;
     if (elf.is64 != f->is64)
-        return ctx_fail_image(f->c, file->img, ERR_INVAL, "it is ELF%d, but the kernel is ELF%d",
-                              elf.is64 ? 64 : 32, f->is64 ? 64 : 32);
+        ctx_fail_image(f->c, ERR_INVAL, "it is ELF%d, but the kernel is ELF%d", elf.is64 ? 64 : 32,
+                       f->is64 ? 64 : 32);
     file->at.is_elf = true;
     file->at.is_object = elf.type == ET_REL;
-    return file->at.is_object ? fb_load_object(f, file, &elf) : fb_load_shared(f, file, &elf);
+    if (file->at.is_object)
+        fb_load_object(f, file, &elf);
+    else
+        fb_load_shared(f, file, &elf);
 }
 
-static enum err load_files(struct freebsd *f)
+static bool load_files(struct freebsd *f)
 {
     unsigned n = f->c->req->module_count;
-    enum err e = OK;
 
     if (n > FB_MAX_FILES - 1)
         return ctx_fail(f->c, ERR_RANGE, "%u modules are too many: %d at most", n,
                         FB_MAX_FILES - 1);
-    for (f->count = 0; f->count <= n && !e; f->count++) {
+    for (f->count = 0; f->count <= n && !f->c->err; f->count++) {
         struct fb_file file;
 
         fb_file(f, f->count, &file);
-        file.type.len = 0;
-        e = f->count ? load_module(f, &file) : fb_load_kernel(f, &file);
+        if (f->count)
+            load_module(f, &file);
+        else
+            fb_load_kernel(f, &file);
         f->places[f->count] = file.at;
     }
-    return e;
+    return !f->c->err;
 }
 
-static enum err write_bootinfo(struct freebsd *f)
+static void write_bootinfo(struct freebsd *f)
 {
     u8 b[BI_SIZE] = {0};
-    enum err e;
 
     put32(b + BI_VERSION, 1);
     put32(b + BI_KERNELNAME, NAME_GPA);
@@ -184,73 +180,47 @@ static enum err write_bootinfo(struct freebsd *f)
     put32(b + BI_KERNEND, (u32)f->kernend);
     put32(b + BI_ENVP, (u32)f->envp);
     put32(b + BI_MODULEP, (u32)f->modulep);
-    e = ctx_write(f->c, BOOTINFO_GPA, b, sizeof(b));
-    return e ? e : ctx_write(f->c, NAME_GPA, KERNEL_NAME, sizeof(KERNEL_NAME));
+    ctx_write(f->c, BOOTINFO_GPA, b, sizeof(b));
+    ctx_write(f->c, NAME_GPA, KERNEL_NAME, sizeof(KERNEL_NAME));
 }
 
-/* (*btext)(howto, bootdev, 0, 0, 0, &bootinfo, modulep, kernend), as if it had been called. */
-static enum err start_i386(struct freebsd *f)
-{
-    u8 frame[9 * 4] = {0};
-    gpa_t sp = STACK_TOP - 64;
-    enum err e = write_bootinfo(f);
-
-    put32(frame, REGS_HALT_GPA);
-    put32(frame + 4, f->howto);
-    put32(frame + 24, BOOTINFO_GPA);
-    put32(frame + 28, (u32)f->modulep);
-    put32(frame + 32, (u32)f->kernend);
-    if (!e)
-        e = ctx_write(f->c, sp, frame, sizeof(frame));
-    if (!e)
-        e = regs_prot32(f->c);
-    f->c->state->rip = f->entry;
-    f->c->state->gpr[RSP] = sp;
-    return e;
-}
-
-/* A 32-bit return address, then modulep and kernend, of 32 bits too. */
-static enum err start_amd64(struct freebsd *f)
-{
-    u8 frame[3 * 4];
-    gpa_t sp = STACK_TOP - 64;
-    enum err e;
-
-    put32(frame, REGS_HALT_GPA);
-    put32(frame + 4, (u32)f->modulep);
-    put32(frame + 8, (u32)f->kernend);
-    e = ctx_write(f->c, sp, frame, sizeof(frame));
-    if (!e)
-        e = regs_freebsd64(f->c);
-    f->c->state->rip = f->entry;
-    f->c->state->gpr[RSP] = sp;
-    return e;
-}
-
-static enum err freebsd_run(struct freebsd *f)
+/*
+ * i386: (*btext)(howto, bootdev, 0, 0, 0, &bootinfo, modulep, kernend), as if it had been called.
+ * amd64: a 32-bit return address, then modulep and kernend, of 32 bits too.
+ */
+static void start(struct freebsd *f)
 {
     static const u8 halt[] = {0xfa, 0xf4, 0xeb, 0xfc}; /* cli; hlt; jmp back to the cli */
-    enum err e = load_files(f);
+    gpa_t sp = STACK_TOP - 64;
+    u8 frame[9 * 4] = {0}, *last = frame + (f->is64 ? 4 : 28);
 
-    if (!e)
-        e = fb_put_environment(f);
-    if (!e)
-        e = fb_put_metadata(f);
-    if (!e)
-        e = ctx_write(f->c, REGS_HALT_GPA, halt, sizeof(halt));
-    if (e)
-        return e;
-    e = f->is64 ? start_amd64(f) : start_i386(f);
+    ctx_write(f->c, REGS_HALT_GPA, halt, sizeof(halt));
+    put32(frame, REGS_HALT_GPA);
+    if (f->is64) {
+        regs_freebsd64(f->c);
+    } else {
+        put32(frame + 4, f->howto);
+        put32(frame + 24, BOOTINFO_GPA);
+        write_bootinfo(f);
+        regs_prot32(f->c);
+    }
+    put32(last, (u32)f->modulep);
+    put32(last + 4, (u32)f->kernend);
+    ctx_write(f->c, sp, frame, sizeof(frame));
+    f->c->state->rip = f->entry;
+    f->c->state->gpr[RSP] = sp;
     fmt_print(f->c->state->what, sizeof(f->c->state->what), "FreeBSD %s kernel, %u modules",
               f->is64 ? "amd64" : "i386", f->count - 1);
-    return e;
 }
 
-static enum err freebsd_load(struct load_ctx *c)
+static void freebsd_load(struct load_ctx *c)
 {
     struct freebsd f = {.c = c};
 
-    return freebsd_run(&f);
+    if (!load_files(&f) || !fb_put_environment(&f))
+        return;
+    fb_put_metadata(&f);
+    start(&f);
 }
 
 const struct load_kind_ops load_freebsd = {

@@ -24,10 +24,10 @@ struct fb_place {
     bool is_elf, is_object; /* object: relocatable (ET_REL), sections placed one by one */
 };
 
-/* A file with all that there is to say of it. */
+/* A file with all that there is to say of it; c->img is its image. */
 struct fb_file {
-    const struct load_image *img;
     struct fb_text name, type, args;
+    bool typed; /* its line says the type */
     struct fb_place at;
 };
 
@@ -44,24 +44,24 @@ struct freebsd {
 };
 
 /* Takes the next len bytes at an aligned place; ERR_RANGE and a sentence if memory ends. */
-enum err fb_take(struct freebsd *f, const struct load_image *img, u64 len, u64 align, gpa_t *gpa);
+bool fb_take(struct freebsd *f, u64 len, u64 align, gpa_t *gpa);
 
-/* The i-th file: its image, its texts, and where it has been put. */
+/* The i-th file becomes c->img: its texts, and where it has been put. */
 void fb_file(const struct freebsd *f, unsigned i, struct fb_file *file);
 
 /* Put a file into memory as the loader does, and fill its place. */
-enum err fb_load_kernel(struct freebsd *f, struct fb_file *file);
-enum err fb_load_shared(struct freebsd *f, struct fb_file *file, const struct elf *elf);
-enum err fb_load_object(struct freebsd *f, struct fb_file *file, const struct elf *elf);
+void fb_load_kernel(struct freebsd *f, struct fb_file *file);
+void fb_load_shared(struct freebsd *f, struct fb_file *file, const struct elf *elf);
+void fb_load_object(struct freebsd *f, struct fb_file *file, const struct elf *elf);
 
 /* Writes an object's section headers, with the addresses fb_load_object gave, at gpa. */
-enum err fb_put_object_headers(struct freebsd *f, const struct fb_file *file, const struct elf *elf,
-                               gpa_t gpa);
+void fb_put_object_headers(struct freebsd *f, const struct fb_file *file, const struct elf *elf,
+                           gpa_t gpa);
 
 /* The environment, made of the words of the kernel's command line; also finds howto. */
-enum err fb_put_environment(struct freebsd *f);
+bool fb_put_environment(struct freebsd *f);
 
 /* The module metadata; sets modulep and kernend. */
-enum err fb_put_metadata(struct freebsd *f);
+void fb_put_metadata(struct freebsd *f);
 
 #endif

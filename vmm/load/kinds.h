@@ -7,10 +7,10 @@
 
 struct load_kind_ops {
     const char *name;
-    /* Whether the kernel looks like this kind. May leave a text in c->error; changes no more. */
+    /* Whether the kernel looks like this kind. May leave an error in c; changes no more. */
     bool (*probe)(struct load_ctx *c);
-    /* Loads it all and sets c->state. c->state->kind is set by the caller. */
-    enum err (*load)(struct load_ctx *c);
+    /* Loads it all and sets c->state, or c->err. c->state->kind is set by the caller. */
+    void (*load)(struct load_ctx *c);
     /* What a file of this kind begins with, for "not a … kernel: it has no …". */
     const char *sign;
 };

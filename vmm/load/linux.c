@@ -43,7 +43,8 @@
 #define ZP_RSDP       0x070 /* u64 */
 #define ZP_ALT_MEM_K  0x1e0 /* u32 */
 #define ZP_E820_COUNT 0x1e8 /* u8 */
-#define ZP_E820       0x2d0 /* 20 bytes each */
+#define ZP_E820       0x2d0
+#define E820_SIZE     20u
 
 #define MAGIC_HDRS      0x53726448 /* "HdrS" */
 #define LOADED_HIGH     0x01
@@ -96,39 +97,38 @@ static void read_release(const struct load_image *k, struct linux_image *im)
     im->release[n] = 0;
 }
 
-static enum err check_sizes(struct load_ctx *c, struct linux_image *im)
+static bool check_sizes(struct load_ctx *c, struct linux_image *im)
 {
-    const struct load_image *k = &c->req->kernel;
+    const struct load_image *k = c->img;
     u64 sects = k->data[HDR_SETUP_SECTS] ? k->data[HDR_SETUP_SECTS] : 4;
     u64 end;
 
     im->header_end = HDR_MAGIC + k->data[HDR_JUMP + 1];
     if (im->header_end < HDR_END_2_06 || im->header_end > HDR_END_MAX)
-        return ctx_fail_image(c, k, ERR_INVAL,
+        return ctx_fail_image(c, ERR_INVAL,
                               "the setup header ends at 0x%x as file offset 0x201 says, not "
                               "between 0x%x and 0x%x",
                               im->header_end, HDR_END_2_06, HDR_END_MAX);
     im->code_off = (sects + 1) * 512;
     im->code_size = (u64)get32(k->data + HDR_SYSSIZE) * 16;
     if (im->header_end > im->code_off || !im->code_size)
-        return ctx_fail_image(c, k, ERR_INVAL,
+        return ctx_fail_image(c, ERR_INVAL,
                               "the setup header gives no kernel: %llu setup sectors (file offset "
                               "0x1f1), code of 0x%llx bytes (0x1f4)",
                               (unsigned long long)sects, (unsigned long long)im->code_size);
     end = im->code_off + im->code_size;
     if (ALIGN_UP(k->size, 16) < end)
-        return ctx_fail_image(c, k, ERR_INVAL,
+        return ctx_fail_image(c, ERR_INVAL,
                               "it is truncated: it ends at file offset 0x%llx, its setup header "
                               "says 0x%llx",
                               (unsigned long long)k->size, (unsigned long long)end);
     im->code_size = MIN(im->code_size, k->size - im->code_off);
-    return OK;
+    return true;
 }
 
-static enum err read_placement(struct load_ctx *c, struct linux_image *im)
+static bool read_placement(struct load_ctx *c, struct linux_image *im)
 {
-    const struct load_image *k = &c->req->kernel;
-    const u8 *h = k->data;
+    const u8 *h = c->img->data;
 
     im->initrd_max = get32(h + HDR_INITRD_MAX);
     im->cmdline_max = get32(h + HDR_CMDLINE_SIZE);
@@ -146,230 +146,183 @@ static enum err read_placement(struct load_ctx *c, struct linux_image *im)
     if (!im->alignment)
         im->alignment = PAGE_SIZE;
     if (im->relocatable && (im->alignment & (im->alignment - 1)))
-        return ctx_fail_image(c, k, ERR_INVAL,
+        return ctx_fail_image(c, ERR_INVAL,
                               "kernel_alignment (file offset 0x230) is 0x%llx, not a power of two",
                               (unsigned long long)im->alignment);
     if (im->entry64 && im->code_size <= ENTRY_64)
-        return ctx_fail_image(c, k, ERR_INVAL,
+        return ctx_fail_image(c, ERR_INVAL,
                               "the 64-bit entry (file offset 0x236) lies behind the kernel's end");
-    return OK;
+    return true;
 }
 
-static enum err read_header(struct load_ctx *c, struct linux_image *im)
+static bool read_header(struct load_ctx *c, struct linux_image *im)
 {
-    const struct load_image *k = &c->req->kernel;
-    enum err e;
+    const struct load_image *k = c->img;
 
     if (!image_has(k, 0, HDR_END_MAX))
-        return ctx_fail_image(c, k, ERR_INVAL,
+        return ctx_fail_image(c, ERR_INVAL,
                               "it is truncated: it ends at file offset 0x%llx, within the Linux "
                               "setup header",
                               (unsigned long long)k->size);
     im->version = get16(k->data + HDR_VERSION);
     if (im->version < VERSION_MIN)
-        return ctx_fail_image(c, k, ERR_NOSUP,
+        return ctx_fail_image(c, ERR_NOSUP,
                               "its boot protocol (file offset 0x206) is %u.%02u; 2.06 (Linux "
                               "2.6.22) is the oldest that will do",
                               im->version >> 8, im->version & 0xff);
     if (!(k->data[HDR_LOADFLAGS] & LOADED_HIGH))
-        return ctx_fail_image(c, k, ERR_NOSUP,
+        return ctx_fail_image(c, ERR_NOSUP,
                               "it is a zImage that loads below 640 KiB (file offset 0x211); build "
                               "a bzImage");
-    e = check_sizes(c, im);
-    if (!e)
-        e = read_placement(c, im);
-    if (!e)
-        read_release(k, im);
-    return e;
+    if (!check_sizes(c, im) || !read_placement(c, im))
+        return false;
+    read_release(k, im);
+    return true;
 }
 
-static enum err no_room(struct load_ctx *c, const struct linux_image *im)
+static bool no_room(struct load_ctx *c, const struct linux_image *im)
 {
-    return ctx_fail_image(c, &c->req->kernel, ERR_RANGE,
-                          "it needs 0x%llx bytes at 0x%llx%s to start, mem=%lluM gives too little",
-                          (unsigned long long)im->init_size, (unsigned long long)im->pref,
-                          im->relocatable ? " or above" : "",
-                          (unsigned long long)(c->req->mem_size >> 20));
+    return ctx_fail_image(
+        c, ERR_RANGE, "it needs 0x%llx bytes at 0x%llx%s to start, mem=%lluM gives too little",
+        (unsigned long long)im->init_size, (unsigned long long)im->pref,
+        im->relocatable ? " or above" : "", (unsigned long long)(c->req->mem_size >> 20));
 }
 
 /*
  * A relocatable kernel goes where it prefers or higher: loaded lower, it would move there by
  * itself. One that is not is loaded at 1 MiB, and needs its room at pref too.
  */
-static enum err place_kernel(struct load_ctx *c, struct linux_image *im)
+static bool place_kernel(struct load_ctx *c, struct linux_image *im)
 {
     gpa_t top = plat_low_mem(c->req->mem_size), gpa;
 
     if (im->relocatable) {
         u64 align = MAX(im->alignment, PAGE_SIZE);
 
-        return ctx_place_low(c, im->init_size, align, MAX(im->pref, LOAD_GPA), top, &im->load)
-                   ? OK
-                   : no_room(c, im);
+        return ctx_place_low(c, im->init_size, align, MAX(im->pref, LOAD_GPA), top, &im->load) ||
+               no_room(c, im);
     }
     im->load = LOAD_GPA;
     if (im->pref == LOAD_GPA)
-        return ctx_place_low(c, im->init_size, 1, LOAD_GPA, top, &gpa) && gpa == LOAD_GPA
-                   ? OK
-                   : no_room(c, im);
+        return (ctx_place_low(c, im->init_size, 1, LOAD_GPA, top, &gpa) && gpa == LOAD_GPA) ||
+               no_room(c, im);
     /* One claim over both: the two may overlap, and what lies between is of no use to an initrd. */
     if (im->pref < LOAD_GPA || im->pref > top || im->init_size > top - im->pref ||
         im->code_size > top - LOAD_GPA)
         return no_room(c, im);
-    return ctx_claim(c, &c->req->kernel, LOAD_GPA,
-                     MAX(im->code_size, im->pref + im->init_size - LOAD_GPA), "its code");
+    return ctx_claim(c, LOAD_GPA, MAX(im->code_size, im->pref + im->init_size - LOAD_GPA),
+                     "its code");
 }
 
-/* All initrds one behind the other, each at a multiple of four as the kernel's unpacker wants. */
-static u64 initrd_total(const struct load_ctx *c)
-{
-    u64 total = 0;
-
-    for (unsigned i = 0; i < c->req->module_count; i++)
-        total = ALIGN_UP(total, 4) + c->req->modules[i].image.size;
-    return total;
-}
-
-static enum err check_initrds(struct load_ctx *c)
+static bool check_initrds(struct load_ctx *c)
 {
     for (unsigned i = 0; i < c->req->module_count; i++) {
-        const struct load_module *m = &c->req->modules[i];
-
-        if (!m->initrd)
-            return ctx_fail_image(c, &m->image, ERR_INVAL,
+        ctx_module(c, i);
+        if (!c->req->modules[i].initrd)
+            return ctx_fail_image(c, ERR_INVAL,
                                   "a Linux kernel takes no modules: say 'initrd', not 'module'");
-        if (!m->image.size)
-            return ctx_fail_image(c, &m->image, ERR_INVAL, "the initrd is empty");
+        if (!c->img->size)
+            return ctx_fail_image(c, ERR_INVAL, "the initrd is empty");
     }
-    return OK;
+    c->img = &c->req->kernel;
+    return true;
 }
 
-static enum err load_initrds(struct load_ctx *c, const struct linux_image *im, gpa_t *gpa,
-                             u64 *size)
+static bool load_initrds(struct load_ctx *c, const struct linux_image *im, gpa_t *gpa, u64 *size)
 {
-    gpa_t top = plat_low_mem(c->req->mem_size), at;
+    gpa_t top = plat_low_mem(c->req->mem_size);
     unsigned long long limit = MIN(top, im->initrd_max + 1), kernel_end = im->load + im->init_size;
-    enum err e = check_initrds(c);
 
+    if (!check_initrds(c))
+        return false;
     *gpa = 0;
-    *size = e ? 0 : initrd_total(c);
-    if (e || !*size)
-        return e;
+    *size = ctx_initrds(c, 0, false);
+    if (!*size)
+        return true;
     if (*size > top || !ctx_place_high(c, *size, PAGE_SIZE, LOAD_GPA, limit, gpa))
         return ctx_fail(c, ERR_RANGE,
                         "the initrd of %lluK does not fit beside the kernel (0x%llx-0x%llx) "
                         "below 0x%llx, mem=%lluM",
                         (unsigned long long)(*size >> 10), (unsigned long long)im->load, kernel_end,
                         limit, (unsigned long long)(c->req->mem_size >> 20));
-    at = *gpa;
-    for (unsigned i = 0; i < c->req->module_count && !e; i++) {
-        const struct load_image *img = &c->req->modules[i].image;
-
-        at = ALIGN_UP(at, 4);
-        e = ctx_write(c, at, img->data, img->size);
-        at += img->size;
-    }
-    return e;
+    ctx_initrds(c, *gpa, true);
+    return true;
 }
 
-static enum err write_cmdline(struct load_ctx *c, const struct linux_image *im)
+static void write_cmdline(struct load_ctx *c, const struct linux_image *im)
 {
-    const struct load_image *k = &c->req->kernel;
-    u64 size = image_cmdline_size(k);
+    u64 size = image_cmdline_size(c->img);
 
     if (size - 1 > im->cmdline_max || size > CMDLINE_MAX)
-        return ctx_fail_image(c, k, ERR_RANGE,
-                              "the command line has %llu bytes, this kernel takes %u at most",
-                              (unsigned long long)size - 1, MIN(im->cmdline_max, CMDLINE_MAX - 1u));
-    return ctx_write(c, CMDLINE_GPA, image_cmdline(k), size);
-}
-
-static enum err write_e820(struct load_ctx *c)
-{
-    struct memmap_entry map[MEMMAP_MAX];
-    u8 raw[MEMMAP_MAX * 20], count = (u8)memmap_make(c->req->mem_size, map);
-    enum err e;
-
-    for (unsigned i = 0; i < count; i++) {
-        put64(raw + i * 20, map[i].gpa);
-        put64(raw + i * 20 + 8, map[i].len);
-        put32(raw + i * 20 + 16, map[i].type);
-    }
-    e = ctx_write(c, PARAMS_GPA + ZP_E820, raw, count * 20u);
-    return e ? e : ctx_write(c, PARAMS_GPA + ZP_E820_COUNT, &count, 1);
+        ctx_fail_image(c, ERR_RANGE,
+                       "the command line has %llu bytes, this kernel takes %u at most",
+                       (unsigned long long)size - 1, MIN(im->cmdline_max, CMDLINE_MAX - 1u));
+    ctx_write(c, CMDLINE_GPA, image_cmdline(c->img), size);
 }
 
 /* The setup header as the file has it, with the loader's fields filled in. */
-static enum err write_header(struct load_ctx *c, const struct linux_image *im, gpa_t initrd,
-                             u64 initrd_size)
+static void write_header(struct load_ctx *c, const struct linux_image *im, gpa_t initrd,
+                         u64 initrd_size)
 {
     u8 raw[HDR_END_MAX - HDR_START] = {0};
 
-    memcpy(raw, c->req->kernel.data + HDR_START, im->header_end - HDR_START);
+    memcpy(raw, c->img->data + HDR_START, im->header_end - HDR_START);
     put16(raw + (HDR_VID_MODE - HDR_START), VID_MODE_NORMAL);
     raw[HDR_TYPE_LOADER - HDR_START] = TYPE_UNDEFINED;
     put32(raw + (HDR_CODE32_START - HDR_START), (u32)im->load);
     put32(raw + (HDR_RAMDISK - HDR_START), (u32)initrd);
     put32(raw + (HDR_RAMDISK_SIZE - HDR_START), (u32)initrd_size);
     put32(raw + (HDR_CMD_LINE_PTR - HDR_START), CMDLINE_GPA);
-    return ctx_write(c, PARAMS_GPA + HDR_START, raw, sizeof(raw));
+    ctx_write(c, PARAMS_GPA + HDR_START, raw, sizeof(raw));
 }
 
-static enum err write_params(struct load_ctx *c, const struct linux_image *im, gpa_t initrd,
-                             u64 initrd_size)
+static void write_params(struct load_ctx *c, const struct linux_image *im, gpa_t initrd,
+                         u64 initrd_size)
 {
     u32 upper = memmap_upper_kib(c->req->mem_size);
-    u8 ext_mem[2], alt_mem[4], rsdp[8];
-    enum err e = ctx_zero(c, PARAMS_GPA, PAGE_SIZE);
+    u8 low[ZP_E820_COUNT + 1] = {0}, map[MEMMAP_MAX * E820_SIZE];
 
-    put16(ext_mem, (u16)MIN(upper, 0xfc00u));
-    put32(alt_mem, upper);
-    put64(rsdp, firmware_rsdp());
-    if (!e)
-        e = ctx_write(c, PARAMS_GPA + ZP_EXT_MEM_K, ext_mem, sizeof(ext_mem));
-    if (!e)
-        e = ctx_write(c, PARAMS_GPA + ZP_ALT_MEM_K, alt_mem, sizeof(alt_mem));
-    if (!e)
-        e = ctx_write(c, PARAMS_GPA + ZP_RSDP, rsdp, sizeof(rsdp));
-    if (!e)
-        e = write_e820(c);
-    return e ? e : write_header(c, im, initrd, initrd_size);
+    put16(low + ZP_EXT_MEM_K, (u16)MIN(upper, 0xfc00u));
+    put64(low + ZP_RSDP, firmware_rsdp());
+    put32(low + ZP_ALT_MEM_K, upper);
+    low[ZP_E820_COUNT] = (u8)memmap_make(c->req->mem_size, map, E820_SIZE);
+    ctx_zero(c, PARAMS_GPA, PAGE_SIZE);
+    ctx_write(c, PARAMS_GPA, low, sizeof(low));
+    ctx_write(c, PARAMS_GPA + ZP_E820, map, low[ZP_E820_COUNT] * E820_SIZE);
+    write_header(c, im, initrd, initrd_size);
 }
 
-static enum err set_state(struct load_ctx *c, const struct linux_image *im)
+static void set_state(struct load_ctx *c, const struct linux_image *im)
 {
     struct load_state *s = c->state;
-    enum err e = im->entry64 ? regs_long64(c) : regs_prot32(c);
 
+    if (im->entry64)
+        regs_long64(c);
+    else
+        regs_prot32(c);
     s->rip = im->load + (im->entry64 ? ENTRY_64 : 0);
     s->gpr[RSI] = PARAMS_GPA;
     fmt_print(s->what, sizeof(s->what), "Linux %s, %d-bit entry", im->release,
               im->entry64 ? 64 : 32);
-    return e;
 }
 
-static enum err linux_load(struct load_ctx *c)
+static void linux_load(struct load_ctx *c)
 {
     struct linux_image im = {0};
-    gpa_t initrd, gpa;
+    gpa_t initrd;
     u64 initrd_size;
-    enum err e = read_header(c, &im);
 
+    if (!read_header(c, &im))
+        return;
     /* Nothing is taken below 640 KiB yet, so these two places are free. */
-    if (!e && (!ctx_place_low(c, PAGE_SIZE, 1, PARAMS_GPA, PLAT_EBDA_BASE, &gpa) ||
-               !ctx_place_low(c, CMDLINE_MAX, 1, CMDLINE_GPA, PLAT_EBDA_BASE, &gpa)))
-        return ctx_fail(c, ERR_RANGE, "no room below 640 KiB");
-    if (!e)
-        e = place_kernel(c, &im);
-    if (!e)
-        e = load_initrds(c, &im, &initrd, &initrd_size);
-    if (!e)
-        e = write_cmdline(c, &im);
-    if (!e)
-        e = ctx_write(c, im.load, c->req->kernel.data + im.code_off, im.code_size);
-    if (!e)
-        e = write_params(c, &im, initrd, initrd_size);
-    return e ? e : set_state(c, &im);
+    ctx_claim(c, PARAMS_GPA, PAGE_SIZE, "its zero page");
+    ctx_claim(c, CMDLINE_GPA, CMDLINE_MAX, "its command line");
+    if (!place_kernel(c, &im) || !load_initrds(c, &im, &initrd, &initrd_size))
+        return;
+    write_cmdline(c, &im);
+    ctx_write(c, im.load, c->img->data + im.code_off, im.code_size);
+    write_params(c, &im, initrd, initrd_size);
+    set_state(c, &im);
 }
 
 const struct load_kind_ops load_linux = {

@@ -31,10 +31,10 @@ const char *load_kind_name(enum load_kind kind)
     return kind < LOAD_KIND_COUNT && kinds[kind] ? kinds[kind]->name : "?";
 }
 
-static enum err check_request(struct load_ctx *c, const struct load_request *req)
+static bool check_request(struct load_ctx *c, const struct load_request *req)
 {
     if (!req->kernel.size)
-        return ctx_fail_image(c, &req->kernel, ERR_INVAL, "the file is empty");
+        return ctx_fail_image(c, ERR_INVAL, "the file is empty");
     if (req->mem_size < PLAT_MEM_MIN || req->mem_size > PLAT_MEM_MAX ||
         !IS_ALIGNED(req->mem_size, PAGE_SIZE))
         return ctx_fail(c, ERR_RANGE, "a guest cannot have 0x%llx bytes of memory",
@@ -43,11 +43,10 @@ static enum err check_request(struct load_ctx *c, const struct load_request *req
         return ctx_fail(c, ERR_RANGE, "a guest cannot have %u processors: 1 to %d", req->vcpus,
                         PLAT_MAX_VCPUS);
     if (req->kernel.size > req->mem_size)
-        return ctx_fail_image(c, &req->kernel, ERR_RANGE,
-                              "it has %lluK, more than the guest's memory of %lluK",
+        return ctx_fail_image(c, ERR_RANGE, "it has %lluK, more than the guest's memory of %lluK",
                               (unsigned long long)(req->kernel.size + 1023) >> 10,
                               (unsigned long long)req->mem_size >> 10);
-    return OK;
+    return true;
 }
 
 /* What some files are that are no kernel, for a better sentence. */
@@ -77,51 +76,54 @@ static const char *describe(const struct load_image *k)
     return NULL;
 }
 
-static enum err choose(struct load_ctx *c, enum load_kind *kind)
+/* Whether the kernel is of this kind; what the probe found wrong with it does not matter. */
+static bool is_kind(struct load_ctx *c, enum load_kind kind)
 {
-    const struct load_image *k = &c->req->kernel;
-    const char *what = describe(k);
+    bool is = kinds[kind]->probe(c);
 
-    *kind = c->req->kind;
-    if (*kind >= LOAD_KIND_COUNT || (*kind != LOAD_AUTO && !kinds[*kind]))
-        return ctx_fail(c, ERR_NOSUP, "no loader of kind %d", (int)*kind);
-    if (*kind != LOAD_AUTO) {
-        if (kinds[*kind]->probe(c))
-            return OK;
-        return ctx_fail_image(c, k, ERR_INVAL, "type=%s, but it has no %s%s%s", kinds[*kind]->name,
-                              kinds[*kind]->sign, what ? "; it is " : "", what ? what : "");
+    c->err = OK;
+    return is;
+}
+
+/* The kernel's kind; LOAD_AUTO: it has none, or not the one it is said to have. */
+static enum load_kind choose(struct load_ctx *c)
+{
+    const char *what = describe(c->img);
+    enum load_kind kind = c->req->kind;
+
+    if (kind >= LOAD_KIND_COUNT) {
+        ctx_fail(c, ERR_NOSUP, "no loader of kind %d", (int)kind);
+    } else if (kind != LOAD_AUTO) {
+        if (is_kind(c, kind))
+            return kind;
+        ctx_fail_image(c, ERR_INVAL, "type=%s, but it has no %s%s%s", kinds[kind]->name,
+                       kinds[kind]->sign, what ? "; it is " : "", what ? what : "");
+    } else {
+        for (unsigned i = 0; i < ARRAY_SIZE(auto_order); i++)
+            if (is_kind(c, auto_order[i]))
+                return auto_order[i];
+        ctx_fail_image(c, ERR_INVAL, "it is no kernel: %s%s", what ? "it is " : "",
+                       what ? what
+                            : "neither Linux ('HdrS' at file offset 0x202), nor a Multiboot "
+                              "header, nor ELF");
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(auto_order); i++)
-        if (kinds[auto_order[i]]->probe(c)) {
-            *kind = auto_order[i];
-            return OK;
-        }
-    if (what)
-        return ctx_fail_image(c, k, ERR_INVAL, "it is no kernel: it is %s", what);
-    return ctx_fail_image(c, k, ERR_INVAL,
-                          "it is no kernel: neither Linux ('HdrS' at file offset 0x202), nor a "
-                          "Multiboot header, nor ELF");
+    return LOAD_AUTO;
 }
 
 enum err load_guest(const struct load_request *req, const struct load_mem *mem,
                     struct load_state *state, char error_text[LOAD_ERROR_SIZE])
 {
     struct load_ctx c;
-    enum load_kind kind;
-    enum err e;
+    enum load_kind kind = LOAD_AUTO;
 
-    error_text[0] = 0;
     ctx_init(&c, req, mem, state, error_text);
-    e = check_request(&c, req);
-    if (!e)
-        e = choose(&c, &kind);
-    if (!e) {
+    if (check_request(&c, req))
+        kind = choose(&c);
+    if (kind != LOAD_AUTO) {
         error_text[0] = 0;
-        e = kinds[kind]->load(&c);
-    }
-    if (!e)
-        e = firmware_write(&c);
-    if (!e)
+        kinds[kind]->load(&c);
+        firmware_write(&c);
         state->kind = kind;
-    return e;
+    }
+    return c.err;
 }

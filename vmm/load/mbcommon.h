@@ -25,7 +25,6 @@ struct mb_kernel {
     gpa_t entry;
     u64 entry_at;   /* the place in the file that says it; 0: the ELF header is to */
     gpa_t sections; /* where the sections without an address were put; 0: none passed */
-    u64 sections_len;
 };
 
 struct mb_module {
@@ -38,32 +37,31 @@ struct mb_cursor {
 };
 
 /* Takes and fills the memory of an image placed by addresses; header_off is the header's. */
-enum err mb_load_addresses(struct load_ctx *c, struct mb_kernel *k, const struct mb_addresses *a,
-                           u64 header_off);
+bool mb_load_addresses(struct load_ctx *c, struct mb_kernel *k, const struct mb_addresses *a,
+                       u64 header_off);
 
-/* Takes and fills the memory of an ELF image. k->offset is 0 or k->low - link */
-enum err mb_load_elf(struct load_ctx *c, struct mb_kernel *k);
+/*
+ * Takes and fills the memory of an ELF image (k->offset is 0 or k->low - link), puts its sections
+ * that have no address behind it, and finds its entry where no tag has said it.
+ */
+bool mb_load_elf(struct load_ctx *c, struct mb_kernel *k);
 
 /* Puts the modules page-aligned behind the kernel. Count is c->req->module_count. */
-enum err mb_load_modules(struct load_ctx *c, const struct mb_kernel *k,
-                         struct mb_module m[MB_MAX_MODULES]);
+bool mb_load_modules(struct load_ctx *c, const struct mb_kernel *k,
+                     struct mb_module m[MB_MAX_MODULES]);
 
-/* Puts the sections that have no address (symbols, strings) into memory. k->is_elf. */
-enum err mb_load_sections(struct load_ctx *c, struct mb_kernel *k);
+/* Appends the section header table, with addresses of what mb_load_elf placed. */
+void mb_put_section_headers(struct load_ctx *c, const struct mb_kernel *k, struct mb_cursor *at);
 
-/* Appends the section header table, with addresses of what mb_load_sections placed. */
-enum err mb_put_section_headers(struct load_ctx *c, const struct mb_kernel *k,
-                                struct mb_cursor *at);
-
-/* Takes len bytes for the boot information, 8-aligned, below 640 KiB if they fit. */
-enum err mb_place_info(struct load_ctx *c, u64 len, struct mb_cursor *at);
+/* Takes len bytes for the boot information. */
+bool mb_place_info(struct load_ctx *c, u64 len, struct mb_cursor *at);
 
 /* Appends bytes; the room is the caller's reckoning, and overrunning it is ERR_RANGE. */
-enum err mb_put(struct load_ctx *c, struct mb_cursor *at, const void *buf, u64 len);
+void mb_put(struct load_ctx *c, struct mb_cursor *at, const void *buf, u64 len);
 
 /* Checks the entry and sets the state that both kinds start in; name: what the kind is called. */
-enum err mb_start(struct load_ctx *c, const struct mb_kernel *k, u32 magic, gpa_t info,
-                  const char *name);
+void mb_start(struct load_ctx *c, const struct mb_kernel *k, u32 magic, gpa_t info,
+              const char *name);
 
 #define MB_LOADER_NAME "skep"
 

@@ -8,18 +8,14 @@
 
 #include "lib/types.h"
 
-enum memmap_type { MEMMAP_RAM = 1, MEMMAP_RESERVED = 2 };
-
-struct memmap_entry {
-    gpa_t gpa;
-    u64 len;
-    enum memmap_type type;
-};
-
 #define MEMMAP_MAX 8
 
-/* Fills e, sorted and disjoint, for a guest with mem bytes; returns how many. */
-unsigned memmap_make(u64 mem, struct memmap_entry e[MEMMAP_MAX]);
+/*
+ * The entries for a guest with mem bytes, sorted and disjoint, every `stride` bytes of raw: address
+ * (8 bytes), length (8), type (4: 1 is RAM, 2 reserved). What lies between is left as it is.
+ * Returns how many there are.
+ */
+unsigned memmap_make(u64 mem, u8 *raw, unsigned stride);
 
 /* KiB of RAM below 640 KiB, and from 1 MiB to the first hole: what old protocols tell. */
 u32 memmap_lower_kib(void);

@@ -77,7 +77,7 @@ static u8 *put_isa(u8 *p)
 }
 
 /* The largest frame of the room: 44 bytes, 20 a processor and 160 of interrupts. */
-static enum err write_table(struct load_ctx *c)
+static void write_table(struct load_ctx *c)
 {
     u8 t[TABLE_MAX] = {0}, *p = t + HEADER_SIZE;
 
@@ -91,19 +91,18 @@ static enum err write_table(struct load_ctx *c)
     put16(t + 34, (u16)(c->req->vcpus + 2 + ISA_IRQS + 2));
     put32(t + 36, PLAT_LAPIC_BASE);
     t[7] = firmware_checksum(t, (u64)(p - t));
-    return ctx_write(c, TABLE_GPA, t, (u64)(p - t));
+    ctx_write(c, TABLE_GPA, t, (u64)(p - t));
 }
 
-enum err mptable_write(struct load_ctx *c)
+void mptable_write(struct load_ctx *c)
 {
     u8 f[FLOATING_SIZE] = {0};
-    enum err e;
 
     firmware_put_text(f, "_MP_");
     put32(f + 4, TABLE_GPA);
     f[8] = 1; /* in units of 16 bytes */
     f[9] = 4;
     f[10] = firmware_checksum(f, sizeof(f));
-    e = ctx_write(c, PLAT_MP_BASE, f, sizeof(f));
-    return e ? e : write_table(c);
+    ctx_write(c, PLAT_MP_BASE, f, sizeof(f));
+    write_table(c);
 }

@@ -66,49 +66,44 @@ static bool multiboot_probe(struct load_ctx *c)
     return find_header(&c->req->kernel, &at);
 }
 
-static enum err load_by_addresses(struct load_ctx *c, u64 header, struct mb_kernel *k)
+static bool load_by_addresses(struct load_ctx *c, u64 header, struct mb_kernel *k)
 {
-    const struct load_image *img = &c->req->kernel;
     struct mb_addresses a;
-    const u8 *h = img->data + header;
+    const u8 *h = c->img->data + header;
 
-    if (!image_has(img, header, HEADER_FULL))
-        return ctx_fail_image(c, img, ERR_INVAL,
+    if (!image_has(c->img, header, HEADER_FULL))
+        return ctx_fail_image(c, ERR_INVAL,
                               "it is truncated: its Multiboot header at file offset 0x%llx has no "
                               "address fields",
                               (unsigned long long)header);
     a = (struct mb_addresses){get32(h + 12), get32(h + 16), get32(h + 20), get32(h + 24)};
     k->entry = get32(h + 28);
     k->entry_at = header + 28;
+    k->entry_at = header + 28;
     return mb_load_addresses(c, k, &a, header);
 }
 
-static enum err load_kernel(struct load_ctx *c, struct mb_kernel *k)
+static bool load_kernel(struct load_ctx *c, struct mb_kernel *k)
 {
-    const struct load_image *img = &c->req->kernel;
-    u64 header;
+    u64 header = 0;
     u32 flags;
-    enum err e;
 
-    if (!find_header(img, &header))
-        return ERR_INVAL; /* the probe has seen one */
-    flags = get32(img->data + header + 4);
+    find_header(c->img, &header); /* the probe has seen one */
+    flags = get32(c->img->data + header + 4);
     if (flags & HF_MUST & ~HF_KNOWN)
-        return ctx_fail_image(c, img, ERR_NOSUP,
+        return ctx_fail_image(c, ERR_NOSUP,
                               "its Multiboot header at file offset 0x%llx requires flags 0x%x; "
                               "only bits 0, 1, 2 and 16 are known",
                               (unsigned long long)header, flags);
     if (flags & HF_ADDRESSES)
         return load_by_addresses(c, header, k);
-    if (!elf_probe(img))
-        return ctx_fail_image(c, img, ERR_INVAL,
+    if (!elf_probe(c->img))
+        return ctx_fail_image(c, ERR_INVAL,
                               "it is neither ELF nor has its Multiboot header (file offset 0x%llx) "
                               "address fields: flag bit 16 is clear",
                               (unsigned long long)header);
-    e = elf_open(c, img, &k->elf);
-    if (!e)
-        e = mb_load_elf(c, k);
-    return e ? e : mb_load_sections(c, k);
+    k->is_elf = true;
+    return elf_open(c, &k->elf) && mb_load_elf(c, k);
 }
 
 /* Everything behind the fixed part, so that it can be placed in one piece. */
@@ -125,108 +120,88 @@ static u64 info_size(struct load_ctx *c, const struct mb_kernel *k)
     return n;
 }
 
-static enum err put_memory(struct load_ctx *c, u8 *mbi, struct mb_cursor *at)
+static void put_memory(struct load_ctx *c, u8 *mbi, struct mb_cursor *at)
 {
-    struct memmap_entry map[MEMMAP_MAX];
-    unsigned n = memmap_make(c->req->mem_size, map);
-    u8 raw[MMAP_ENTRY_SIZE];
-    enum err e = OK;
+    u8 raw[MEMMAP_MAX * MMAP_ENTRY_SIZE] = {0};
+    unsigned n = memmap_make(c->req->mem_size, raw + 4, MMAP_ENTRY_SIZE);
 
     put32(mbi + MBI_MEM_LOWER, memmap_lower_kib());
     put32(mbi + MBI_MEM_UPPER, memmap_upper_kib(c->req->mem_size));
     put32(mbi + MBI_MMAP_ADDR, (u32)at->next);
     put32(mbi + MBI_MMAP_LENGTH, n * MMAP_ENTRY_SIZE);
-    for (unsigned i = 0; i < n && !e; i++) {
-        put32(raw, MMAP_ENTRY_SIZE - 4);
-        put64(raw + 4, map[i].gpa);
-        put64(raw + 12, map[i].len);
-        put32(raw + 20, map[i].type);
-        e = mb_put(c, at, raw, sizeof(raw));
-    }
-    return e;
+    for (unsigned i = 0; i < n; i++)
+        raw[i * MMAP_ENTRY_SIZE] = MMAP_ENTRY_SIZE - 4;
+    mb_put(c, at, raw, n * MMAP_ENTRY_SIZE);
 }
 
-static enum err put_text(struct load_ctx *c, struct mb_cursor *at, const char *text, u8 *field)
+static void put_text(struct load_ctx *c, struct mb_cursor *at, const char *text, u8 *field)
 {
     put32(field, (u32)at->next);
-    return mb_put(c, at, text, strlen(text) + 1);
+    mb_put(c, at, text, strlen(text) + 1);
 }
 
 /* The module list, then the strings it points to: the strings' places are known beforehand. */
-static enum err put_modules(struct load_ctx *c, u8 *mbi, const struct mb_module *m,
-                            struct mb_cursor *at)
+static void put_modules(struct load_ctx *c, u8 *mbi, const struct mb_module *m,
+                        struct mb_cursor *at)
 {
     unsigned n = c->req->module_count;
-    gpa_t text = at->next + (u64)n * MODULE_ENTRY_SIZE;
-    u8 raw[MODULE_ENTRY_SIZE] = {0};
-    enum err e = OK;
+    struct mb_cursor text = *at;
 
+    text.next += (u64)n * MODULE_ENTRY_SIZE;
     put32(mbi + MBI_MODS_COUNT, n);
     put32(mbi + MBI_MODS_ADDR, n ? (u32)at->next : 0);
-    for (unsigned i = 0; i < n && !e; i++) {
+    for (unsigned i = 0; i < n; i++) {
+        u8 raw[MODULE_ENTRY_SIZE] = {0};
+
         put32(raw, (u32)m[i].start);
         put32(raw + 4, (u32)m[i].end);
-        put32(raw + 8, (u32)text);
-        text += image_cmdline_size(&c->req->modules[i].image);
-        e = mb_put(c, at, raw, sizeof(raw));
+        put_text(c, &text, image_cmdline(&c->req->modules[i].image), raw + 8);
+        mb_put(c, at, raw, sizeof(raw));
     }
-    for (unsigned i = 0; i < n && !e; i++) {
-        const struct load_image *img = &c->req->modules[i].image;
-
-        e = mb_put(c, at, image_cmdline(img), image_cmdline_size(img));
-    }
-    return e;
+    *at = text;
 }
 
-static enum err put_sections(struct load_ctx *c, u8 *mbi, const struct mb_kernel *k,
-                             struct mb_cursor *at)
+static void put_sections(struct load_ctx *c, u8 *mbi, const struct mb_kernel *k,
+                         struct mb_cursor *at)
 {
     put32(mbi + MBI_ELF_NUM, k->elf.shnum);
-    put32(mbi + MBI_ELF_SIZE, k->elf.is64 ? 64 : 40);
+    put32(mbi + MBI_ELF_SIZE, elf_section_size(&k->elf));
     put32(mbi + MBI_ELF_ADDR, (u32)at->next);
     put32(mbi + MBI_ELF_SHNDX, k->elf.shstrndx);
-    return mb_put_section_headers(c, k, at);
+    mb_put_section_headers(c, k, at);
 }
 
-static enum err write_info(struct load_ctx *c, const struct mb_kernel *k, const struct mb_module *m,
-                           gpa_t *info)
+static gpa_t write_info(struct load_ctx *c, const struct mb_kernel *k, const struct mb_module *m)
 {
     u8 mbi[ALIGN_UP(MBI_SIZE, 8)] = {0};
     u32 flags = IF_MEMORY | IF_CMDLINE | IF_MODULES | IF_MMAP | IF_LOADER_NAME;
     struct mb_cursor at;
-    enum err e = mb_place_info(c, info_size(c, k), &at);
+    gpa_t info;
 
-    if (e)
-        return e;
-    *info = at.next;
+    if (!mb_place_info(c, info_size(c, k), &at))
+        return 0;
+    info = at.next;
     at.next += sizeof(mbi);
-    e = put_memory(c, mbi, &at);
-    if (!e && k->sections) {
+    put_memory(c, mbi, &at);
+    if (k->sections) {
         flags |= IF_ELF;
-        e = put_sections(c, mbi, k, &at);
+        put_sections(c, mbi, k, &at);
     }
-    if (!e)
-        e = put_modules(c, mbi, m, &at);
-    if (!e)
-        e = put_text(c, &at, image_cmdline(&c->req->kernel), mbi + MBI_CMDLINE);
-    if (!e)
-        e = put_text(c, &at, MB_LOADER_NAME, mbi + MBI_LOADER_NAME);
+    put_modules(c, mbi, m, &at);
+    put_text(c, &at, image_cmdline(&c->req->kernel), mbi + MBI_CMDLINE);
+    put_text(c, &at, MB_LOADER_NAME, mbi + MBI_LOADER_NAME);
     put32(mbi + MBI_FLAGS, flags);
-    return e ? e : ctx_write(c, *info, mbi, sizeof(mbi));
+    ctx_write(c, info, mbi, sizeof(mbi));
+    return info;
 }
 
-static enum err multiboot_load(struct load_ctx *c)
+static void multiboot_load(struct load_ctx *c)
 {
     struct mb_kernel k = {0};
     struct mb_module m[MB_MAX_MODULES];
-    gpa_t info = 0;
-    enum err e = load_kernel(c, &k);
 
-    if (!e)
-        e = mb_load_modules(c, &k, m);
-    if (!e)
-        e = write_info(c, &k, m, &info);
-    return e ? e : mb_start(c, &k, BOOT_MAGIC, info, "Multiboot");
+    if (load_kernel(c, &k) && mb_load_modules(c, &k, m))
+        mb_start(c, &k, BOOT_MAGIC, write_info(c, &k, m), "Multiboot");
 }
 
 const struct load_kind_ops load_multiboot = {

@@ -8,8 +8,8 @@
 /* Whether information tags of this type can be had. */
 bool mb2_has_info(u32 type);
 
-/* Places and writes the information; *info is where. relocatable: with the load base address. */
-enum err mb2_write_info(struct load_ctx *c, const struct mb_kernel *k, const struct mb_module *m,
-                        bool relocatable, gpa_t *info);
+/* Places and writes the information; returns where. relocatable: with the load base address. */
+gpa_t mb2_write_info(struct load_ctx *c, const struct mb_kernel *k, const struct mb_module *m,
+                     bool relocatable);
 
 #endif

@@ -19,59 +19,47 @@
 #define STACK_SIZE        0x4000
 #define STACK_LOW         0x1000
 
-/* The place in the file that says the entry. */
-static bool find_entry(const struct elf *elf, u64 *at)
+/* Where the file says the entry; NULL if it does not. */
+static const u8 *find_entry(const struct elf *elf)
 {
-    u32 size;
+    u64 size;
+    const u8 *desc = elf_note(elf, "Xen", NOTE_PHYS32_ENTRY, &size);
 
-    return elf_note(elf, "Xen", NOTE_PHYS32_ENTRY, at, &size) && (size == 4 || size == 8);
+    return desc && (size == 4 || size == 8) ? desc : NULL;
 }
 
 static bool pvh_probe(struct load_ctx *c)
 {
     struct elf elf;
-    u64 at;
 
-    return elf_probe(&c->req->kernel) && !elf_open(c, &c->req->kernel, &elf) &&
-           find_entry(&elf, &at);
+    return elf_open(c, &elf) && find_entry(&elf);
 }
 
-static enum err check_entry(struct load_ctx *c, const struct elf *elf, u64 entry, u64 where,
-                            gpa_t *gpa)
+/* where: as for elf_entry. */
+static bool load_elf_at(struct load_ctx *c, const struct elf *elf, u64 entry, u64 where, gpa_t *rip)
 {
-    enum err e = elf_entry(c, elf, entry, where, gpa);
-
-    if (!e && *gpa >= PLAT_HIGH_BASE)
-        return ctx_fail_image(c, elf->img, ERR_NOSUP, "its entry point 0x%llx lies above 4 GiB",
-                              (unsigned long long)*gpa);
-    return e;
+    if (!elf_entry(c, elf, entry, where, rip))
+        return false;
+    if (*rip >= PLAT_HIGH_BASE)
+        return ctx_fail_image(c, ERR_NOSUP, "its entry point 0x%llx lies above 4 GiB",
+                              (unsigned long long)*rip);
+    return elf_load(c, elf, 0, true);
 }
 
-static enum err pvh_load(struct load_ctx *c)
+static void pvh_load(struct load_ctx *c)
 {
-    const struct load_image *k = &c->req->kernel;
     struct elf elf;
-    u64 at;
-    gpa_t rip = 0, info = 0;
-    enum err e = elf_open(c, k, &elf);
+    const u8 *at = elf_open(c, &elf) ? find_entry(&elf) : NULL; /* the probe has seen one */
+    gpa_t rip, info;
 
-    if (!e && !find_entry(&elf, &at))
-        return ERR_INVAL; /* the probe has seen one */
-    if (!e)
-        e = check_entry(c, &elf, get32(k->data + at), at, &rip);
-    if (!e)
-        e = elf_load(c, &elf, 0, true);
-    if (!e)
-        e = pvh_write_info(c, &info);
-    if (!e)
-        e = regs_prot32(c);
-    if (e)
-        return e;
+    if (!at || !load_elf_at(c, &elf, get32(at), (u64)(at - c->img->data), &rip))
+        return;
+    info = pvh_write_info(c);
+    regs_prot32(c);
     c->state->rip = rip;
     c->state->gpr[RBX] = info;
     fmt_print(c->state->what, sizeof(c->state->what), "PVH kernel, %s",
               elf.is64 ? "ELF64" : "ELF32");
-    return OK;
 }
 
 const struct load_kind_ops load_pvh = {
@@ -81,41 +69,45 @@ const struct load_kind_ops load_pvh = {
     .sign = "Xen note of type 18 (PVH entry)",
 };
 
-static enum err elf_kernel_load(struct load_ctx *c)
+void pvh_start(struct load_ctx *c, gpa_t rip, bool is64)
 {
-    const struct load_image *k = &c->req->kernel;
-    struct elf elf;
-    gpa_t rip = 0, info = 0, stack = 0;
-    enum err e = elf_open(c, k, &elf);
+    struct load_state *s = c->state;
+    gpa_t stack = 0, info;
 
-    if (!e && elf.type != ET_EXEC)
-        return ctx_fail_image(c, k, ERR_NOSUP,
-                              "ELF type %u (file offset 16) is not an executable (2)", elf.type);
-    if (!e)
-        e = c->req->has_entry ? check_entry(c, &elf, c->req->entry, 0, &rip)
-                              : check_entry(c, &elf, elf.entry, ELF_ENTRY_OFFSET, &rip);
-    if (!e)
-        e = elf_load(c, &elf, 0, true);
-    if (!e && !ctx_place_high(c, STACK_SIZE, 16, STACK_LOW, PLAT_EBDA_BASE, &stack) &&
+    if (!ctx_place_high(c, STACK_SIZE, 16, STACK_LOW, PLAT_EBDA_BASE, &stack) &&
         !ctx_place_high(c, STACK_SIZE, 16, PLAT_HIGH_RAM, plat_low_mem(c->req->mem_size), &stack))
-        return ctx_fail(c, ERR_RANGE, "no room in the guest's memory for a stack");
-    if (!e)
-        e = pvh_write_info(c, &info);
-    if (!e)
-        e = elf.is64 ? regs_long64(c) : regs_prot32(c);
-    if (e)
-        return e;
-    c->state->rip = rip;
-    c->state->gpr[RAX] = PVH_MAGIC;
-    c->state->gpr[RBX] = c->state->gpr[RDI] = info;
-    c->state->gpr[RSP] = stack + STACK_SIZE;
+        ctx_fail(c, ERR_RANGE, "no room in the guest's memory for a stack");
+    info = pvh_write_info(c);
+    if (is64)
+        regs_long64(c);
+    else
+        regs_prot32(c);
+    s->rip = rip;
+    s->gpr[RAX] = PVH_MAGIC;
+    s->gpr[RBX] = s->gpr[RDI] = info;
+    s->gpr[RSP] = stack + STACK_SIZE;
+}
+
+static void elf_kernel_load(struct load_ctx *c)
+{
+    struct elf elf;
+    gpa_t rip;
+
+    if (!elf_open(c, &elf))
+        return;
+    if (elf.type != ET_EXEC)
+        ctx_fail_image(c, ERR_NOSUP, "ELF type %u (file offset 16) is not an executable (2)",
+                       elf.type);
+    if (!(c->req->has_entry ? load_elf_at(c, &elf, c->req->entry, 0, &rip)
+                            : load_elf_at(c, &elf, elf.entry, ELF_ENTRY_OFFSET, &rip)))
+        return;
+    pvh_start(c, rip, elf.is64);
     fmt_print(c->state->what, sizeof(c->state->what), "%s kernel", elf.is64 ? "ELF64" : "ELF32");
-    return OK;
 }
 
 static bool elf_kernel_probe(struct load_ctx *c)
 {
-    return elf_probe(&c->req->kernel);
+    return elf_probe(c->img);
 }
 
 const struct load_kind_ops load_elf = {

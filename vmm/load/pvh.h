@@ -9,8 +9,14 @@
 
 /*
  * Puts the modules into memory (all initrds as one, first) and writes a start information of
- * version 1; *info is where.
+ * version 1. Returns where.
  */
-enum err pvh_write_info(struct load_ctx *c, gpa_t *info);
+gpa_t pvh_write_info(struct load_ctx *c);
+
+/*
+ * Starts what has no protocol of its own at rip, in 64-bit mode or in flat 32-bit mode: with a
+ * start information at EBX (RDI), its magic in EAX and 16 KiB of stack.
+ */
+void pvh_start(struct load_ctx *c, gpa_t rip, bool is64);
 
 #endif

@@ -32,12 +32,11 @@ static void put_descriptor(u8 *p, const struct x86_seg *s)
 }
 
 /* Segment registers, GDT and TSS, which differ between the two modes in the code segment alone. */
-static enum err set_segments(struct load_ctx *c, u32 code_attr)
+static void set_segments(struct load_ctx *c, u32 code_attr)
 {
     static const u8 data_segs[] = {SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS};
     struct load_state *s = c->state;
     u8 gdt[6 * 8] = {0}, tss[TSS_LIMIT + 1] = {0};
-    enum err e;
 
     for (unsigned i = 0; i < ARRAY_SIZE(data_segs); i++)
         s->seg[data_segs[i]] = (struct x86_seg){REGS_DS, ATTR_DATA, 0xffffffff, 0};
@@ -51,8 +50,8 @@ static enum err set_segments(struct load_ctx *c, u32 code_attr)
     put_descriptor(gdt + REGS_DS, &s->seg[SEG_DS]);
     put_descriptor(gdt + REGS_TR, &s->seg[SEG_TR]); /* its upper half, in 64-bit mode, is 0 */
     put16(tss + 0x66, TSS_LIMIT + 1);               /* no I/O permission map */
-    e = ctx_write(c, GDT_GPA, gdt, sizeof(gdt));
-    return e ? e : ctx_write(c, TSS_GPA, tss, sizeof(tss));
+    ctx_write(c, GDT_GPA, gdt, sizeof(gdt));
+    ctx_write(c, TSS_GPA, tss, sizeof(tss));
 }
 
 static void clear(struct load_ctx *c)
@@ -61,75 +60,62 @@ static void clear(struct load_ctx *c)
     c->state->rflags = FLAG_FIXED;
 }
 
-enum err regs_prot32(struct load_ctx *c)
+void regs_prot32(struct load_ctx *c)
 {
     clear(c);
     c->state->cr0 = CR0_PE | CR0_ET;
-    return set_segments(c, ATTR_CODE32);
+    set_segments(c, ATTR_CODE32);
 }
 
-/* A run of entries at gpa that all point to the same table. */
-static enum err write_pointers(struct load_ctx *c, gpa_t gpa, unsigned count, gpa_t table,
-                               u64 stride)
+/* Entries at gpa, the i-th of which leads to first + i * stride; first has bits of its own. */
+static void write_entries(struct load_ctx *c, gpa_t gpa, unsigned count, u64 first, u64 stride)
 {
     u64 run[64];
-    enum err e = OK;
 
-    for (unsigned i = 0; i < count && !e; i += ARRAY_SIZE(run)) {
-        unsigned n = MIN(count - i, (unsigned)ARRAY_SIZE(run));
+    while (count) {
+        unsigned n = MIN(count, (unsigned)ARRAY_SIZE(run));
 
-        for (unsigned k = 0; k < n; k++)
-            run[k] = (table + (i + k) * stride) | PTE_P | PTE_W;
-        e = ctx_write(c, gpa + i * 8, run, n * 8);
+        for (unsigned i = 0; i < n; i++, first += stride)
+            run[i] = first | PTE_P | PTE_W;
+        ctx_write(c, gpa, run, n * 8);
+        gpa += n * 8;
+        count -= n;
     }
-    return e;
 }
 
 /* Page directories of 2-MiB pages that map the first count of them to themselves. */
-static enum err write_large_pages(struct load_ctx *c, gpa_t gpa, unsigned count)
+static void write_large_pages(struct load_ctx *c, gpa_t gpa, unsigned count)
 {
-    return write_pointers(c, gpa, count, PTE_PS, 2 * MIB);
+    write_entries(c, gpa, count, PTE_PS, 2 * MIB);
 }
 
 #define PDPT_GPA (TABLES_GPA + PAGE_SIZE)
 #define PD_GPA   (TABLES_GPA + 2 * PAGE_SIZE)
 
-/* PML4, PDPT, then four page directories. */
-static enum err write_identity(struct load_ctx *c)
-{
-    enum err e = ctx_zero(c, TABLES_GPA, 2 * PAGE_SIZE);
-
-    if (!e)
-        e = write_pointers(c, TABLES_GPA, 1, PDPT_GPA, 0);
-    if (!e)
-        e = write_pointers(c, PDPT_GPA, 4, PD_GPA, PAGE_SIZE);
-    return e ? e : write_large_pages(c, PD_GPA, 4 * 512);
-}
-
-static enum err set_long(struct load_ctx *c, u64 efer)
+static void set_long(struct load_ctx *c, u64 efer)
 {
     clear(c);
     c->state->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
     c->state->cr3 = TABLES_GPA;
     c->state->cr4 = CR4_PAE;
     c->state->efer = efer;
-    return set_segments(c, ATTR_CODE64);
+    set_segments(c, ATTR_CODE64);
 }
 
-enum err regs_long64(struct load_ctx *c)
+/* PML4, PDPT, then four page directories. */
+void regs_long64(struct load_ctx *c)
 {
-    enum err e = set_long(c, EFER_LME | EFER_LMA);
-
-    return e ? e : write_identity(c);
+    set_long(c, EFER_LME | EFER_LMA);
+    ctx_zero(c, TABLES_GPA, 2 * PAGE_SIZE);
+    write_entries(c, TABLES_GPA, 1, PDPT_GPA, 0);
+    write_entries(c, PDPT_GPA, 4, PD_GPA, PAGE_SIZE);
+    write_large_pages(c, PD_GPA, 4 * 512);
 }
 
-enum err regs_freebsd64(struct load_ctx *c)
+void regs_freebsd64(struct load_ctx *c)
 {
-    enum err e = set_long(c, EFER_LME | EFER_LMA | EFER_SCE);
-
-    if (!e)
-        e = write_pointers(c, TABLES_GPA, 512, PDPT_GPA, 0);
-    if (!e)
-        e = write_pointers(c, PDPT_GPA, 512, PD_GPA, 0);
-    return e ? e : write_large_pages(c, PD_GPA, 512);
+    set_long(c, EFER_LME | EFER_LMA | EFER_SCE);
+    write_entries(c, TABLES_GPA, 512, PDPT_GPA, 0);
+    write_entries(c, PDPT_GPA, 512, PD_GPA, 0);
+    write_large_pages(c, PD_GPA, 512);
 }

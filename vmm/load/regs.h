@@ -17,16 +17,16 @@
  * Flat 32-bit protected mode, no paging, interrupts off; GDT and a busy 32-bit TSS in memory.
  * All of c->state but rip, gpr and the description is set (gpr to 0).
  */
-enum err regs_prot32(struct load_ctx *c);
+void regs_prot32(struct load_ctx *c);
 
 /* 64-bit mode; the first 4 GiB mapped to themselves by 2 MiB pages, writable and executable. */
-enum err regs_long64(struct load_ctx *c);
+void regs_long64(struct load_ctx *c);
 
 /*
  * 64-bit mode as FreeBSD's loader leaves it: every gigabyte of the address space maps the first
  * one of memory, by 2 MiB pages; system calls enabled.
  */
-enum err regs_freebsd64(struct load_ctx *c);
+void regs_freebsd64(struct load_ctx *c);
 
 /* Code in the reserved area that does nothing, forever: where a kernel may "return" to. */
 #define REGS_HALT_GPA 0xd0200

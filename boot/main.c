@@ -177,13 +177,13 @@ static NORETURN void start_machine(void)
     read_report(memory_view);         /* the report's strings have moved */
     read_tables();                    /* ACPI; where console= is */
     must(memory_give_out(&acpi));     /* frame allocator */
+    ioapic_init(&acpi);               /* the board's interrupt controllers: all masked */
     must(setup_lapic());              /* local APIC: mode and mapping */
     lapic_init();                     /* this CPU's, enabled in that mode */
     this_cpu()->apic_id = lapic_id(); /* now that it can be read */
     fpu_init();                       /* extended state, for guests */
     start_clock();                    /* TSC and local APIC timer against a known one */
     timer_init();                     /* this CPU's timers */
-    ioapic_init(&acpi);               /* the board's interrupt controllers: all masked */
     serial_connect();                 /* from polling to interrupts */
     start_processors();               /* all of them; they wait in vmm_cpu_main */
     run_vms();

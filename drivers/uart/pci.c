@@ -13,8 +13,10 @@
 #define REG_HEADER  0x0c
 #define REG_BAR0    0x10
 #define REG_BAR1    0x14
+#define REG_LINE    0x3c
 #define ABSENT      0xffff
 #define DECODE      0x0003 /* ports and memory */
+#define NO_INTX     0x0400
 #define MULTI       0x00800000u
 #define CLASS_UART  0x0700
 #define LAST_16550  6 /* programming interfaces: 16450 and up to 16950 all start as a 16550 does */
@@ -45,7 +47,7 @@ static bool place(u32 function, u16 *port, hpa_t *hpa)
     return *port || *hpa;
 }
 
-bool uart_find_pci(unsigned n, u16 *port, hpa_t *hpa)
+bool uart_find_pci(unsigned n, u16 *port, hpa_t *hpa, u8 *line)
 {
     for (u32 function = 0; function < 0x10000; function++) {
         u32 class = config_read(function, REG_CLASS);
@@ -58,7 +60,8 @@ bool uart_find_pci(unsigned n, u16 *port, hpa_t *hpa)
             place(function, port, hpa) && --n == 0) {
             /* The status bits above are cleared by ones. */
             config_write(function, REG_COMMAND,
-                         (config_read(function, REG_COMMAND) & 0xffff) | DECODE);
+                         (config_read(function, REG_COMMAND) & 0xffff & ~NO_INTX) | DECODE);
+            *line = (u8)config_read(function, REG_LINE);
             return true;
         }
         if (!(function & 7) && !(config_read(function, REG_HEADER) & MULTI))

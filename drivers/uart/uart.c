@@ -363,19 +363,23 @@ static void serve(void)
 }
 
 /* An edge-triggered line: serve until the chip has no reason left. */
-void uart_interrupt(void)
+bool uart_interrupt(void)
 {
-    if (!uart.present)
-        return;
-    for (unsigned i = 0; i < 8; i++) {
-        u8 iir = reg_read(REG_IIR_FCR);
+    unsigned i;
+    u8 iir;
 
-        if (iir & IIR_NONE)
-            return;
+    for (i = 0; i < 8 && !((iir = reg_read(REG_IIR_FCR)) & IIR_NONE); i++) {
         if ((iir & 0x0e) == 0)
             reg_read(REG_MSR);
         serve();
     }
+    return i > 0;
+}
+
+/* The transmitter is empty, which is a reason. */
+void uart_assert(bool on)
+{
+    reg_write(REG_IER, on ? IER_TX : 0);
 }
 
 void uart_poll(void)

@@ -29,9 +29,10 @@ void uart_await(void);
 /*
  * The PCI serial card (class 07h, 00h, 16550-compatible) that is the n-th in the order of bus,
  * device and function, n from 1, its first BAR set by the firmware: turns its decoding on. hpa: of
- * its registers if they are in memory, else 0, and *port is set. False: there are not so many.
+ * its registers if they are in memory, else 0, and *port is set; line: the ISA interrupt that the
+ * firmware wrote down. False: there are not so many.
  */
-bool uart_find_pci(unsigned n, u16 *port, hpa_t *hpa);
+bool uart_find_pci(unsigned n, u16 *port, hpa_t *hpa, u8 *line);
 
 /*
  * Queues bytes as they are and returns how many were taken; never waits. For the consoles of
@@ -67,7 +68,10 @@ void uart_set_receiver(void (*fn)(const u8 *buf, size_t len));
 
 /* From here on the interrupt works: its line has been routed to uart_interrupt. */
 void uart_irq_on(void);
-void uart_interrupt(void);
+/* False: the chip had no reason to interrupt. */
+bool uart_interrupt(void);
+/* Until then, and flushed: whether the chip asserts its interrupt, as a test of that line. */
+void uart_assert(bool on);
 
 /*
  * Does what the interrupt would: for machines without one, every few milliseconds; and for an

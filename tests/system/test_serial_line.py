@@ -41,8 +41,10 @@ def dbg2(address):
 # name -> (console=, the line's device, ACPI tables, whether it has an interrupt)
 LINES = {
     "port": ("0x2e8", "isa-serial,iobase=0x2e8,irq=3", (), True),
-    "pci": ("pci", "pci-serial", (), False),
-    "pci2": ("pci2", "pci-serial,addr=5", (), False),
+    "pci": ("pci", "pci-serial", (), True),
+    "pci-pc": ("pci", "pci-serial", (), True),
+    "pci2": ("pci2", "pci-serial,addr=5", (), True),
+    "other-port": ("0x5a0", "isa-serial,iobase=0x5a0,irq=5", (), False),
     "spcr-irq": ("spcr", COM2, (("SPCR", 2, spcr(0x2f8, (1, 3, 0))),), True),
     "spcr-gsi": ("spcr", COM2, (("SPCR", 2, spcr(0x2f8, (3, 3, 3), kind=0x12)),), True),
     "dbg2": ("spcr,115200", COM2, (("DBG2", 0, dbg2(0x2f8)),), True),
@@ -61,7 +63,8 @@ def test_line(host, line, workdir):
         extra += ["-device", "pci-serial,addr=4"]
     guests = [image.Guest("one", guest_elf("hello64"), "mem=16M testdev", "testdev key status=7")]
     iso = skep_iso(workdir, guests, words=f"idle=poweroff console={word}")
-    with machine(host, workdir, iso, serial=device, extra=extra) as m:
+    kind = "pc" if line == "pci-pc" else "q35"
+    with machine(host, workdir, iso, serial=device, extra=extra, machine=kind) as m:
         m.expect("press a key", 60)
         m.send("x")
         m.expect("key 78", 20)
@@ -72,3 +75,19 @@ def test_line(host, line, workdir):
     assert ("it is polled" in said) == (not interrupt)
     wrong = re.search(r"console=: there is no 16550 (.*); the console is COM1", said)
     assert bool(wrong) == (device is None)
+
+
+@pytest.mark.parametrize("host", on("qemu", group="serial-line"))
+def test_line_with_another(host, workdir):
+    """A card that nobody serves asserts the interrupt that both have: the console goes on without."""
+    guests = [image.Guest("one", guest_elf("hello64"), "mem=16M testdev", "testdev key status=7")]
+    iso = skep_iso(workdir, guests, words="idle=poweroff console=pci")
+    with machine(host, workdir, iso, serial="pci-serial,addr=4",
+                 extra=["-device", "pci-serial,addr=8"]) as m:
+        m.expect("press a key", 60)
+        other = re.search(r"device +8, function(?:.*\n)*?.*BAR0: I/O at (0x\w+)", m.monitor("info pci"))
+        m.monitor(f"o /b {int(other.group(1), 16) + 1:#x} 2")  # its transmitter is empty
+        m.expect("skep: no interrupt of the console's is found: it is polled", 20)
+        m.send("x")
+        m.expect("key 78", 20)
+        m.wait_end(20)

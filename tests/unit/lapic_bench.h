@@ -125,4 +125,23 @@ static inline void tick(struct lapic_bench *t, unsigned cpu)
     vlapic_tick(&t->cpu[cpu].l, t->now);
 }
 
+/* Four of them, enabled: setup and teardown of a test. */
+static inline int bench_of_4(void **state)
+{
+    *state = bench_new(4);
+    enable_all(*state);
+    return 0;
+}
+
+static inline int bench_free(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+static inline u32 events(struct lapic_bench *t, unsigned cpu)
+{
+    return vlapic_take_events(&t->cpu[cpu].l);
+}
+
 #endif

@@ -14,12 +14,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
 static struct vlapic *lapic(struct lapic_bench *t)
 {
     return &t->cpu[0].l;
@@ -315,7 +309,7 @@ static void deadline_changes_are_told(void **state)
     assert_int_equal(t->cpu[0].timer_changes, n + 2);
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, bench_free)
 
 int main(void)
 {

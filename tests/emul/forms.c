@@ -38,7 +38,7 @@ static bool grouped(const struct insn *in)
         return false;
     if (in->map == 1 && (in->opcode == 0xc7 || in->opcode == 0xae))
         return true;
-    return (in->map ? insn_map2 : insn_map1)[in->opcode].flags & T_GROUP;
+    return row_flags(&(in->map ? insn_map2 : insn_map1)[in->opcode]) & T_GROUP;
 }
 
 /* The address size is part of forms that have no ModRM. */

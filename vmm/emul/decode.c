@@ -184,16 +184,18 @@ static const struct insn_row *parse_special(const u8 *b, unsigned n, unsigned *p
 static const struct insn_row *resolve(const struct insn_row *row, u8 modrm, unsigned pp, u32 *flags)
 {
     do {
-        if (row->flags & T_GROUP)
+        u32 f = row_flags(row);
+
+        if (f & T_GROUP)
             row = &insn_group[row->op][modrm >> 3 & 7];
-        else if (row->flags & T_PFX)
+        else if (f & T_PFX)
             row = &insn_pfx[row->op][pp];
-        else if (row->flags & T_MOD3)
+        else if (f & T_MOD3)
             row = &insn_mod3[row->op][modrm >= 0xc0];
         else
             row = &insn_group[row->op][modrm & 7];
-        *flags |= row->flags;
-    } while (row->flags & T_INDIRECT);
+        *flags |= row_flags(row);
+    } while (row_flags(row) & T_INDIRECT);
     return row;
 }
 
@@ -277,7 +279,7 @@ static enum insn_status parse_prefixes(struct decoding *d)
             return out_of_bytes(d->n);
         d->op = d->b[d->pos++];
         d->row = &insn_map1[d->op];
-        if (likely(!(d->row->flags & T_PREFIX)))
+        if (likely(!(row_flags(d->row) & T_PREFIX)))
             return INSN_OK;
         if ((d->op & 0xf0) != 0x40) {
             d->rex = 0; /* REX counts only right before the opcode */
@@ -306,7 +308,7 @@ static enum insn_status parse_opcode(struct decoding *d, struct insn *in)
     }
     d->pp = p >> P_REP_SHIFT ? p >> P_REP_SHIFT : p & P_OPSIZE;
     in->vvvv = in->vexl = 0;
-    if (unlikely(d->row->flags & T_SPECIAL)) {
+    if (unlikely(row_flags(d->row) & T_SPECIAL)) {
         struct vex v = {.opcode = d->op, .map = d->map, .pp = (u8)d->pp};
 
         d->row = parse_special(d->b, d->n, &d->pos, p, d->rex, in->mode, &v, &st);
@@ -322,7 +324,7 @@ static enum insn_status parse_opcode(struct decoding *d, struct insn *in)
         d->op = v.opcode;
         d->map = v.map;
     }
-    d->flags = d->row->flags;
+    d->flags = row_flags(d->row);
     return INSN_OK;
 }
 
@@ -330,25 +332,25 @@ static enum insn_status parse_opcode(struct decoding *d, struct insn *in)
 static enum insn_status parse_modrm(struct decoding *d, struct insn *in)
 {
     unsigned mod;
-    u8 modrm;
+    u8 modrm, follow;
 
     if (unlikely(d->pos >= d->limit))
         return out_of_bytes(d->n);
     modrm = d->modrm = d->b[d->pos++];
-    __builtin_memcpy(&in->seg, &modrm_info[modrm], sizeof(modrm_info[0]));
+    follow = take_modrm(in, modrm);
     in->reg |= (d->rex & 4u) << 1;
     in->rm |= (d->rex & 1u) << 3;
     mod = modrm >> 6;
     if (mod == 3)
         return INSN_OK;
-    if (unlikely(d->row->form == F_CR)) {
+    if (unlikely(insn_shapes[d->row->shape].form == F_CR)) {
         in->base = INSN_NO_REG;
         return INSN_OK;
     }
     in->flags = INSN_HAS_MEM;
     if (unlikely(in->asize == 2)) {
         d->disp_len = parse_mem16(in, mod, modrm & 7);
-    } else if (modrm_follow[modrm] & FOLLOW_SIB) {
+    } else if (follow & FOLLOW_SIB) {
         if (unlikely(d->pos >= d->limit))
             return out_of_bytes(d->n);
         d->disp_len = parse_sib(in, mod, d->rex, d->b[d->pos++]);
@@ -356,8 +358,8 @@ static enum insn_status parse_modrm(struct decoding *d, struct insn *in)
         in->base |= (d->rex & 1u) << 3;
         if (d->rex & 1)
             in->seg = SEG_DS;
-        d->disp_len = modrm_follow[modrm] & 7;
-        if ((modrm_follow[modrm] & FOLLOW_DISP) && d->is64)
+        d->disp_len = follow & 7;
+        if ((follow & FOLLOW_DISP) && d->is64)
             in->flags |= INSN_RIP_REL;
     }
     return INSN_OK;
@@ -375,18 +377,20 @@ static void no_modrm(const struct decoding *d, struct insn *in)
 /* The row that counts, and its columns' meaning in this mode with these prefixes. */
 static enum insn_status apply_row(struct decoding *d, struct insn *in, unsigned attr)
 {
+    unsigned imm = insn_shapes[d->row->shape].imm;
     enum insn_status verdict = INSN_OK, st;
-    unsigned imm = d->row->imm;
+    const struct insn_shape *shape;
 
     if (d->flags & T_INDIRECT)
         d->row = resolve(d->row, d->modrm, d->pp, &d->flags);
-    d->imm_rule = imm ? imm : d->row->imm;
-    __builtin_memcpy(in, d->row, sizeof(*d->row));
+    shape = &insn_shapes[d->row->shape];
+    d->imm_rule = imm ? imm : shape->imm;
+    __builtin_memcpy(in, shape, sizeof(*shape));
+    in->op = d->row->op;
     if (unlikely(d->flags & T_CHECKED))
         verdict = check_row(in, d->flags, in->flags & INSN_HAS_MEM);
-    in->opsize = size_bytes[d->row->size][attr];
-    in->msize =
-        d->row->mem == M_SAME ? in->opsize : (u8)mem_bytes(d->row->mem, in->opsize, in->mode);
+    in->opsize = size_bytes[shape->size][attr];
+    in->msize = shape->mem == M_SAME ? in->opsize : (u8)mem_bytes(shape->mem, in->opsize, in->mode);
     if (d->rex & 0xf0)
         in->flags |= INSN_REX;
     st = apply_prefixes(in, d->prefixes, d->seg, d->vex);

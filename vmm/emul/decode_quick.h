@@ -13,36 +13,48 @@ ASSERT_OFFSET(struct insn, row_flags, 6);
 ASSERT_OFFSET(struct insn, seg, 16);
 
 /*
- * What a ModRM byte says with 32- and 64-bit addresses and no REX (SDM 2, table 2-2): the third
- * group of struct insn's bytes as it is stored, and what follows.
+ * What ModRM.mod and ModRM.rm say with 32- and 64-bit addresses and no REX (SDM 2, table 2-2): the
+ * third group of struct insn's bytes, and what follows in place of the opcode.
  */
 struct modrm_info {
-    u8 seg, base, index, scale, reg, rm, modrm, opcode;
+    u8 seg, base, index, scale, reg, rm, modrm, follow;
 };
 ASSERT_SIZE(struct modrm_info, 8);
+ASSERT_OFFSET(struct insn, opcode, 16 + offsetof(struct modrm_info, follow));
 
-#define MOD(m)     ((m) >> 6)
-#define RM(m)      ((m)&7)
-#define NO_BASE(m) (MOD(m) == 3 || RM(m) == 4 || (MOD(m) == 0 && RM(m) == 5))
-#define INFO(m)                                                                                    \
-    {                                                                                              \
-        (MOD(m) == 1 || MOD(m) == 2) && RM(m) == 5 ? SEG_SS : SEG_DS,                              \
-            NO_BASE(m) ? INSN_NO_REG : RM(m), INSN_NO_REG, 0, (m) >> 3 & 7, RM(m), m, 0            \
-    }
 /* Displacement bytes; a SIB byte comes first; no base register, or RIP. */
 #define FOLLOW_SIB  0x10
 #define FOLLOW_DISP 0x20
-#define FOLLOW(m)                                                                                  \
-    (MOD(m) == 3                 ? 0                                                               \
-     : MOD(m) == 0 && RM(m) == 5 ? FOLLOW_DISP | 4                                                 \
-                                 : (RM(m) == 4 ? FOLLOW_SIB : 0) | (MOD(m) == 2 ? 4 : MOD(m)))
-#define X4(f, m)  f(m), f((m) + 1), f((m) + 2), f((m) + 3)
-#define X16(f, m) X4(f, m), X4(f, (m) + 4), X4(f, (m) + 8), X4(f, (m) + 12)
-#define X64(f, m) X16(f, m), X16(f, (m) + 16), X16(f, (m) + 32), X16(f, (m) + 48)
-#define X256(f)   X64(f, 0), X64(f, 64), X64(f, 128), X64(f, 192)
 
-static const struct modrm_info modrm_info[256] = {X256(INFO)};
-static const u8 modrm_follow[256] = {X256(FOLLOW)};
+#define ANY(seg, base, rm, follow)                                                                 \
+    {                                                                                              \
+        seg, base, INSN_NO_REG, 0, 0, rm, 0, follow                                                \
+    }
+#define REG(rm)    ANY(SEG_DS, INSN_NO_REG, rm, 0)
+#define MEM(rm, n) ANY(SEG_DS, rm, rm, n)
+#define SIB(n)     ANY(SEG_DS, INSN_NO_REG, 4, FOLLOW_SIB | (n))
+#define MOD(n, bp)                                                                                 \
+    {                                                                                              \
+        MEM(0, n), MEM(1, n), MEM(2, n), MEM(3, n), SIB(n), bp, MEM(6, n), MEM(7, n)               \
+    }
+
+static const struct modrm_info modrm_info[4][8] = {
+    MOD(0, ANY(SEG_DS, INSN_NO_REG, 5, FOLLOW_DISP | 4)),
+    MOD(1, ANY(SEG_SS, RBP, 5, 1)),
+    MOD(4, ANY(SEG_SS, RBP, 5, 4)),
+    {REG(0), REG(1), REG(2), REG(3), REG(4), REG(5), REG(6), REG(7)},
+};
+
+/* Returns what follows; *in's opcode is still to be set. */
+static ALWAYS_INLINE u8 take_modrm(struct insn *in, u8 modrm)
+{
+    const struct modrm_info *info = &modrm_info[modrm >> 6][modrm & 7];
+
+    __builtin_memcpy(&in->seg, info, sizeof(*info));
+    in->reg = modrm >> 3 & 7;
+    in->modrm = modrm;
+    return info->follow;
+}
 
 /* Operand size by rule and operand-size attribute: see attributes in decode.c. */
 static const u8 size_bytes[S_RULES][8] = {
@@ -117,6 +129,7 @@ static inline unsigned mem_bytes(unsigned rule, unsigned opsize, unsigned mode)
 static ALWAYS_INLINE bool decode_quick(const u8 *b, struct insn *in)
 {
     const u8 *start = b;
+    const struct insn_shape *shape;
     const struct insn_row *row;
     u8 op = *b++, rex = 0, map = 0, modrm, follow;
 
@@ -130,14 +143,15 @@ static ALWAYS_INLINE bool decode_quick(const u8 *b, struct insn *in)
         op = *b++;
         row = &insn_map2[op];
     }
-    if ((row->flags & ~T_LOCK) != T_MODRM || row->imm)
+    shape = &insn_shapes[row->shape];
+    if ((shape->flags & ~T_LOCK) != T_MODRM || shape->imm)
         return false;
-    __builtin_memcpy(in, row, sizeof(*row));
+    __builtin_memcpy(in, shape, sizeof(*shape));
+    in->op = row->op;
     modrm = *b++;
-    __builtin_memcpy(&in->seg, &modrm_info[modrm], sizeof(modrm_info[0]));
+    follow = take_modrm(in, modrm);
     in->opcode = op;
     in->flags = modrm < 0xc0 ? INSN_HAS_MEM : 0;
-    follow = modrm_follow[modrm];
     if (rex) {
         in->reg |= (rex & 4u) << 1;
         in->rm |= (rex & 1u) << 3;
@@ -155,8 +169,8 @@ static ALWAYS_INLINE bool decode_quick(const u8 *b, struct insn *in)
     in->vvvv = in->vexl = 0;
     in->map = map;
     in->rexw = rex >> 3 & 1;
-    in->opsize = size_bytes[row->size][5 + in->rexw];
-    in->msize = row->mem == M_SAME ? in->opsize : (u8)mem_bytes(row->mem, in->opsize, INSN_64);
+    in->opsize = size_bytes[shape->size][5 + in->rexw];
+    in->msize = shape->mem == M_SAME ? in->opsize : (u8)mem_bytes(shape->mem, in->opsize, INSN_64);
     follow &= 7;
     in->disp = read_signed(b, follow);
     in->imm = 0;

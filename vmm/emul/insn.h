@@ -173,7 +173,7 @@ enum insn_op {
 #define INSN_NO_REG 0xff
 
 struct insn {
-    /* The opcode table's row, as it stands there (table.h explains the columns). */
+    /* The opcode table's row: its operation and its shape (table.h explains the columns). */
     u8 op;   /* enum insn_op */
     u8 form; /* operand form: enum insn_form */
     u8 size_rule, imm_rule, mem_rule;

@@ -103,17 +103,29 @@ enum insn_mem {
 #define T_ALIGNED   0x8000u /* vector moves: #GP unless aligned */
 #define T_CHECKED   (T_NO64 | T_CHECK_REG | T_MEM | T_REG | T_UD | T_SPECIAL)
 
-struct insn_row {
-    u8 op, form, size, imm, mem, access;
+/* A row's columns but for the operation: many rows have the same. */
+struct insn_shape {
+    u8 op; /* 0: the row's takes its place in struct insn */
+    u8 form, size, imm, mem, access;
     u16 flags;
 };
-ASSERT_SIZE(struct insn_row, 8);
+ASSERT_SIZE(struct insn_shape, 8);
+extern const struct insn_shape insn_shapes[];
+
+struct insn_row {
+    u8 op, shape;
+};
 
 extern const struct insn_row insn_map1[256], insn_map2[256];
 /* 62, 63, C4 and C5 where they are not escapes or differ by mode. */
 extern const struct insn_row insn_row_bound, insn_row_arpl, insn_row_movsxd, insn_row_les_lds,
     insn_row_plain;
 extern const struct insn_row insn_group[][8], insn_pfx[][4], insn_mod3[][2];
+
+static inline u32 row_flags(const struct insn_row *row)
+{
+    return insn_shapes[row->shape].flags;
+}
 
 /* Rows of the three-byte maps, and of VEX maps 1 to 3. pp: 0 none, 1 66, 2 F3, 3 F2. */
 const struct insn_row *insn_row_38(u8 opcode, unsigned pp);

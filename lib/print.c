@@ -213,3 +213,10 @@ void fmt_bytes(char *buf, const u8 *bytes, unsigned n)
     for (unsigned i = 0; i < n; i++)
         fmt_print(buf + 3 * i, i + 1 < n ? 4 : 3, "%02x ", bytes[i]);
 }
+
+const char *text_nth(const char *list, unsigned n)
+{
+    while (n--)
+        list += strlen(list) + 1;
+    return list;
+}

@@ -16,6 +16,12 @@ int fmt_vprint(char *buf, size_t size, const char *fmt, va_list ap);
 /* n bytes as "0f 31 c3"; buf has 3 * n bytes, n is not 0. */
 void fmt_bytes(char *buf, const u8 *bytes, unsigned n);
 
+/*
+ * Text n, from 0, of those that stand one behind another in `list`, each with its terminator: where
+ * speed does not count, a list takes less room than an array of pointers. There must be so many.
+ */
+const char *text_nth(const char *list, unsigned n);
+
 /* For those who do something else with a format: a directive, */
 struct fmt_spec {
     bool left, zero, alt, precise;

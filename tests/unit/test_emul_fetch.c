@@ -142,7 +142,17 @@ static void test_operand_helpers(void **state)
     assert_int_equal(m.cpu.insn.op, OP_MOV_TO_CR);
     assert_int_equal(m.cpu.insn.reg, 8);
     assert_int_equal(m.cpu.insn.rm, RAX);
+    assert_string_equal(insn_name(OP_NONE), "(known length)");
+    assert_string_equal(insn_name(OP_XLAT), "xlat");
+    assert_string_equal(insn_name(OP_CMPXCHG8B), "cmpxchg8b");
+    assert_string_equal(insn_name(OP_SHRD), "shrd");
+    assert_string_equal(insn_name(OP_CRC32), "crc32");
+    assert_string_equal(insn_name(OP_ARPL), "arpl");
+    assert_string_equal(insn_name(OP_OUT), "out");
+    assert_string_equal(insn_name(OP_NOP), "nop");
+    assert_string_equal(insn_name(OP_VMOV_HALF), "movlps/movhps");
     assert_string_equal(insn_name(OP_CPUID), "cpuid");
+    assert_string_equal(insn_name(OP_VMMCALL), "vmmcall");
     assert_string_equal(insn_name(1000), "?");
 }
 

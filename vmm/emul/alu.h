@@ -11,10 +11,10 @@
 #include "vmm/emul/insn.h"
 
 /*
- * op: OP_ADD to OP_DEC, OP_IMUL_REG, OP_XADD (the sum), OP_ROL to OP_SAR (src is the count, which is
- * masked as the instruction does), OP_BSF and OP_BSR (dst is the destination's whole old value, of
- * which zero may leave all, and so is the result). OP_CMP and OP_TEST return dst. size: 1, 2, 4, 8; not 1
- * for OP_IMUL_REG, OP_BSF and OP_BSR.
+ * op: OP_ADD to OP_DEC, OP_IMUL_REG, OP_XADD (the sum), OP_ROL to OP_SAR (src is the count, which
+ * is masked as the instruction does), OP_BSF and OP_BSR (dst is the destination's whole old value,
+ * of which zero may leave all, and so is the result). OP_CMP and OP_TEST return dst. size: 1, 2, 4,
+ * 8; not 1 for OP_IMUL_REG, OP_BSF and OP_BSR.
  */
 u64 alu_compute(unsigned op, unsigned size, u64 dst, u64 src, u64 *flags);
 /* op: OP_SHLD, OP_SHRD; size 2, 4, 8 */

@@ -43,45 +43,6 @@ void emul_find_mode_slow(struct emul_cpu *c)
     c->have_mode = true;
 }
 
-/* ---- results ---- */
-
-enum emul_result emul_raise(struct emul_cpu *c, unsigned vector)
-{
-    c->fault = (struct emul_fault){.vector = (u8)vector};
-    return EMUL_FAULT;
-}
-
-enum emul_result emul_raise_error(struct emul_cpu *c, unsigned vector, u32 error)
-{
-    c->fault = (struct emul_fault){.vector = (u8)vector, .has_error = true, .error = error};
-    return EMUL_FAULT;
-}
-
-enum emul_result emul_retry(struct emul_cpu *c, const char *why)
-{
-    c->why = why;
-    return EMUL_RETRY;
-}
-
-enum emul_result emul_unsupported(struct emul_cpu *c, const char *why)
-{
-    c->why = why;
-    return EMUL_UNSUPPORTED;
-}
-
-void reg_merge(struct emul_cpu *c, unsigned r, unsigned size, u64 value)
-{
-    u64 old, mask = size_mask(size);
-
-    if (size == 1 && high_byte(&c->insn, r)) {
-        r -= 4;
-        mask = 0xff00;
-        value <<= 8;
-    }
-    old = gpr_get(c, r);
-    gpr_set(c, r, (old & ~mask) | (value & mask));
-}
-
 /* ---- fetch ---- */
 
 /* Copies at most 16 bytes. The wide copy reads within the page that is held. */

@@ -154,17 +154,7 @@ struct emul_again {
 struct emul_cpu {
     const struct emul_ops *ops;
     void *ctx;
-    u64 *gpr;              /* 16 registers, written in place; [RSP] is not used */
-    struct emul_exit exit; /* EMUL_EXIT_NONE after emul_begin */
-    u32 max_iterations;    /* of a string instruction in one call; 0: 1024; kept by emul_begin */
-
-    /* Results. */
-    struct emul_fault fault;
-    enum err error;
-    const char *why; /* EMUL_UNSUPPORTED, EMUL_RETRY, EMUL_STOP: static text */
-    struct insn insn;
-    u8 bytes[16];
-    u8 fetched; /* bytes fetched so far */
+    u64 *gpr; /* 16 registers, written in place; [RSP] is not used */
 
     /* Private: values read so far, and changed (a bit each); state derived from them. */
     u32 have, have_seg, dirty;
@@ -175,6 +165,20 @@ struct emul_cpu {
     bool have_mode, have_walk;
     bool explained; /* something the instruction does matches the exit */
     bool branched;  /* EMUL_RIP is a target */
+
+    u32 max_iterations;    /* of a string instruction in one call; 0: 1024; kept by emul_begin */
+    struct emul_exit exit; /* EMUL_EXIT_NONE after emul_begin */
+    struct insn insn;
+    /* Up to here 128 bytes: what most of the code touches, addressed shortly. */
+
+    /* Results. */
+    struct emul_fault fault;
+    enum err error;
+    const char *why; /* EMUL_UNSUPPORTED, EMUL_RETRY, EMUL_STOP: static text */
+    u8 bytes[16];
+    u8 fetched; /* bytes fetched so far */
+
+    /* Private. */
     u64 reg[EMUL_REG_COUNT];
     struct x86_seg seg[SEG_COUNT];
     struct walk walk;
@@ -182,6 +186,7 @@ struct emul_cpu {
     struct emul_code code[EMUL_CODE_PAGES];
     struct emul_again again[EMUL_AGAIN];
 };
+ASSERT_OFFSET(struct emul_cpu, fault, 128);
 
 /*
  * Starts an emulation: nothing is read yet. gpr points to the 16 general registers. The struct must

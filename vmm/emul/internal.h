@@ -11,42 +11,14 @@
 
 /* ---- registers ---- */
 
-static inline u64 emul_get(struct emul_cpu *c, enum emul_reg r)
-{
-    if (!(c->have & (1u << r)))
-        emul_know(c, r, c->ops->get(c->ctx, r));
-    return c->reg[r];
-}
-
+/* Asks the caller's ops the first time. */
+u64 emul_get(struct emul_cpu *c, enum emul_reg r);
+const struct x86_seg *emul_seg(struct emul_cpu *c, unsigned s);
 /* Changed now, given to the caller's ops when the instruction completes. */
-static inline void emul_put(struct emul_cpu *c, enum emul_reg r, u64 value)
-{
-    c->reg[r] = value;
-    c->have |= 1u << r;
-    c->dirty |= 1u << r;
-}
-
-static inline const struct x86_seg *emul_seg(struct emul_cpu *c, unsigned s)
-{
-    if (!(c->have_seg & (1u << s))) {
-        c->ops->get_seg(c->ctx, (enum seg)s, &c->seg[s]);
-        c->have_seg |= 1u << s;
-    }
-    return &c->seg[s];
-}
-
-static inline u64 gpr_get(struct emul_cpu *c, unsigned r)
-{
-    return unlikely(r == RSP) ? emul_get(c, EMUL_RSP) : c->gpr[r];
-}
-
-static inline void gpr_set(struct emul_cpu *c, unsigned r, u64 value)
-{
-    if (unlikely(r == RSP))
-        emul_put(c, EMUL_RSP, value);
-    else
-        c->gpr[r] = value;
-}
+void emul_put(struct emul_cpu *c, enum emul_reg r, u64 value);
+/* General registers by number; RSP is among those of emul_get and emul_put. */
+u64 gpr_get(struct emul_cpu *c, unsigned r);
+void gpr_set(struct emul_cpu *c, unsigned r, u64 value);
 
 /* size: 1 to 8 */
 static inline u64 size_mask(unsigned size)
@@ -61,30 +33,10 @@ static inline s64 sign_extend(u64 v, unsigned size)
     return (s64)(v << shift) >> shift;
 }
 
-/* Whether byte register r of this instruction is AH, CH, DH or BH (SDM 1, 3.4.1.1). */
-static inline bool high_byte(const struct insn *in, unsigned r)
-{
-    return r >= 4 && r < 8 && !(in->flags & INSN_REX);
-}
-
 /* Register operand of 1, 2, 4 or 8 bytes, zero-extended. */
-static inline u64 reg_read(struct emul_cpu *c, unsigned r, unsigned size)
-{
-    if (size == 1 && high_byte(&c->insn, r))
-        return gpr_get(c, r - 4) >> 8 & 0xff;
-    return gpr_get(c, r) & size_mask(size);
-}
-
-void reg_merge(struct emul_cpu *c, unsigned r, unsigned size, u64 value);
-
+u64 reg_read(struct emul_cpu *c, unsigned r, unsigned size);
 /* Writes it: 8 and 16 bits are merged, 32 bits zero the upper half. */
-static inline void reg_write(struct emul_cpu *c, unsigned r, unsigned size, u64 value)
-{
-    if (size < 4)
-        reg_merge(c, r, size, value);
-    else
-        gpr_set(c, r, size == 4 ? (u32)value : value);
-}
+void reg_write(struct emul_cpu *c, unsigned r, unsigned size, u64 value);
 
 /* ---- results ---- */
 
@@ -101,10 +53,7 @@ enum emul_result emul_unsupported(struct emul_cpu *c, const char *why);
     } while (0)
 
 /* Everything that touches memory is prepared: may the effects begin? */
-static inline enum emul_result emul_explained(struct emul_cpu *c)
-{
-    return likely(c->explained) ? EMUL_DONE : emul_retry(c, "does not explain the exit");
-}
+enum emul_result emul_explained(struct emul_cpu *c);
 
 void emul_find_mode_slow(struct emul_cpu *c);
 

@@ -1,135 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Mnemonics, for logs. */
+#include "lib/print.h"
 #include "vmm/emul/insn.h"
 
-static const char *const names[OP_COUNT] = {
-    [OP_NONE] = "(known length)",
-    [OP_MOV] = "mov",
-    [OP_MOVZX] = "movzx",
-    [OP_MOVSX] = "movsx",
-    [OP_MOVBE] = "movbe",
-    [OP_XCHG] = "xchg",
-    [OP_LEA] = "lea",
-    [OP_CMOV] = "cmovcc",
-    [OP_SETCC] = "setcc",
-    [OP_MOV_SREG_LOAD] = "mov sreg,",
-    [OP_MOV_SREG_STORE] = "mov ,sreg",
-    [OP_LOAD_FAR_PTR] = "lds/les/lss/lfs/lgs",
-    [OP_XLAT] = "xlat",
-    [OP_ADD] = "add",
-    [OP_OR] = "or",
-    [OP_ADC] = "adc",
-    [OP_SBB] = "sbb",
-    [OP_AND] = "and",
-    [OP_SUB] = "sub",
-    [OP_XOR] = "xor",
-    [OP_CMP] = "cmp",
-    [OP_TEST] = "test",
-    [OP_NOT] = "not",
-    [OP_NEG] = "neg",
-    [OP_INC] = "inc",
-    [OP_DEC] = "dec",
-    [OP_MUL] = "mul",
-    [OP_IMUL] = "imul",
-    [OP_DIV] = "div",
-    [OP_IDIV] = "idiv",
-    [OP_IMUL_REG] = "imul",
-    [OP_XADD] = "xadd",
-    [OP_CMPXCHG] = "cmpxchg",
-    [OP_CMPXCHG8B] = "cmpxchg8b",
-    [OP_ROL] = "rol",
-    [OP_ROR] = "ror",
-    [OP_RCL] = "rcl",
-    [OP_RCR] = "rcr",
-    [OP_SHL] = "shl",
-    [OP_SHR] = "shr",
-    [OP_SAL] = "sal",
-    [OP_SAR] = "sar",
-    [OP_SHLD] = "shld",
-    [OP_SHRD] = "shrd",
-    [OP_BT] = "bt",
-    [OP_BTS] = "bts",
-    [OP_BTR] = "btr",
-    [OP_BTC] = "btc",
-    [OP_BSF] = "bsf",
-    [OP_BSR] = "bsr",
-    [OP_TZCNT] = "tzcnt",
-    [OP_LZCNT] = "lzcnt",
-    [OP_POPCNT] = "popcnt",
-    [OP_ANDN] = "andn",
-    [OP_BEXTR] = "bextr",
-    [OP_BLSR] = "blsr",
-    [OP_BLSMSK] = "blsmsk",
-    [OP_BLSI] = "blsi",
-    [OP_BZHI] = "bzhi",
-    [OP_PDEP] = "pdep",
-    [OP_PEXT] = "pext",
-    [OP_MULX] = "mulx",
-    [OP_RORX] = "rorx",
-    [OP_SARX] = "sarx",
-    [OP_SHLX] = "shlx",
-    [OP_SHRX] = "shrx",
-    [OP_ADCX] = "adcx",
-    [OP_ADOX] = "adox",
-    [OP_CRC32] = "crc32",
-    [OP_PUSH] = "push",
-    [OP_POP] = "pop",
-    [OP_CALL] = "call",
-    [OP_JMP] = "jmp",
-    [OP_RET] = "ret",
-    [OP_BOUND] = "bound",
-    [OP_ARPL] = "arpl",
-    [OP_MOVS] = "movs",
-    [OP_CMPS] = "cmps",
-    [OP_SCAS] = "scas",
-    [OP_LODS] = "lods",
-    [OP_STOS] = "stos",
-    [OP_INS] = "ins",
-    [OP_OUTS] = "outs",
-    [OP_IN] = "in",
-    [OP_OUT] = "out",
-    [OP_CLFLUSH] = "clflush",
-    [OP_PREFETCH] = "prefetch",
-    [OP_NOP] = "nop",
-    [OP_VMOV] = "vector mov",
-    [OP_VMOV_LOW] = "vector mov low",
-    [OP_VMOV_HALF] = "movlps/movhps",
-    [OP_MOV_FROM_CR] = "mov ,cr",
-    [OP_MOV_TO_CR] = "mov cr,",
-    [OP_MOV_FROM_DR] = "mov ,dr",
-    [OP_MOV_TO_DR] = "mov dr,",
-    [OP_CLTS] = "clts",
-    [OP_LMSW] = "lmsw",
-    [OP_SMSW] = "smsw",
-    [OP_SGDT] = "sgdt",
-    [OP_SIDT] = "sidt",
-    [OP_LGDT] = "lgdt",
-    [OP_LIDT] = "lidt",
-    [OP_SLDT] = "sldt",
-    [OP_STR] = "str",
-    [OP_LLDT] = "lldt",
-    [OP_LTR] = "ltr",
-    [OP_INVLPG] = "invlpg",
-    [OP_INVPCID] = "invpcid",
-    [OP_CPUID] = "cpuid",
-    [OP_RDMSR] = "rdmsr",
-    [OP_WRMSR] = "wrmsr",
-    [OP_RDTSC] = "rdtsc",
-    [OP_RDTSCP] = "rdtscp",
-    [OP_RDPMC] = "rdpmc",
-    [OP_XSETBV] = "xsetbv",
-    [OP_XGETBV] = "xgetbv",
-    [OP_HLT] = "hlt",
-    [OP_INVD] = "invd",
-    [OP_WBINVD] = "wbinvd",
-    [OP_PAUSE] = "pause",
-    [OP_MONITOR] = "monitor",
-    [OP_MWAIT] = "mwait",
-    [OP_VMCALL] = "vmcall",
-    [OP_VMMCALL] = "vmmcall",
-};
+/* clang-format off */
+/* In the order of enum insn_op. */
+static const char names[] =
+    "(known length)\0"
+    /* Moves */
+    "mov\0" "movzx\0" "movsx\0" "movbe\0" "xchg\0" "lea\0" "cmovcc\0" "setcc\0" "mov sreg,\0"
+    "mov ,sreg\0" "lds/les/lss/lfs/lgs\0" "xlat\0"
+    /* Arithmetic */
+    "add\0" "or\0" "adc\0" "sbb\0" "and\0" "sub\0" "xor\0" "cmp\0" "test\0" "not\0" "neg\0" "inc\0"
+    "dec\0" "mul\0" "imul\0" "div\0" "idiv\0" "imul\0" "xadd\0" "cmpxchg\0" "cmpxchg8b\0"
+    /* Shifts and rotates in ModRM order (6 is an alias of SHL) */
+    "rol\0" "ror\0" "rcl\0" "rcr\0" "shl\0" "shr\0" "sal\0" "sar\0" "shld\0" "shrd\0"
+    /* Bits */
+    "bt\0" "bts\0" "btr\0" "btc\0" "bsf\0" "bsr\0" "tzcnt\0" "lzcnt\0" "popcnt\0" "andn\0" "bextr\0"
+    "blsr\0" "blsmsk\0" "blsi\0" "bzhi\0" "pdep\0" "pext\0" "mulx\0" "rorx\0" "sarx\0" "shlx\0"
+    "shrx\0" "adcx\0" "adox\0" "crc32\0"
+    /* Stack and control flow through memory */
+    "push\0" "pop\0" "call\0" "jmp\0" "ret\0" "bound\0" "arpl\0"
+    /* Strings and ports */
+    "movs\0" "cmps\0" "scas\0" "lods\0" "stos\0" "ins\0" "outs\0" "in\0" "out\0"
+    /* No data moves, the address is checked */
+    "clflush\0" "prefetch\0" "nop\0"
+    /* Vector moves */
+    "vector mov\0" "vector mov low\0" "movlps/movhps\0"
+    /* System instructions */
+    "mov ,cr\0" "mov cr,\0" "mov ,dr\0" "mov dr,\0" "clts\0" "lmsw\0" "smsw\0" "sgdt\0" "sidt\0"
+    "lgdt\0" "lidt\0" "sldt\0" "str\0" "lldt\0" "ltr\0" "invlpg\0" "invpcid\0" "cpuid\0" "rdmsr\0"
+    "wrmsr\0" "rdtsc\0" "rdtscp\0" "rdpmc\0" "xsetbv\0" "xgetbv\0" "hlt\0" "invd\0" "wbinvd\0"
+    "pause\0" "monitor\0" "mwait\0" "vmcall\0" "vmmcall\0";
+/* clang-format on */
 
 const char *insn_name(unsigned op)
 {
-    return op < OP_COUNT && names[op] ? names[op] : "?";
+    return op < OP_COUNT ? text_nth(names, op) : "?";
 }

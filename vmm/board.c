@@ -6,21 +6,42 @@
 #include "vmm/vm.h"
 
 _Static_assert(HPET_GPA == PLAT_HPET_BASE && HPET_ID == PLAT_HPET_ID &&
-                   HPET_MIN_NS / (HPET_PERIOD_FS / 1000000) == PLAT_HPET_MIN_TICKS,
+                   TICKS_APART_NS / (HPET_PERIOD_FS / 1000000) == PLAT_HPET_MIN_TICKS,
                "the HPET's table tells of another one");
 
 /* ---- wires out of the devices; all under the board's lock ---- */
 
-/*
- * An ISA line drives the PIC pair and the I/O APIC; the PIT's is pin 2 there, as on every
- * PC.
- */
+/* Which pin of the I/O APIC: line 0 is pin 2 there, as on every PC. */
+static unsigned pin_of(unsigned line)
+{
+    return line == PLAT_IRQ_PIT ? PLAT_GSI_PIT : line;
+}
+
+/* A line drives the PIC pair, if it is an ISA line, and the I/O APIC. */
 static void line_set(void *arg, unsigned line, bool level)
 {
     struct board *b = arg;
 
     pic_set_line(&b->pic, line, level);
-    vioapic_set_line(&b->ioapic, line == PLAT_IRQ_PIT ? PLAT_GSI_PIT : line, level);
+    vioapic_set_line(&b->ioapic, pin_of(line), level);
+}
+
+COLD static bool message_waits(void *arg, const struct apic_msg *msg)
+{
+    struct board *b = arg;
+
+    return vlapic_waits(&b->vm->apics, msg);
+}
+
+/* Whether the line's last interrupt is on its way still: by either of the two. */
+COLD static bool line_waits(void *arg, unsigned line)
+{
+    struct board *b = arg;
+    struct apic_msg msg;
+
+    if (line < 16 && pic_requests(&b->pic, line) && vlapic_takes_extint(&b->vm->vcpu[0]->apic))
+        return true;
+    return vioapic_message(&b->ioapic, pin_of(line), &msg) && message_waits(b, &msg);
 }
 
 /* The PIT's and the RTC's lines, which the HPET can take over. */
@@ -41,16 +62,6 @@ static void hpet_takes_legacy(void *arg, bool taken)
     line_set(b, PLAT_IRQ_RTC, !taken && b->legacy_lines & BIT(PLAT_IRQ_RTC));
 }
 
-static void hpet_line(void *arg, unsigned line, bool level)
-{
-    struct board *b = arg;
-
-    if (line < 16)
-        line_set(b, line, level);
-    else
-        vioapic_set_line(&b->ioapic, line, level);
-}
-
 static void hpet_send(void *arg, const struct apic_msg *msg)
 {
     struct board *b = arg;
@@ -59,9 +70,11 @@ static void hpet_send(void *arg, const struct apic_msg *msg)
 }
 
 static const struct hpet_ops hpet_ops = {
-    .line = hpet_line,
+    .line = line_set,
     .legacy = hpet_takes_legacy,
     .send = hpet_send,
+    .line_waits = line_waits,
+    .message_waits = message_waits,
 };
 
 static void intr_set(void *arg, unsigned line, bool level)
@@ -349,6 +362,7 @@ COLD enum err board_init(struct vm *vm, s64 wall_s)
     vioapic_init(&b->ioapic, ioapic_send, b);
     hpet_init(&b->hpet, &hpet_ops, b, timer);
     pit_init(&b->pit, 0, (struct irq_out){legacy_set, b, PLAT_IRQ_PIT}, timer);
+    b->pit.waits = line_waits;
     rtc_init(&b->rtc, wall_s, 0, (struct irq_out){legacy_set, b, PLAT_IRQ_RTC}, timer);
     rtc_set_memory(&b->rtc, plat_low_mem(mem), plat_high_mem(mem));
     acpipm_init(&b->pm, true, (struct irq_out){line_set, b, PLAT_IRQ_SCI}, timer, pm_sleep, b);

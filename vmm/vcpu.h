@@ -143,7 +143,7 @@ bool vcpu_call(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg)
 bool vcpu_has_work(struct vcpu *v);
 /*
  * Whether v waits for the processor, its home, while others run there. Its timers wait with it:
- * what has been missed is then in arrears, and comes one by one. Home CPU.
+ * what they have missed is then owed (dev/ticks.h). Home CPU.
  */
 static inline bool vcpu_waits(struct vcpu *v)
 {

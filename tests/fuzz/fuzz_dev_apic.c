@@ -81,7 +81,7 @@ static void check(struct cpu *c)
     CHECK(!(l->page[4 * APIC_IRR] & 0xffff) && !(l->page[4 * APIC_ISR] & 0xffff));
     CHECK(vlapic_tpr_threshold(l) <= 15);
     CHECK(l->s.timer_on || l->deadline_ns == DEADLINE_NONE);
-    CHECK(l->s.arrears <= VLAPIC_ARREARS);
+    CHECK(l->s.owed.count <= TICKS_OWED);
 }
 
 static void memory(struct vlapic *l, const u8 *b, u32 value)

@@ -60,3 +60,20 @@ def test_more_virtual_processors_than_physical(host, vcpus, workdir):
     failed = re.findall(r"^FAIL.*", said, re.M)
     assert not failed, failed
     assert len(re.findall(r"^PASS", said, re.M)) >= 15
+
+
+@pytest.mark.parametrize("host", [
+    pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx")),
+    pytest.param("bochs-zambezi", marks=pytest.mark.xdist_group("sched-svm"))])
+def test_ticks_wait_with_their_processor(host, workdir):
+    """One VM counts the ticks of each timer, a thousand a second, while three others never rest on
+    the same processor: it has a quarter of the time, and every tick."""
+    only = " ".join(f"only=ticks_{timer}" for timer in ("pit", "hpet", "apic"))
+    guests = [image.Guest("check", guest_elf("check64"), "mem=32M testdev", f"testdev {only}"),
+              *(spin(name, "", "rounds=100000000") for name in ("x", "y", "z"))]
+    with machine(host, workdir, skep_iso(workdir, guests)) as m:
+        m.expect(r"(\d+) passed, (\d+) failed", 200)
+        failed = re.findall(r"^FAIL.*", m.console, re.M)
+        passed = re.findall(r"^PASS (\w+)", m.console, re.M)
+    assert not failed, failed
+    assert len(passed) == 3, passed

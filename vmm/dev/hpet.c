@@ -110,6 +110,23 @@ static void send_message(struct hpet *h, const struct hpet_timer *t)
         h->ops->send(h->arg, &msg);
 }
 
+/* Whether its last interrupt has not been taken yet. */
+static bool waits(const struct hpet *h, unsigned n)
+{
+    const struct hpet_timer *t = &h->s.t[n];
+    int line = line_of(h, n);
+    struct apic_msg msg;
+
+    if (t->config & T_LEVEL)
+        return h->s.status & BIT(n);
+    if (!(t->config & T_ENABLE))
+        return false;
+    if (line >= 0)
+        return h->ops->line_waits(h->arg, (unsigned)line);
+    return t->config & T_FSB && apic_msg_from_msi(t->message >> 32, (u32)t->message, &msg) &&
+           h->ops->message_waits(h->arg, &msg);
+}
+
 static void interrupt(struct hpet *h, unsigned n)
 {
     struct hpet_timer *t = &h->s.t[n];
@@ -138,16 +155,14 @@ static u64 match_ns(const struct hpet *h, const struct hpet_timer *t)
     return h->s.start_ns + t->match * TICK_NS;
 }
 
-/* When the owner has to look at t next: at the match, sooner with arrears, later than too soon. */
+/* When the owner has to look at t next: at the match, sooner if some are owed, or later. */
 static u64 tell_time(const struct hpet *h, const struct hpet_timer *t, u64 now_ns)
 {
     u64 ns = t->armed && running(h) ? match_ns(h, t) : DEADLINE_NONE;
 
     if (ns == DEADLINE_NONE || !periodic(t))
         return ns;
-    if (t->arrears)
-        ns = MIN(ns, now_ns + t->period * TICK_NS / 2);
-    return t->period < HPET_MIN_NS / TICK_NS ? MAX(ns, now_ns + HPET_MIN_NS) : ns;
+    return ticks_again(&t->owed, ns, t->period * TICK_NS, now_ns);
 }
 
 static void set_deadline(struct hpet *h)
@@ -169,7 +184,7 @@ static void arm(struct hpet *h, unsigned n, u64 now_ns)
     u64 ticks = run_ticks(h, now_ns);
     u64 ahead = (t->comparator - counter(h, now_ns)) & width_mask(t);
 
-    t->arrears = 0;
+    t->owed.count = 0;
     t->match = ticks + ahead;
     t->armed = t->match >= ticks; /* else beyond the end of time */
     t->tell_ns = tell_time(h, t, now_ns);
@@ -203,17 +218,9 @@ static u64 matches(struct hpet_timer *t, u64 ticks)
 static void tick_one(struct hpet *h, unsigned n, u64 now_ns)
 {
     struct hpet_timer *t = &h->s.t[n];
-    u64 passed = matches(t, run_ticks(h, now_ns)), owed;
 
-    if (passed > 0) {
-        owed = t->arrears + (passed - 1);
-        t->arrears = (u32)MIN(owed, (u64)HPET_ARREARS);
-        h->s.lost += owed - t->arrears;
+    if (ticks_due(&t->owed, matches(t, run_ticks(h, now_ns)), waits(h, n)))
         interrupt(h, n);
-    } else if (t->arrears > 0) {
-        t->arrears--;
-        interrupt(h, n);
-    }
     t->tell_ns = tell_time(h, t, now_ns);
 }
 

@@ -4,10 +4,8 @@
  * three comparators, each one-shot or periodic, 64 or 32 bits wide, edge or level, by a line, by
  * the legacy lines 0 and 8, or by message. 1 KiB of registers at HPET_GPA.
  *
- * Missed ticks of a periodic comparator: one interrupt at once, the others in arrears (up to
- * HPET_ARREARS) one at a time at twice the rate, the rest dropped and counted. The counter and the
- * comparators read exact whatever was missed. Periodic deadlines are never closer together than
- * HPET_MIN_NS.
+ * Missed interrupts of a periodic comparator are made up for (ticks.h); they are never closer
+ * together than TICKS_APART_NS. The counter and the comparators read exact whatever was missed.
  */
 #ifndef VMM_DEV_HPET_H
 #define VMM_DEV_HPET_H
@@ -15,6 +13,7 @@
 #include "vmm/dev/apic_msg.h"
 #include "vmm/dev/bus.h"
 #include "vmm/dev/irq_out.h"
+#include "vmm/dev/ticks.h"
 
 #define HPET_GPA       0xfed00000ull
 #define HPET_SIZE      0x400
@@ -22,8 +21,6 @@
 #define HPET_ID        0x8086a201u /* low half of the capabilities: what the ACPI table says */
 #define HPET_TIMERS    3
 #define HPET_ROUTES    0x00f00000u /* I/O APIC pins that a comparator may use: 20-23 */
-#define HPET_ARREARS   1000
-#define HPET_MIN_NS    20000
 
 struct hpet_timer {
     u64 config; /* writable bits only */
@@ -32,7 +29,7 @@ struct hpet_timer {
     u64 message; /* FSB route: data 31:0, address 63:32 */
     u64 match;   /* ticks of running time at the next match, if armed */
     u64 tell_ns; /* VM time at which tick() has to look at it */
-    u32 arrears;
+    struct ticks_owed owed;
     bool armed;
 };
 
@@ -41,7 +38,6 @@ struct hpet_state {
     u64 status;  /* level-triggered interrupts that are active */
     u64 counter; /* value at start_ns, or while halted */
     u64 start_ns;
-    u64 lost; /* periodic interrupts dropped */
     struct hpet_timer t[HPET_TIMERS];
     u32 lines; /* lines as last told, a bit each */
     u64 deadline_ns;
@@ -57,6 +53,9 @@ struct hpet_ops {
     void (*legacy)(void *arg, bool taken);
     /* Sends a message-signalled interrupt. */
     void (*send)(void *arg, const struct apic_msg *msg);
+    /* Whether the last interrupt by that line, or message, has not been taken yet. */
+    bool (*line_waits)(void *arg, unsigned line);
+    bool (*message_waits)(void *arg, const struct apic_msg *msg);
 };
 
 struct hpet {
@@ -66,7 +65,7 @@ struct hpet {
     struct timer_out timer;
 };
 
-/* Halted at zero. ops: both set, outlives h. */
+/* Halted at zero. ops: all set, outlives h. */
 void hpet_init(struct hpet *h, const struct hpet_ops *ops, void *arg, struct timer_out timer);
 /* Registers at HPET_GPA of the memory bus. Errors as bus_add(). */
 enum err hpet_attach(struct hpet *h, struct bus *mmio);

@@ -44,6 +44,14 @@ enum err pic_attach(struct pic *p, struct bus *ports);
  */
 void pic_set_line(struct pic *p, unsigned irq, bool level);
 
+/* Whether input `irq`, 0..15, asks and is not masked. */
+static inline bool pic_requests(const struct pic *p, unsigned irq)
+{
+    const struct pic_chip *c = &p->s.chip[irq >> 3];
+
+    return c->irr & ~c->imr & BIT(irq & 7);
+}
+
 /* Whether INTR is asserted. */
 static inline bool pic_output(const struct pic *p)
 {

@@ -4,7 +4,6 @@
  * which its count was loaded. Section names are those of the data sheet (231164).
  */
 #include "vmm/dev/pit.h"
-#include "vmm/dev/ticks.h"
 
 #define RATE TICK_RATE_PIT
 
@@ -126,10 +125,8 @@ static void set_deadline(struct pit *p, u64 now_ns)
 {
     u64 ns = p->s.edge == DEADLINE_NONE ? DEADLINE_NONE : ticks_to_ns(RATE, p->s.edge);
 
-    if (p->s.arrears)
-        ns = MIN(ns, now_ns + ticks_to_ns(RATE, p->s.c[0].count) / 2);
     if (periodic(&p->s.c[0]))
-        ns = MAX(ns, now_ns + PIT_MIN_NS);
+        ns = ticks_again(&p->s.owed, ns, ticks_to_ns(RATE, p->s.c[0].count), now_ns);
     if (ns == p->s.deadline_ns)
         return;
     p->s.deadline_ns = ns;
@@ -148,6 +145,11 @@ static void pulse(struct pit *p)
 {
     set_line(p, false);
     set_line(p, true);
+}
+
+static bool waits(const struct pit *p)
+{
+    return p->waits && p->waits(p->irq.arg, p->irq.line);
 }
 
 /* The tick of the next rising edge after `tick`, by what is programmed now. */
@@ -169,7 +171,7 @@ static u64 next_edge(const struct pit_counter *c, u64 tick)
  */
 static void rearm(struct pit *p, u64 tick, u64 now_ns)
 {
-    p->s.arrears = 0;
+    p->s.owed.count = 0;
     p->s.edge = next_edge(&p->s.c[0], tick);
     set_line(p, mode_of(&p->s.c[0]) == 0 ? out_level(&p->s.c[0], tick) : true);
     set_deadline(p, now_ns);
@@ -192,22 +194,10 @@ static u64 edges_passed(struct pit *p, u64 tick)
 
 void pit_tick(struct pit *p, u64 now_ns)
 {
-    u64 n;
-
     if (now_ns < p->s.deadline_ns)
         return;
-    n = edges_passed(p, ticks_at(RATE, now_ns));
-    if (n == 0 && p->s.arrears > 0) {
-        p->s.arrears--;
-        n = 1;
-    }
-    if (n > 0) {
-        u64 owed = p->s.arrears + (n - 1);
-
-        p->s.arrears = (u32)MIN(owed, (u64)PIT_ARREARS);
-        p->s.lost += owed - p->s.arrears;
+    if (ticks_due(&p->s.owed, edges_passed(p, ticks_at(RATE, now_ns)), waits(p)))
         pulse(p);
-    }
     set_deadline(p, now_ns);
 }
 

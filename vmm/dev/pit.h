@@ -7,20 +7,17 @@
  * was loaded, so nothing drifts. Counter 0 raises its line at each rising edge of its output: the
  * line idles at the output's level, and a pulse is told as low, then high.
  *
- * Missed ticks: when the owner comes late by several periods, the edges in arrears are delivered
- * one at a time at twice the programmed rate, until caught up; arrears beyond PIT_ARREARS are
- * dropped and counted. Periodic deadlines are never closer together than PIT_MIN_NS, whatever count
- * is programmed; what a guest reads back is exact all the same.
+ * Missed interrupts are made up for (ticks.h). Periodic ones are never closer together than
+ * TICKS_APART_NS, whatever count is programmed; what a guest reads back is exact all the same.
  */
 #ifndef VMM_DEV_PIT_H
 #define VMM_DEV_PIT_H
 
 #include "vmm/dev/bus.h"
 #include "vmm/dev/irq_out.h"
+#include "vmm/dev/ticks.h"
 
-#define PIT_HZ      1193182 /* 105/88 MHz rounded: for messages and tests */
-#define PIT_ARREARS 1000
-#define PIT_MIN_NS  20000
+#define PIT_HZ 1193182 /* 105/88 MHz rounded: for messages and tests */
 
 struct pit_counter {
     u64 start;   /* PIT tick at which the present count was loaded (while running) */
@@ -45,11 +42,10 @@ struct pit_counter {
 
 struct pit_state {
     struct pit_counter c[3];
-    u8 port61;   /* bits 3:0 as written */
-    bool line;   /* counter 0's interrupt line as last told */
-    u64 edge;    /* PIT tick of counter 0's next rising edge, or DEADLINE_NONE */
-    u32 arrears; /* edges owed */
-    u64 lost;    /* edges dropped */
+    u8 port61; /* bits 3:0 as written */
+    bool line; /* counter 0's interrupt line as last told */
+    u64 edge;  /* PIT tick of counter 0's next rising edge, or DEADLINE_NONE */
+    struct ticks_owed owed;
     u64 deadline_ns;
 };
 
@@ -57,6 +53,9 @@ struct pit {
     struct pit_state s;
     struct irq_out irq; /* counter 0's output: IRQ 0 */
     struct timer_out timer;
+    /* Whether the last interrupt of irq's line has not been taken by a processor yet; NULL: not
+     * known. Set after pit_init. */
+    bool (*waits)(void *arg, unsigned line);
 };
 
 /* As a PC's firmware leaves it at now_ns: counter 0 in mode 3 with 65536 (18.2 Hz), counter 1 in

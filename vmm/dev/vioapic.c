@@ -31,17 +31,27 @@ static bool is_level(u64 entry)
     return (entry & IOAPIC_LEVEL) && is_vectored(entry);
 }
 
+COLD bool vioapic_message(const struct vioapic *io, unsigned pin, struct apic_msg *msg)
+{
+    u64 entry = io->s.entry[pin];
+    u8 dest = (u8)(entry >> 56);
+
+    *msg = (struct apic_msg){
+        .dest = dest == 0xff ? APIC_DEST_ALL : dest,
+        .vector = (u8)entry,
+        .mode = (entry >> 8) & 7,
+        .logical = entry & IOAPIC_LOGICAL,
+        .level = is_level(entry),
+    };
+    return !(entry & IOAPIC_MASKED);
+}
+
 static void send(struct vioapic *io, unsigned pin)
 {
     u64 *entry = &io->s.entry[pin];
-    u8 dest = (u8)(*entry >> 56);
-    struct apic_msg msg = {
-        .dest = dest == 0xff ? APIC_DEST_ALL : dest,
-        .vector = (u8)*entry,
-        .mode = (*entry >> 8) & 7,
-        .logical = *entry & IOAPIC_LOGICAL,
-        .level = is_level(*entry),
-    };
+    struct apic_msg msg;
+
+    vioapic_message(io, pin, &msg);
     bool taken = io->send(io->arg, &msg);
 
     if (taken && msg.level)

@@ -46,6 +46,8 @@ enum err vioapic_attach(struct vioapic *io, struct bus *mmio);
  * active-low entry is understood as set up for exactly that: true always means asserted.
  */
 void vioapic_set_line(struct vioapic *io, unsigned pin, bool level);
+/* What an interrupt of that pin, below IOAPIC_PINS, sends; false if it is masked. */
+bool vioapic_message(const struct vioapic *io, unsigned pin, struct apic_msg *msg);
 
 /* A local APIC's broadcast EOI: clears remote IRR of level entries with this vector, and sends
  * again where the line is still asserted. */

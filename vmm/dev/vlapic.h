@@ -16,10 +16,8 @@
  * descriptor, SDM 3, 29.6), picked up by the owner at the next vlapic_pending().
  *
  * The timer's clock is 1 GHz: one count of the undivided timer is one nanosecond of VM time.
- * Missed ticks: a periodic timer's deadlines are start + n periods. An owner who comes late by
- * several periods finds one interrupt now and the others, up to VLAPIC_ARREARS, one at a time at
- * twice the rate until caught up; the rest are dropped and counted. A period below VLAPIC_MIN_NS
- * is served by deadlines that far apart; what the guest reads back is exact all the same.
+ * A periodic timer's deadlines are start + n periods; missed ones: see ticks.h. A period below
+ * TICKS_APART_NS is served by deadlines that far apart; what the guest reads back is exact.
  */
 #ifndef VMM_DEV_VLAPIC_H
 #define VMM_DEV_VLAPIC_H
@@ -28,11 +26,10 @@
 #include "vmm/dev/apic_msg.h"
 #include "vmm/dev/bus.h"
 #include "vmm/dev/irq_out.h"
+#include "vmm/dev/ticks.h"
 
 #define VLAPIC_GPA      0xfee00000ull
 #define VLAPIC_TIMER_HZ 1000000000u /* for CPUID 0x15, 0x40000010 */
-#define VLAPIC_ARREARS  1000
-#define VLAPIC_MIN_NS   20000
 #define VLAPIC_MAX      64          /* in one group */
 #define VLAPIC_KEPT     5           /* registers whose old value counts when they are written */
 #define VLAPIC_VERSION  0x01050014u /* six LVT entries, EOI-broadcast suppression */
@@ -94,8 +91,7 @@ struct vlapic_state {
     u64 timer_edge;   /* ns of the next expiry, by the count */
     u64 timer_period; /* ns from full count to zero */
     u64 tsc_deadline; /* IA32_TSC_DEADLINE, 0 disarmed */
-    u32 arrears;      /* periodic expiries owed */
-    u64 lost;         /* and dropped */
+    struct ticks_owed owed;
 };
 
 struct vlapic_group;
@@ -283,6 +279,8 @@ void vlapic_set_tpr(struct vlapic *l, u8 value);
 unsigned vlapic_deliver(struct vlapic_group *g, struct vlapic *from, const struct apic_msg *msg);
 /* [any] Whether l is a target of that destination. */
 bool vlapic_match(const struct vlapic *l, u32 dest, bool logical);
+/* [any] Whether a target of the message has such an interrupt that it has not taken yet. */
+bool vlapic_waits(const struct vlapic_group *g, const struct apic_msg *msg);
 /* [any] Posts one vector (16..255) and kicks. */
 void vlapic_post(struct vlapic *l, u8 vector, bool level);
 /* [any, calls for one pin serialised] Drives LINT0 or LINT1 (pin 0, 1): PIC's INTR, NMI. */

@@ -31,6 +31,14 @@ static inline bool vlapic_enabled(const struct vlapic *l)
     return __atomic_load_n(vlapic_reg(l, APIC_SVR), __ATOMIC_RELAXED) & SVR_ENABLE;
 }
 
+/* Whether it has such a request, in IRR. */
+static inline bool vlapic_requests(const struct vlapic *l, u8 vector)
+{
+    u32 word = __atomic_load_n(vlapic_reg(l, APIC_IRR + (vector >> 5)), __ATOMIC_RELAXED);
+
+    return word >> (vector & 31) & 1;
+}
+
 /* The highest bit of the 256 that begin at register `reg`; words: which are not zero. -1: none. */
 static inline s16 vlapic_top(const struct vlapic *l, unsigned reg, u8 words)
 {

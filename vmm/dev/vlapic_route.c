@@ -181,6 +181,21 @@ unsigned vlapic_deliver(struct vlapic_group *g, struct vlapic *from, const struc
     return deliver(g, from, NULL, msg);
 }
 
+COLD bool vlapic_waits(const struct vlapic_group *g, const struct apic_msg *msg)
+{
+    for (u32 i = 0; i < g->count; i++) {
+        const struct vlapic *l = g->l[i];
+
+        if (l && vlapic_match(l, msg->dest, msg->logical) &&
+            (vlapic_requests(l, msg->vector) ||
+             __atomic_load_n(&l->post.vectors[msg->vector >> 6], __ATOMIC_RELAXED) >>
+                     (msg->vector & 63) &
+                 1))
+            return true;
+    }
+    return false;
+}
+
 enum shorthand { SHORT_NONE, SHORT_SELF, SHORT_ALL, SHORT_OTHERS };
 
 /* Table 10-3: what may be sent by which shorthand. */

@@ -35,19 +35,15 @@ static void schedule(struct vlapic *l, u64 now_ns)
         set_deadline(l, DEADLINE_NONE);
         return;
     }
-    if (mode_of(l) == TIMER_PERIODIC) {
-        if (l->s.arrears)
-            ns = MIN(ns, now_ns + l->s.timer_period / 2);
-        if (l->s.timer_period < VLAPIC_MIN_NS)
-            ns = MAX(ns, now_ns + VLAPIC_MIN_NS);
-    }
+    if (mode_of(l) == TIMER_PERIODIC)
+        ns = ticks_again(&l->s.owed, ns, l->s.timer_period, now_ns);
     set_deadline(l, ns);
 }
 
 void vlapic_timer_stop(struct vlapic *l)
 {
     l->s.timer_on = false;
-    l->s.arrears = 0;
+    l->s.owed.count = 0;
     l->s.tsc_deadline = 0;
     set_deadline(l, DEADLINE_NONE);
 }
@@ -73,7 +69,7 @@ void vlapic_timer_count(struct vlapic *l, u32 count, u64 now_ns)
     if (mode_of(l) == TIMER_DEADLINE)
         return;
     *vlapic_reg(l, APIC_TIMER_ICR) = count;
-    l->s.arrears = 0;
+    l->s.owed.count = 0;
     l->s.timer_on = count != 0;
     l->s.timer_period = (u64)count << divide_shift(l);
     l->s.timer_edge = now_ns + l->s.timer_period;
@@ -106,7 +102,7 @@ void vlapic_timer_lvt(struct vlapic *l, u32 value, u64 now_ns)
         *vlapic_reg(l, APIC_TIMER_ICR) = 0;
         return;
     }
-    l->s.arrears = 0;
+    l->s.owed.count = 0;
     schedule(l, now_ns);
 }
 
@@ -122,21 +118,12 @@ static u64 expiries(struct vlapic *l, u64 now_ns)
     return n;
 }
 
-/* How many expiries to tell now (0 or 1); the others are owed, up to a limit. */
-static u64 settle_arrears(struct vlapic *l, u64 n)
+/* Whether the last interrupt is still a request. */
+static bool waits(const struct vlapic *l)
 {
-    u64 owed;
+    u32 lvt = *vlapic_reg(l, APIC_LVT_TIMER);
 
-    if (n == 0 && l->s.arrears > 0) {
-        l->s.arrears--;
-        return 1;
-    }
-    if (n == 0)
-        return 0;
-    owed = l->s.arrears + (n - 1);
-    l->s.arrears = (u32)MIN(owed, (u64)VLAPIC_ARREARS);
-    l->s.lost += owed - l->s.arrears;
-    return 1;
+    return !(lvt & LVT_MASKED) && vlapic_requests(l, (u8)lvt);
 }
 
 void vlapic_tick(struct vlapic *l, u64 now_ns)
@@ -144,7 +131,7 @@ void vlapic_tick(struct vlapic *l, u64 now_ns)
     if (now_ns < l->deadline_ns || !l->s.timer_on)
         return;
     if (mode_of(l) == TIMER_PERIODIC) {
-        if (settle_arrears(l, expiries(l, now_ns)))
+        if (ticks_due(&l->s.owed, expiries(l, now_ns), waits(l)))
             vlapic_lvt_fire(l, APIC_LVT_TIMER);
     } else {
         l->s.timer_on = false;

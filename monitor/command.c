@@ -271,7 +271,7 @@ const struct command commands[] = {
      "the files that are at hand",
      NEED_NOTHING, 0, cmd_modules},
     {"set\0VM KEY=VALUE…|log=LEVEL\0"
-     "words of grub.cfg, while it runs restart= only\nset web mem=64M restart=crash",
+     "words of grub.cfg; live: restart= weight= cpus= uart=\nset web mem=64M restart=crash",
      NEED_NOTHING, WORDS_ANY, cmd_set},
     {"regs\0[VM] [vN]\0"
      "a vCPU's registers and the bytes at RIP",

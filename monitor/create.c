@@ -5,6 +5,7 @@
 #include "monitor/life.h"
 #include "monitor/out.h"
 #include "monitor/vms.h"
+#include "vmm/sched.h"
 #include "vmm/vmm.h"
 
 /* The next word of a text as a text of its own; false: there is none. One that is too long is cut.
@@ -122,8 +123,11 @@ static void set_vm(unsigned i, const char *words)
         out_error("%s", draft.error);
     else
         config_vm_copy(vm, &draft);
-    if (vm_alive(vms[i]))
-        board_plug_console(&vms[i]->board, vm->console_uart);
+    if (!vm_alive(vms[i]))
+        return;
+    board_plug_console(&vms[i]->board, vm->console_uart);
+    for (u32 n = 0; n < vms[i]->vcpu_count; n++)
+        sched_move(vms[i]->vcpu[n], vm->cpus);
 }
 
 void cmd_set(struct args *a)

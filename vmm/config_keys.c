@@ -187,7 +187,7 @@ static bool set_strict(struct config_line *l, struct slice v)
 }
 
 /* What may change while the VM runs. */
-#define LIVE_KEYS (BIT(KEY_RESTART) | BIT(KEY_UART) | BIT(KEY_WEIGHT))
+#define LIVE_KEYS (BIT(KEY_RESTART) | BIT(KEY_UART) | BIT(KEY_WEIGHT) | BIT(KEY_CPUS))
 
 /* By enum vm_key. */
 static const struct vm_word {

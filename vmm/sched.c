@@ -22,6 +22,7 @@ struct sched {
     u64 since_tsc;        /* it is halted since then; 0: it is not. Likewise */
     u32 poked;            /* the hook is to be called; any CPU */
     struct spinlock lock; /* guards: */
+    bool outgoing;        /* one of the list is to move */
     struct vcpu *incoming;
     u32 count; /* vCPUs here, incoming ones too */
 };
@@ -54,7 +55,7 @@ static void kicked(void)
 {
     struct sched *s = own();
 
-    if (s && ((s->list && s->list->next) || s->incoming || s->poked))
+    if (s && ((s->list && s->list->next) || s->incoming || s->outgoing || s->poked))
         set_resched(s);
 }
 
@@ -123,6 +124,23 @@ void sched_add(struct vcpu *v)
     notice_cpu(v->cpu);
 }
 
+void sched_move(struct vcpu *v, u64 allowed)
+{
+    u32 to = __atomic_load_n(&v->moves_to, __ATOMIC_RELAXED);
+    struct sched *s = &scheds[v->cpu];
+
+    if (allowed & BIT(to ? to - 1 : v->cpu))
+        return;
+    if (to)
+        sched_unplace(to - 1);
+    to = sched_place(allowed);
+    spin_lock(&s->lock);
+    v->moves_to = to + 1;
+    s->outgoing = true;
+    spin_unlock(&s->lock);
+    notice_cpu(v->cpu);
+}
+
 void sched_poke(void)
 {
     __atomic_store_n(&scheds[0].poked, 1, __ATOMIC_SEQ_CST);
@@ -142,20 +160,6 @@ void sched_notice(struct vcpu *v)
     if (__atomic_load_n(&v->view.on, __ATOMIC_SEQ_CST) ||
         __atomic_load_n(&s->idle, __ATOMIC_SEQ_CST) || s->loaded != v)
         ipi_kick(v->cpu);
-}
-
-static void take_incoming(struct sched *s)
-{
-    spin_lock(&s->lock);
-    struct vcpu *v = s->incoming;
-    s->incoming = NULL;
-    spin_unlock(&s->lock);
-    while (v) {
-        struct vcpu *next = v->next;
-        v->next = s->list;
-        s->list = v;
-        v = next;
-    }
 }
 
 static void put_away(struct sched *s)
@@ -181,8 +185,8 @@ void sched_load(struct vcpu *v)
     s->loaded = v;
 }
 
-/* Lets go of a vCPU whose VM has ended. */
-static void leave(struct sched *s, struct vcpu *v)
+/* Lets go of a vCPU. */
+static void let_go(struct sched *s, struct vcpu *v)
 {
     struct vcpu **link = &s->list;
 
@@ -197,7 +201,42 @@ static void leave(struct sched *s, struct vcpu *v)
     if (v->id == 0)
         timer_cancel(&v->vm->board.timer);
     sched_unplace(v->cpu);
-    vm_vcpu_left(v->vm);
+}
+
+static void send_away(struct sched *s)
+{
+    for (struct vcpu *v = s->list, *next; v; v = next) {
+        next = v->next;
+        if (!v->moves_to)
+            continue;
+        let_go(s, v);
+        v->cpu = v->moves_to - 1;
+        v->moves_to = 0;
+        space_moved(&v->view);
+        sched_add(v);
+    }
+}
+
+/* Those that come bring their timers. */
+static void take_incoming(struct sched *s)
+{
+    spin_lock(&s->lock);
+    struct vcpu *v = s->incoming;
+    bool outgoing = s->outgoing;
+    s->incoming = NULL;
+    s->outgoing = false;
+    spin_unlock(&s->lock);
+    while (v) {
+        struct vcpu *next = v->next;
+        v->next = s->list;
+        s->list = v;
+        vcpu_arm_timer(v);
+        if (v->id == 0)
+            board_arm(&v->vm->board);
+        v = next;
+    }
+    if (outgoing)
+        send_away(s);
 }
 
 /* The vCPU with work that has had least; *more: another one waits as well. */
@@ -242,8 +281,10 @@ static void run_one(struct sched *s, struct vcpu *v, bool more)
     timer_cancel(&s->slice);
     if (!alone)
         charge(s, v, clock_ns() - start);
-    if (v->state == VCPU_OFF)
-        leave(s, v);
+    if (v->state == VCPU_OFF) {
+        let_go(s, v);
+        vm_vcpu_left(v->vm);
+    }
 }
 
 void sched_yield(void)

@@ -48,6 +48,8 @@ void sched_load(struct vcpu *v);
 u32 sched_place(u64 allowed);
 /* Takes such a choice back, for a vCPU that will not be added. */
 void sched_unplace(u32 cpu);
+/* Has v live on an allowed CPU soon, if it does not already. Boot CPU's loop. */
+void sched_move(struct vcpu *v, u64 allowed);
 /* Gives v to its home CPU, which starts to run it. Any CPU. */
 void sched_add(struct vcpu *v);
 /* v has a new request: makes its home CPU look. Any CPU. */

@@ -154,6 +154,8 @@ void vcpu_destroy(struct vcpu *v)
     space_detach(v->vm->space, &v->view);
     if (v->hv)
         hvm->destroy(v->hv);
+    if (v->moves_to)
+        sched_unplace(v->moves_to - 1);
     kmem_free(v->fpu, fpu_area_size());
     kmem_free(v->apic_page, PAGE_SIZE);
     v->vm->vcpu[v->id] = NULL;

@@ -55,6 +55,7 @@ struct vcpu {
     struct space *space; /* the VM's */
     u32 id;              /* index in the VM, and local APIC ID */
     u32 cpu;             /* home */
+    u32 moves_to;        /* the home to be, plus 1; or 0. Boot CPU sets, home CPU clears */
     u32 requests;        /* VCPU_REQ_*; any CPU */
     u8 state;            /* enum vcpu_state */
     bool loaded;
@@ -101,7 +102,7 @@ static inline u32 vcpu_exit_count(const struct vcpu *v)
 
 /* Makes a vCPU in the state after INIT, VCPU_OFF, at home on `cpu`. ERR_NOMEM. */
 enum err vcpu_create(struct vm *vm, u32 id, u32 cpu);
-/* Frees it. It is loaded nowhere and in no list, and its timer is not armed. */
+/* Frees it. It is loaded nowhere and in no list, and its timer is not armed. Boot CPU. */
 void vcpu_destroy(struct vcpu *v);
 
 /* The architectural state after INIT (SDM 3, table 9-1). Loaded here. */

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import image
-from machines import guest_elf, machine, on, skep_iso, skep_lines
+from machines import PROMPT, Monitor, guest_elf, machine, skep_iso, skep_lines
 
 
 def spin(name, words, cmdline):
@@ -77,3 +77,37 @@ def test_ticks_wait_with_their_processor(host, workdir):
         passed = re.findall(r"^PASS (\w+)", m.console, re.M)
     assert not failed, failed
     assert len(passed) == 3, passed
+
+
+@pytest.mark.parametrize("host", [
+    pytest.param("qemu", marks=pytest.mark.xdist_group("sched-qemu")),
+    pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx")),
+    pytest.param("bochs-zambezi", marks=pytest.mark.long)])
+def test_moved_while_it_runs(host, workdir):
+    """Virtual processors that signal each other go from one physical one to another and back, and
+    the guest finds nothing wrong; nor does one that sleeps until its timer."""
+    guest = image.Guest("check", guest_elf("check64"), "mem=32M vcpus=2 cpus=0 start=manual testdev",
+                        "testdev only=smp")
+    with machine(host, workdir, skep_iso(workdir, [guest], words="idle=monitor"), cpus=2) as m:
+        m.expect(PROMPT, 100)
+        moves = 0
+        with Monitor(m).as_program() as ask:
+            ask("start check")
+            for turn in range(1, 1000):
+                if ask("info check")["state"] != "running":
+                    break
+                ask(f"set check cpus={turn % 2}", ok=None)
+                for _ in range(100):
+                    homes = [p["cpu"] for p in ask("info check").get("processors", [])]
+                    if not homes or homes == [turn % 2] * 2:
+                        break
+                else:
+                    raise AssertionError(f"they are at {homes}")
+                moves += bool(homes)
+            text = ask("log check")["text"]
+            left = ask("cpu")["cpus"]
+        assert moves > 3 and not re.search("^FAIL", text, re.M), text
+        assert len(re.findall("^PASS", text, re.M)) >= 15, text
+        assert not any(cpu.get("vcpus") for cpu in left)
+        m.send_line("poweroff")
+        m.wait_end(20)

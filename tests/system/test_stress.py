@@ -107,7 +107,7 @@ class Machine:
 
 ACTIONS = ("start {}", "start {}", "start {}", "pause {}", "resume {}", "resume {}", "reset {}",
            "destroy {}", "stop {}", "stop {} -f", "exits {}", "regs {}", "last {}", "irq {}", "log {} 3",
-           "info {}", "devices {}")
+           "info {}", "devices {}", "set {} cpus=0", "set {} cpus=1")
 
 
 def storm(m, chance, names, seconds):

@@ -330,6 +330,42 @@ def test_kinds_are_recognised():
         assert loading.KINDS[loading.load(both, kind=said).state.kind] == taken
 
 
+@shapes()
+def test_images_that_refer_to_themselves(bits):
+    """Tables that lie over each other or over what they describe: loaded, or refused by a sentence;
+    nothing is written outside RAM (loading.py looks at each write)."""
+    wide = bits == 64
+    word, phoff, shoff, ehsize, phsize, shsize = (
+        ("<Q", 32, 40, 64, 56, 64) if wide else ("<I", 28, 32, 52, 32, 40))
+    sections = [im.Section(0), im.Section(2, bytes(96), link=1, info=1),  # its own string table
+                im.Section(9, bytes(48), link=2, info=2, flags=2),        # relocates itself
+                im.Section(3, b"\0x\0", link=3)]
+    code = Segment(0x200000, bytes(range(256)))
+    herring = Segment(0, b"/red/herring\0", kind=im.PT_INTERP)
+    image = elf(bits, [code, herring], sections, osabi=9, head=multiboot() + bytes(
+        -(ehsize + 12) % 8) + multiboot2(tag(6)))
+    table = struct.unpack_from(word, image, shoff)[0]
+    at = 16 if wide else 12
+    outcomes = set()
+    for changes in ([], [(phoff, word, 0)], [(phoff, word, ehsize - 8)], [(phoff, word, shoff)],
+                    [(shoff, word, 0)], [(shoff, word, phoff)], [(shoff, word, ehsize)],
+                    [(table + shsize + at + (8 if wide else 4), word, table)],
+                    [(table + 2 * shsize + at + (8 if wide else 4), word, 0)],
+                    [(ehsize + phsize, word, 0)]):
+        for kind in ("auto", "multiboot", "multiboot2", "freebsd", "elf", "pvh"):
+            changed = im.patched(image, *changes)
+            for modules in ((), [(im.patched(changed, (16, "<H", im.REL)), "x.ko", False)],
+                            [(im.patched(changed, (16, "<H", im.DYN)), "y.ko", False)]):
+                try:
+                    loading.load(changed, kind=kind, modules=modules)
+                    outcomes.add(True)
+                except loading.Refused as e:
+                    assert e.text and e.error in (loading.ERR_INVAL, loading.ERR_RANGE,
+                                                  loading.ERR_NOSUP)
+                    outcomes.add(False)
+    assert outcomes == {True, False}
+
+
 @pytest.mark.parametrize("number", range(8))
 def test_writer_fails(number):
     """A write that fails ends the load with its error and one sentence, whichever write it is; no

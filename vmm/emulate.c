@@ -305,8 +305,7 @@ static ALWAYS_INLINE bool apic_quick(struct vcpu *v, unsigned offset, bool write
         vlapic_set_tpr(l, (u8)*value);
     else
         return false;
-    if (vlapic_pending(l) >= 0 || (l->help && l->irr_top >= 0))
-        vcpu_look(v);
+    vcpu_look_apic(v);
     return true;
 }
 

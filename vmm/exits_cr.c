@@ -5,6 +5,7 @@
  */
 #include "arch/x86_64/fpu.h"
 #include "vmm/cpuid.h"
+#include "vmm/emul/again.h"
 #include "vmm/emulate.h"
 #include "vmm/exits.h"
 #include "vmm/inject.h"
@@ -138,13 +139,20 @@ static bool write_cr4(struct vcpu *v, u64 value)
     return true;
 }
 
+/* Outside 64-bit mode the low half of the register counts. */
+static u64 cr_operand(struct vcpu *v, u64 value)
+{
+    struct x86_mode m;
+
+    if (!(value >> 32))
+        return value;
+    hvm->get_mode(v->hv, &m);
+    return (m.efer & EFER_LMA) && (m.cs_attr & SEG_L) ? value : (u32)value;
+}
+
 static bool write_cr(struct vcpu *v, u8 cr, u64 value)
 {
-    struct x86_seg cs;
-
-    hvm->get_seg(v->hv, SEG_CS, &cs);
-    if (!(hvm->get(v->hv, HVM_EFER) & EFER_LMA) || !(cs.attr & SEG_L))
-        value = (u32)value;
+    value = cr_operand(v, value);
     switch (cr) {
     case 0:
         return write_cr0(v, value);
@@ -156,7 +164,7 @@ static bool write_cr(struct vcpu *v, u8 cr, u64 value)
         if (value > 15)
             return false;
         vlapic_set_cr8(&v->apic, (u8)value);
-        vcpu_look(v);
+        vcpu_look_apic(v);
         return true;
     default:
         return false;
@@ -185,9 +193,27 @@ static u64 lmsw(u64 cr0, u64 msw)
     return (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | (msw & (CR0_PE | CR0_MP | CR0_EM | CR0_TS));
 }
 
+/* A move that was decoded before. False: it was not, nothing done. */
+static bool decode_again(struct vcpu *v, struct hvm_exit *e)
+{
+    const struct emul_again *a;
+    struct x86_mode m;
+
+    hvm->get_mode(v->hv, &m);
+    a = emul_again(&v->emul, e->rip, &v->space->generation, &m);
+    if (!a || a->access != EMUL_AGAIN_CR)
+        return false;
+    e->cr.cr = a->cr;
+    e->cr.gpr = a->reg;
+    e->cr.op = a->op == OP_MOV_TO_CR ? HVM_CR_WRITE : HVM_CR_READ;
+    e->insn_len = a->len;
+    return true;
+}
+
 /* Finds out from the instruction what the hardware did not say. False: an event waits, or retry. */
 static bool decode(struct vcpu *v, struct hvm_exit *e)
 {
+    struct x86_mode m;
     struct emul_cpu *c = emulate_begin(v, e);
     u64 msw;
 
@@ -196,6 +222,8 @@ static bool decode(struct vcpu *v, struct hvm_exit *e)
     e->cr.cr = c->insn.reg;
     e->cr.gpr = c->insn.rm;
     e->insn_len = c->insn.len;
+    hvm->get_mode(v->hv, &m);
+    emul_remember(c, &m);
     switch (c->insn.op) {
     case OP_MOV_TO_CR:
         e->cr.op = HVM_CR_WRITE;
@@ -221,7 +249,7 @@ void exit_cr(struct vcpu *v, struct hvm_exit *e)
 {
     bool ok = true;
 
-    if (!e->cr.decoded && !decode(v, e))
+    if (!e->cr.decoded && !decode_again(v, e) && !decode(v, e))
         return;
     switch (e->cr.op) {
     case HVM_CR_WRITE:

@@ -134,6 +134,14 @@ static inline void vcpu_look(struct vcpu *v)
 {
     __atomic_fetch_or(&v->requests, VCPU_REQ_LOOK, __ATOMIC_RELAXED);
 }
+/* The same after an EOI or a change of TPR: only if a request can be delivered now. */
+static inline void vcpu_look_apic(struct vcpu *v)
+{
+    struct vlapic *l = &v->apic;
+
+    if (vlapic_pending(l) >= 0 || (l->help && l->irr_top >= 0))
+        vcpu_look(v);
+}
 /*
  * Calls fn with v loaded, on v's home CPU, between two entries, and waits until it has returned.
  * False, and fn not called: v has left, or its home CPU has not answered for a second. From the

@@ -206,6 +206,43 @@ static void test_other_modes(void **state)
     assert_null(found());
 }
 
+/* Decodes the bytes at CODE as an exit of a control register would, and remembers them. */
+static void decode_cr(const u8 *bytes, unsigned n)
+{
+    machine_code(&m, 0x1000, bytes, n);
+    emul_begin(&m.cpu, &m.ops, &m, m.gpr);
+    assert_int_equal(emul_decode(&m.cpu), EMUL_DONE);
+    emul_remember(&m.cpu, &now);
+}
+
+static void test_control_registers(void **state)
+{
+    static const u8 to_cr8[] = {0x45, 0x0f, 0x22, 0xc1}, from_cr0[] = {0x0f, 0x20, 0xc4};
+    static const u8 clts[] = {0x0f, 0x06}, lmsw[] = {0x0f, 0x01, 0xf0};
+    const struct emul_again *a;
+
+    (void)state;
+    decode_cr(to_cr8, sizeof(to_cr8)); /* mov %r9, %cr8 */
+    a = found();
+    assert_non_null(a);
+    assert_int_equal(a->access, EMUL_AGAIN_CR);
+    assert_int_equal(a->op, OP_MOV_TO_CR);
+    assert_int_equal(a->cr, 8);
+    assert_int_equal(a->reg, R9);
+    assert_int_equal(a->len, 4);
+    machine_code(&m, 0x1000, from_cr0, sizeof(from_cr0));
+    assert_null(found());
+    decode_cr(from_cr0, sizeof(from_cr0)); /* mov %cr0, %rsp */
+    assert_int_equal(found()->op, OP_MOV_FROM_CR);
+    assert_int_equal(found()->cr, 0);
+    assert_int_equal(found()->reg, RSP);
+    assert_int_equal(found()->len, 3);
+    decode_cr(clts, sizeof(clts));
+    assert_null(found());
+    decode_cr(lmsw, sizeof(lmsw));
+    assert_null(found());
+}
+
 /* Too near the page's end for two words: never remembered, so never read past it. */
 static void test_page_end(void **state)
 {
@@ -231,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup(test_slot_taken, setup),
         cmocka_unit_test_setup(test_others_are_not_remembered, setup),
         cmocka_unit_test_setup(test_other_modes, setup),
+        cmocka_unit_test_setup(test_control_registers, setup),
         cmocka_unit_test_setup(test_page_end, setup),
     };
 

@@ -3,11 +3,14 @@
 #include "vmm/emul/again.h"
 #include "vmm/emul/internal.h"
 
-/* A plain MOV of a whole register, or of an immediate, and one device register. */
-static bool worthwhile(const struct emul_cpu *c)
+static bool moves_cr(const struct insn *in)
 {
-    const struct insn *in = &c->insn;
+    return in->op == OP_MOV_TO_CR || in->op == OP_MOV_FROM_CR;
+}
 
+/* A plain MOV of a whole register, or of an immediate, and one device register. */
+static bool moves_device(const struct insn *in)
+{
     return in->op == OP_MOV && (in->flags & INSN_HAS_MEM) && in->msize >= 4 && in->asize == 8 &&
            in->seg < SEG_FS && in->base != RSP && in->index != RSP &&
            !(in->form != F_RM_IMM && in->reg == RSP);
@@ -18,6 +21,13 @@ static void take_operands(struct emul_again *a, const struct insn *in, gla_t rip
     bool imm = in->form == F_RM_IMM;
 
     a->len = in->len;
+    a->op = in->op;
+    if (moves_cr(in)) {
+        a->access = EMUL_AGAIN_CR;
+        a->cr = in->reg;
+        a->reg = in->rm;
+        return;
+    }
     a->size = in->msize;
     a->access = in->access;
     a->reg = in->form == F_R_RM || in->form == F_RM_R ? in->reg : RAX;
@@ -39,9 +49,9 @@ void emul_remember(struct emul_cpu *c, const struct x86_mode *mode)
 
     __asm__("" : "+r"(a), "+r"(e)); /* or addresses are computed again for each field */
     /* The page was fetched from the quick way, in this emulation or one like it. */
-    if (c->mode != INSN_64 || c->cpl == 3 || !worthwhile(c) || e->serial != c->serial ||
-        !e->serial || e->page != (rip & ~PAGE_MASK) || e->levels > ARRAY_SIZE(a->at) ||
-        (rip & PAGE_MASK) > PAGE_SIZE - 16)
+    if (c->mode != INSN_64 || c->cpl == 3 || e->serial != c->serial || !e->serial ||
+        !(moves_device(&c->insn) || moves_cr(&c->insn)) || e->page != (rip & ~PAGE_MASK) ||
+        e->levels > ARRAY_SIZE(a->at) || (rip & PAGE_MASK) > PAGE_SIZE - 16)
         return;
     for (unsigned i = 0, from = 0; i < ARRAY_SIZE(a->at); i++) {
         a->at[i] = e->at[from];

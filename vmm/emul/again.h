@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Moves between a register and a device that were executed before: 64-bit code of privilege 0 to 2
- * reads or writes device registers by plain MOVs, over and over from the same places. What decoding
- * such an instruction gave is remembered with everything that it followed from: the mode, the
- * page-table entries on the way to the instruction, and its bytes. All of that is read again each
- * time, so that a guest that rewrites its code or its tables gets what a fetch would have given.
+ * Moves between a register and a device, or a control register, that were executed before: 64-bit
+ * code of privilege 0 to 2 does such by plain MOVs, over and over from the same places. What
+ * decoding such an instruction gave is remembered with everything that it followed from: the mode,
+ * the page-table entries on the way to the instruction, and its bytes. All of that is read again
+ * each time, so that a guest that rewrites its code or its tables gets what a fetch would have
+ * given.
  *
  * No state outside emul_cpu. One call a vCPU at a time.
  */
@@ -14,8 +15,8 @@
 #include "vmm/emul/emul.h"
 
 /*
- * Remembers the instruction that c has just completed in this mode, if it is one of the kind. The
- * exit's operand was its memory operand, all of it a device.
+ * Remembers the instruction that c has just decoded in this mode, if it is one of the kind. A
+ * memory operand, if it has one, was the exit's, and all of it a device.
  */
 void emul_remember(struct emul_cpu *c, const struct x86_mode *mode);
 

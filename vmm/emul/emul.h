@@ -147,9 +147,11 @@ struct emul_again {
     u8 reg;    /* source or destination */
     u8 len;    /* 0: empty */
     u8 size;   /* 4 or 8 */
-    u8 access; /* INSN_READ or INSN_WRITE */
+    u8 access; /* INSN_READ or INSN_WRITE of a device; or EMUL_AGAIN_CR: */
+    u8 op, cr; /* OP_MOV_TO_CR or OP_MOV_FROM_CR, and which control register */
 };
-#define EMUL_AGAIN 32 /* a power of two */
+#define EMUL_AGAIN    32 /* a power of two */
+#define EMUL_AGAIN_CR 0xff
 
 struct emul_cpu {
     const struct emul_ops *ops;

@@ -117,6 +117,16 @@ static void read_tables(void)
     serial_find(&reader, &acpi);
 }
 
+/*
+ * Bochs 2.7 delivers interrupts to guests that have theirs off, and loses some: docs/interrupts.md.
+ * Where its firmware runs without a hypervisor this is Bochs, for QEMU alone has no VMX.
+ */
+static void choose_apic_help(void)
+{
+    if (config.apic == CONFIG_APIC_BEST && acpi.bochs && !(cpu_cpuid(1, 0).ecx & BIT(31)))
+        config.apic = APIC_SHADOW;
+}
+
 /* Stops here if there is a reason to. */
 static void must(const char *why)
 {
@@ -176,6 +186,7 @@ static NORETURN void start_machine(void)
 {
     read_report(memory_view);         /* the report's strings have moved */
     read_tables();                    /* ACPI; where console= is */
+    choose_apic_help();               /* without apic= */
     must(memory_give_out(&acpi));     /* frame allocator */
     ioapic_init(&acpi);               /* the board's interrupt controllers: all masked */
     must(setup_lapic());              /* local APIC: mode and mapping */

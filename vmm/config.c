@@ -153,7 +153,7 @@ void config_parse_own(struct config *c, const char *cmdline)
     c->log = LOG_INFO;
     c->escape = CONFIG_ESCAPE_DEFAULT;
     c->idle = CONFIG_IDLE_MONITOR;
-    c->apic = APIC_SHADOW;
+    c->apic = CONFIG_APIC_BEST;
     while ((word.len = parse_word(&cmdline, &word.s)) != 0) {
         if (!first || !slice_is_file_name(word))
             own_word(c, word, &seen);

@@ -29,6 +29,7 @@
 #define CONFIG_MEM_DEFAULT    (256 * MIB)
 #define CONFIG_CONSOLE_BAUD   115200
 #define CONFIG_ESCAPE_DEFAULT 0x1d /* Ctrl-] */
+#define CONFIG_APIC_BEST      0xff /* config.apic without apic= */
 
 /* Where skep's serial line is: at a port, where the firmware's tables say, on a PCI card. */
 enum config_console_kind { CONFIG_CONSOLE_PORT, CONFIG_CONSOLE_SPCR, CONFIG_CONSOLE_PCI };
@@ -96,7 +97,7 @@ struct config {
     enum log_level log;
     u8 escape; /* the character itself, 0x01 .. 0x1f */
     enum config_idle idle;
-    u8 apic; /* enum apic_help: the most that is used */
+    u8 apic; /* enum apic_help: the most that is used; CONFIG_APIC_BEST: what serves best */
 
     /* In the order in which their names first appear; a slot without a name is free. */
     struct config_vm vms[CONFIG_MAX_VMS];

@@ -5,6 +5,7 @@
 #include "lib/string.h"
 
 #define RSDP_SIG       "RSD PTR "
+#define RSDP_OEM       9
 #define RSDP_V1_SIZE   20
 #define RSDP_SIZE      36
 #define HEADER_SIZE    36
@@ -482,6 +483,7 @@ void acpi_parse(const struct acpi_reader *r, const void *rsdp, size_t rsdp_len,
                      "machine off");
         return;
     }
+    out->bochs = is_sig(p + RSDP_OEM, "BOCHS ");
     extended = p[15] >= 2 && get64(p + 24);
     out->present = extended && parse_root(&a, get64(p + 24), true);
     if (!out->present && get32(p + 16))

@@ -42,7 +42,8 @@ struct acpi_info {
     bool present; /* an RSDP with a good checksum and a root table were found */
     bool madt;    /* processors and I/O APICs are known */
     bool fadt;
-    bool pic; /* there is a pair of 8259s too */
+    bool pic;   /* there is a pair of 8259s too */
+    bool bochs; /* the RSDP is signed by Bochs' firmware, which is QEMU's too */
 
     u32 cpu_count;     /* usable processors */
     u32 cpus_left_out; /* usable ones that did not fit into the array */

@@ -6,10 +6,11 @@
 #include "guests/check/check.h"
 
 extern const struct check_group exceptions, mode_specific, cpuid_group, msr_group, control, virt,
-    interrupts, timers, ticks_group, debug, state, pages, ports, mmio, lapic, smp, x2apic;
+    interrupts, delivery, timers, ticks_group, debug, state, pages, ports, mmio, lapic, smp, x2apic;
 
 #define CHECK_GROUPS                                                                               \
-    &exceptions, &mode_specific, &cpuid_group, &msr_group, &control, &virt, &interrupts, &timers,  \
-        &ticks_group, &debug, &state, &pages, &ports, &mmio, &lapic, &smp, &x2apic,
+    &exceptions, &mode_specific, &cpuid_group, &msr_group, &control, &virt, &interrupts,           \
+        &delivery, &timers, &ticks_group, &debug, &state, &pages, &ports, &mmio, &lapic, &smp,     \
+        &x2apic,
 
 #endif

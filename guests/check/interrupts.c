@@ -425,8 +425,8 @@ static void irq_hlt_pending(void)
 }
 
 /*
- * Tried again if it fails: Bochs delivers virtual interrupts in the shadow once in some ten
- * thousand times, and more often when the code is new to it, with no exit in between.
+ * Tried again if it fails: where skep has Bochs deliver interrupts, a physical one that comes
+ * meanwhile lets it in though interrupts are off (see delivery.c).
  */
 static void irq_sti_shadow(void)
 {

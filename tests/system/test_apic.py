@@ -15,15 +15,18 @@ CASES = [
     ("bochs-ivy_bridge", "virtual", "shadow"),
     ("bochs-zambezi", "virtual", "emulate"),
 ]
-GROUPS = "only=interrupts only=x2apic only=lapic only=lapic_forms only=lapic_string"
+# What Bochs delivers wrongly by itself: docs/interrupts.md.
+BOCHS_FAULTS = "skip=irq_stays_out skip=irq_to_new_memory"
+GROUPS = "only=interrupts only=delivery only=x2apic only=lapic only=lapic_forms only=lapic_string"
 
 
 @pytest.mark.parametrize("host,asked,used", [
     pytest.param(*c, marks=pytest.mark.xdist_group(f"apic-{c[0]}-{c[1]}")) for c in CASES])
 def test_local_apic(host, asked, used, workdir):
     """The in-guest tests of interrupts, with 64-bit code and with 32-bit code beside it."""
-    guests = [image.Guest(f"g{bits}", guest_elf(f"check{bits}"), "mem=64M testdev",
-                          f"testdev {GROUPS}") for bits in (32, 64)]
+    words = f"testdev {GROUPS} {BOCHS_FAULTS if used == 'virtual' else ''}"
+    guests = [image.Guest(f"g{bits}", guest_elf(f"check{bits}"), "mem=64M testdev", words)
+              for bits in (32, 64)]
     iso = skep_iso(workdir, guests, words=f"idle=poweroff apic={asked}")
     with machine(host, workdir, iso) as m:
         m.wait_end(200)

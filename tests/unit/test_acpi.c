@@ -178,6 +178,21 @@ static void reads_a_machine(void **st)
     assert_int_equal(info.range_count, 5);
 }
 
+static void knows_whose_firmware(void **st)
+{
+    u8 *rsdp = rsdp_of(0);
+
+    (void)st;
+    make_machine();
+    parse(rsdp, 20);
+    assert_false(info.bochs);
+    memcpy(rsdp + 9, "BOCHS ", 6);
+    rsdp[8] = (u8)(rsdp[8] - ('B' + 'O' + 'C' + 'H' + 'S' + ' '));
+    parse(rsdp, 20);
+    assert_machine();
+    assert_true(info.bochs);
+}
+
 static void falls_back_to_the_rsdt(void **st)
 {
     (void)st;
@@ -385,15 +400,11 @@ static void extended_fadt_fields(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_machine),
-        cmocka_unit_test(falls_back_to_the_rsdt),
-        cmocka_unit_test(one_sentence_each),
-        cmocka_unit_test(no_tables_at_all),
-        cmocka_unit_test(searches_the_bios_areas),
-        cmocka_unit_test(absurd_lengths),
-        cmocka_unit_test(broken_madt_entries),
-        cmocka_unit_test(many_processors),
-        cmocka_unit_test(s5_forms),
+        cmocka_unit_test(reads_a_machine),        cmocka_unit_test(knows_whose_firmware),
+        cmocka_unit_test(falls_back_to_the_rsdt), cmocka_unit_test(one_sentence_each),
+        cmocka_unit_test(no_tables_at_all),       cmocka_unit_test(searches_the_bios_areas),
+        cmocka_unit_test(absurd_lengths),         cmocka_unit_test(broken_madt_entries),
+        cmocka_unit_test(many_processors),        cmocka_unit_test(s5_forms),
         cmocka_unit_test(extended_fadt_fields),
     };
 

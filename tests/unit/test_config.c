@@ -22,7 +22,7 @@ static void own_words(void **st)
     (void)st;
     config_parse_own(&cfg, "/boot/skep.elf console=com2,9600 log=debug escape=^a idle=poweroff");
     assert_int_equal(cfg.error_count, 0);
-    assert_int_equal(cfg.apic, APIC_SHADOW);
+    assert_int_equal(cfg.apic, CONFIG_APIC_BEST);
     assert_int_equal(cfg.console.port, 0x2f8);
     assert_int_equal(cfg.console.baud, 9600);
     assert_int_equal(cfg.log, LOG_DEBUG);
@@ -37,6 +37,8 @@ static void own_words(void **st)
     config_parse_own(&cfg, "apic=virtual");
     assert_int_equal(cfg.error_count, 0);
     assert_int_equal(cfg.apic, APIC_VIRTUAL);
+    config_parse_own(&cfg, "apic=shadow");
+    assert_int_equal(cfg.apic, APIC_SHADOW);
     config_parse_own(&cfg, "apic=emulate");
     assert_int_equal(cfg.apic, APIC_EMULATE);
 }

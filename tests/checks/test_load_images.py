@@ -238,7 +238,8 @@ def test_multiboot2(bits, workdir):
         r.shuffle(tags)
         if by_tags:
             front = bytes(8 * r.randrange(100))
-            made = multiboot2(tag(2, load + len(front), load, 0, load + 20000), *tags)
+            where = r.choice((load, 0xffffffff))  # the latter: the file's beginning
+            made = multiboot2(tag(2, load + len(front), where, 0, load + 20000), *tags)
             image, size = front + made + body, len(front) + len(made) + len(body)
         else:
             made = bytes(-(64 if bits == 64 else 52) % 8 + 8 * r.randrange(3000)) + multiboot2(*tags)

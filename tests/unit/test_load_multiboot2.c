@@ -302,6 +302,14 @@ static void addresses(void **st)
     assert_int_equal(guest_8(&mem, 0x404000), 0);
     assert_int_equal(guest_8(&mem, 0x405fff), 0);
     assert_int_equal(guest_8(&mem, 0x406000), 0xaa);
+    /* A load address of -1: from the file's beginning. */
+    header_begin();
+    TAG(2, 0, 0x400000 + HEADER, 0xffffffff, 0x404000, 0x406000);
+    TAG(3, 0, 0x400abc);
+    header_end();
+    load_ok(&r, &mem, &state);
+    assert_int_equal(state.rip, 0x400abc);
+    assert_memory_equal(guest_at(&mem, 0x400000, 0x4000), img.b, 0x4000);
     /* The same, relocated. */
     header_begin();
     TAG(2, 0, 0x400000 + HEADER, 0x400000, 0x404000, 0x406000);

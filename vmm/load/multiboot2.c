@@ -100,6 +100,8 @@ static bool read_tag(struct load_ctx *c, struct header *h, u64 off, u32 size)
         h->has_addresses = true;
         h->addresses =
             (struct mb_addresses){get32(p + 8), get32(p + 12), get32(p + 16), get32(p + 20)};
+        if (h->addresses.load_addr == UINT32_MAX) /* from the file's beginning on */
+            h->addresses.load_addr = h->addresses.header_addr - (u32)h->off;
         return true;
     case TAG_ENTRY:
         h->entry_at = off + 8;

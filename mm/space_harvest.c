@@ -7,14 +7,18 @@
 
 _Static_assert(SPACE_HOLD_SLOTS % NESTED_ENTRIES == 0, "the slots of a table are in a row");
 
-/* Marks a page dirty again that is held. */
-COLD static void mark_again(struct space *s, gpa_t gpa, u64 *entry)
+/*
+ * Marks those pages dirty again that have a bit each, bit 0 gpa's, and are held. A noted page may
+ * be gone by now; one that is there stays, with the lock held, and then this hold takes no lock.
+ */
+COLD static void mark_held(struct space *s, gpa_t gpa, u64 bits)
 {
-    u64 value = nested_load(entry);
+    unsigned level;
 
-    while (nested_valid(value) && !nested_mark(&s->tables, gpa, entry, &value, true))
-        ;
-    space_log_notes(s, &gpa, 1);
+    for (; bits; bits >>= 1, gpa += PAGE_SIZE)
+        if (bits & 1 && space_is_held(s, gpa, PAGE_SIZE) && space_is_filled(s, gpa, &level) &&
+            space_hold_page(s, gpa, 0, true))
+            space_release(s, gpa);
 }
 
 /*
@@ -26,60 +30,50 @@ static u64 clean(struct space *s, gpa_t gpa, u64 *entry, u64 bits)
     const u64 keep = ~s->tables.fmt->dirty;
     const u32 *holds = space_hold_slot(s, gpa);
     u64 count = 0;
+    u32 held = 0;
 
-    for (; bits; bits &= bits - 1, count++) {
-        u64 i = (u64)__builtin_ctzll(bits);
-
+    for (u64 left = bits, i; left; left &= left - 1, count++) {
+        __asm__("bsf %1, %0" : "=r"(i) : "r"(left) : "cc");
         __atomic_fetch_and(&entry[i], keep, __ATOMIC_SEQ_CST);
-        if (unlikely(__atomic_load_n(&holds[i], __ATOMIC_SEQ_CST)))
-            mark_again(s, gpa + i * PAGE_SIZE, &entry[i]);
+        held |= __atomic_load_n(&holds[i], __ATOMIC_SEQ_CST);
     }
+    if (unlikely(held))
+        mark_held(s, gpa, bits);
     return count;
 }
 
-/*
- * Plain loads, for these become one instruction with the OR: the answer only says where to look
- * properly, and an entry that is marked this moment is found by the next harvest.
- */
-static ALWAYS_INLINE __attribute__((no_sanitize("thread"))) u64 any_of_4(const u64 *e)
-{
-    return e[0] | e[1] | e[2] | e[3];
-}
-
-/* `bit`, set in *bits if the entry is dirty: by a jump, for most are not. */
+/* `bit`, below 8, set in *bits if the entry is dirty: by a jump, for most are not. */
 static ALWAYS_INLINE void pick(const u64 *entry, u64 dirty, u64 bit, u64 *bits)
 {
-    if (nested_load(entry) & dirty) {
-        *bits |= bit;
-        __asm__("" : "+r"(*bits));
-    }
+    __asm__("test %2, %1\n\tjz 1f\n\tor %3, %b0\n1:"
+            : "+q"(*bits)
+            : "m"(*entry), "r"(dirty), "i"(1 << bit)
+            : "cc");
 }
 
-/* A bit for each of 16 entries that is dirty. */
-static __attribute__((noinline, no_sanitize("thread"))) u64 dirty_of_16(const u64 *e, u64 dirty)
+/*
+ * A bit for each of 64 entries that is dirty, bit 0 for the first. Plain loads, for these become
+ * one instruction with the OR: the answer only says where to look properly, and an entry that is
+ * marked this moment is found by the next harvest.
+ */
+static __attribute__((noinline, no_sanitize("thread"))) u64 dirty_of_64(const u64 *first, u64 dirty)
 {
     u64 bits = 0;
 
-    for (unsigned i = 0; i < 16; i += 4) {
-        bits >>= 4;
-        if (!(any_of_4(&e[i]) & dirty))
+    for (const u64 *e = first + 64; e > first;) {
+        e -= 8;
+        bits <<= 8;
+        if (!((e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7]) & dirty))
             continue;
-        pick(&e[i], dirty, BIT(12), &bits);
-        pick(&e[i + 1], dirty, BIT(13), &bits);
-        pick(&e[i + 2], dirty, BIT(14), &bits);
-        pick(&e[i + 3], dirty, BIT(15), &bits);
+        pick(&e[0], dirty, 0, &bits);
+        pick(&e[1], dirty, 1, &bits);
+        pick(&e[2], dirty, 2, &bits);
+        pick(&e[3], dirty, 3, &bits);
+        pick(&e[4], dirty, 4, &bits);
+        pick(&e[5], dirty, 5, &bits);
+        pick(&e[6], dirty, 6, &bits);
+        pick(&e[7], dirty, 7, &bits);
     }
-    return bits;
-}
-
-/* A bit for each of 64. */
-static __attribute__((noinline, no_sanitize("thread"))) u64 dirty_of_64(const u64 *e, u64 dirty)
-{
-    u64 bits = 0;
-
-    for (unsigned i = 0; i < 64; i += 16, e += 16)
-        if ((any_of_4(e) | any_of_4(e + 4) | any_of_4(e + 8) | any_of_4(e + 12)) & dirty)
-            bits |= dirty_of_16(e, dirty) << i;
     return bits;
 }
 
@@ -94,7 +88,10 @@ u64 space_harvest_table(struct space *s, const struct space_region *r, gpa_t bas
 
         if (likely(!bits))
             continue;
-        bits &= ~0ull << (i < from ? from - i : 0) & ~0ull >> (to < i + 64 ? i + 64 - to : 0);
+        if (i < from)
+            bits &= ~0ull << (from - i);
+        if (to - i < 64)
+            bits &= BIT(to - i) - 1;
         if (bitmap && bits) {
             bitmap[at / 64] |= bits << at % 64;
             if (at % 64 && bits >> (64 - at % 64))

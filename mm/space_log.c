@@ -22,7 +22,6 @@
  * each that skep marks; a harvest then looks at the noted pages alone.
  */
 #include "mm/space_priv.h"
-#include "lib/string.h"
 
 struct harvest {
     struct space *s;
@@ -145,12 +144,14 @@ static gpa_t split_at(struct space *s, gpa_t gpa, enum err *err)
     return ALIGN_DOWN(gpa, NESTED_SIZE(2)) + NESTED_SIZE(2);
 }
 
+/* Room for what is noted, with nothing in it, though pages may still be noted for an earlier log.
+ */
 static enum err notes_alloc(struct space *s, struct space_region *r)
 {
-    if (r->noted)
-        memset(r->noted, 0, space_notes_size(r)); /* of an earlier log */
-    else
+    if (!r->noted)
         __atomic_store_n(&r->noted, space_pages_alloc(s, space_notes_size(r)), __ATOMIC_RELEASE);
+    for (u64 i = 0; r->noted && i < space_notes_size(r) / 8; i++)
+        __atomic_store_n(&r->noted[i], 0, __ATOMIC_RELAXED);
     return r->noted ? OK : ERR_NOMEM;
 }
 

@@ -30,8 +30,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     memset(&w, 0, sizeof(w));
     w.draw = draw_bytes;
     w.draw_arg = &b;
-    how = (unsigned)world_draw(&w, 192);
-    world_init(&w, (enum nested_format_id)(how / 64), 32 * MIB, how % 64);
+    how = (unsigned)world_draw(&w, 384);
+    world_init(&w, (enum nested_format_id)(how % 192 / 64), 32 * MIB,
+               how % 64 + (how >= 192 ? 64 : 0));
     while (b.left)
         world_step(&w);
     world_check(&w);

@@ -2,10 +2,14 @@
 /*
  * One guest space used by many threads at once, each standing for a CPU:
  *   vCPUs    enter and leave by the generation protocol and touch memory through a TLB of their
- * own, which they empty only when told to: a translation that is used too long is noticed; devices
- * hold pages and write them, read and write across pages; changer  takes the permission to write
- * away and gives it back; while it is away, no vCPU's write may arrive. For each entry format in
- * turn. Usage: race SECONDS
+ *            own, which they empty only when told to: a translation that is used too long is
+ *            noticed. With page-modification logging their processors log which pages they dirty.
+ *   devices  hold pages and write them
+ *   changer  takes the permission to write away and gives it back; while it is away, no vCPU's
+ *            write may arrive
+ *   logger   starts, harvests and stops the dirty log: what was written must be in it
+ *   reaper   scans, takes pages back and makes large ones: what was written must still be there
+ * For each entry format in turn, and with page-modification logging. Usage: race SECONDS
  */
 #include <pthread.h>
 #include <sched.h>
@@ -18,7 +22,7 @@
 #include "tests/unit/mm_arena.h"
 #include "tests/unit/mm_cpu.h"
 
-enum { VCPUS = 2, DEVICES = 1, TLB = 64, PAGES = 3 * 512 };
+enum { VCPUS = 2, DEVICES = 1, TLB = 64, PAGES = 3 * 512, LOG = 4 };
 #define RAM_BASE MIB
 
 /* Everybody meets on a few pages, spread over small and large leaves. */
@@ -40,19 +44,26 @@ struct tlb_entry {
     bool write;
 };
 
+/* What a vCPU is asked to do outside the guest. */
+enum call { CALL_NONE, CALL_LOG_ON, CALL_LOG_TAKE, CALL_LOG_OFF };
+
 struct vcpu {
     struct space_view view;
     struct cpu cpu;
     struct tlb_entry tlb[TLB];
     bool kicked; /* a pending interrupt: leave */
-    u64 entries, flushes, faults;
+    enum call call;
+    bool logging; /* page-modification logging is on */
+    gpa_t log[LOG];
+    unsigned logged;
+    u64 entries, flushes, faults, noted;
     u64 seed;
 };
 
 static struct arena arena;
 static struct space space;
 static struct vcpu vcpus[VCPUS];
-static bool stop;
+static bool stop, page_log;
 static u64 changes, harvests, reaped;
 
 /* While a page is protected, the sum of vCPUs' writes to it may not change. */
@@ -66,6 +77,54 @@ static void check(bool ok, const char *what)
     fprintf(stderr, "race: %s\n", what);
     abort();
 }
+
+/* ---- where cold pages go that are not zero; used under the space's lock ------------------------
+ */
+
+static u8 shelf[MEETING][PAGE_SIZE];
+static bool kept[MEETING];
+static u64 put_away;
+
+/* The place of a page in it, or -1. */
+static int shelf_place(gpa_t gpa)
+{
+    u64 i = (gpa - RAM_BASE) / (meeting_page(1) - RAM_BASE);
+
+    return i < MEETING && gpa == meeting_page((unsigned)i) ? (int)i : -1;
+}
+
+static bool shelf_put(void *arg, gpa_t gpa, const void *page)
+{
+    int i = shelf_place(gpa);
+
+    (void)arg;
+    check(i >= 0 && !kept[i], "a page is kept twice, or should be zero");
+    memcpy(shelf[i], page, PAGE_SIZE);
+    put_away++;
+    return kept[i] = true;
+}
+
+static bool shelf_get(void *arg, gpa_t gpa, void *page)
+{
+    int i = shelf_place(gpa);
+
+    (void)arg;
+    if (i < 0 || !kept[i])
+        return false;
+    memcpy(page, shelf[i], PAGE_SIZE);
+    return true;
+}
+
+static void shelf_drop(void *arg, gpa_t gpa)
+{
+    int i = shelf_place(gpa);
+
+    (void)arg;
+    if (i >= 0)
+        kept[i] = false;
+}
+
+static const struct space_store store = {shelf_put, shelf_get, shelf_drop, NULL};
 
 static bool running(void)
 {
@@ -85,7 +144,11 @@ static bool guest_access(struct vcpu *v, gpa_t gpa, unsigned access)
     struct cpu_walk walk;
 
     if (t->page != (gpa | 1) || (access & CPU_W && !t->write)) {
-        enum cpu_result r = cpu_access(&v->cpu, space.tables.root, gpa, access, &walk);
+        enum cpu_result r;
+
+        if (v->logged == LOG) /* before the walk, as the processor does */
+            return false;
+        r = cpu_access(&v->cpu, space.tables.root, gpa, access, &walk);
 
         check(r != CPU_MISCONFIGURED, "a table with reserved bits set");
         if (r != CPU_OK)
@@ -93,12 +156,43 @@ static bool guest_access(struct vcpu *v, gpa_t gpa, unsigned access)
         t->page = gpa | 1;
         t->memory = (u32 *)(walk.hpa + arena.source.hva_base);
         t->write = access & CPU_W;
+        if (v->logging && walk.dirtied)
+            v->log[v->logged++] = gpa;
     }
     if (access & CPU_W)
         __atomic_fetch_add(&t->memory[GUEST_WORD], 1, __ATOMIC_RELAXED);
     else
         (void)__atomic_load_n(&t->memory[GUEST_WORD], __ATOMIC_RELAXED);
     return true;
+}
+
+/* Outside the guest: hands on what the processor has logged, and does what is asked. */
+static void answer_call(struct vcpu *v)
+{
+    enum call call = __atomic_load_n(&v->call, __ATOMIC_ACQUIRE);
+
+    if (v->logged == LOG || call == CALL_LOG_TAKE) {
+        space_log_notes(&space, v->log, v->logged);
+        v->noted += v->logged;
+        v->logged = 0;
+    }
+    if (call == CALL_LOG_ON || call == CALL_LOG_OFF) {
+        v->logging = call == CALL_LOG_ON;
+        v->logged = 0;
+    }
+    if (call != CALL_NONE)
+        __atomic_store_n(&v->call, CALL_NONE, __ATOMIC_RELEASE);
+}
+
+/* Has each vCPU do something, if there is page-modification logging. */
+static void call_vcpus(enum call call)
+{
+    for (unsigned i = 0; page_log && i < VCPUS; i++) {
+        __atomic_store_n(&vcpus[i].call, call, __ATOMIC_RELEASE);
+        kick(NULL, i);
+        while (running() && __atomic_load_n(&vcpus[i].call, __ATOMIC_ACQUIRE))
+            sched_yield();
+    }
 }
 
 static void *vcpu_thread(void *arg)
@@ -130,6 +224,9 @@ static void *vcpu_thread(void *arg)
         space_leave(&v->view);
         v->entries++;
         sched_yield();
+        if (v->logged == LOG)
+            fault = false; /* that is why it left */
+        answer_call(v);
         if (fault) {
             enum space_result r = space_fault(&space, gpa, access);
 
@@ -210,13 +307,17 @@ static void *logger_thread(void *arg)
 
     (void)arg;
     while (running()) {
-        check(space_log_start(&space, RAM_BASE, false) == OK, "no log");
+        call_vcpus(CALL_LOG_ON);
+        check(space_log_start(&space, RAM_BASE, page_log) == OK, "no log");
         read_words(after);
         for (unsigned k = 0; k < 20 && running(); k++) {
             u64 bitmap[PAGES / 64 + 1] = {0};
 
             sched_yield();
             read_words(before);
+            call_vcpus(CALL_LOG_TAKE);
+            if (!running())
+                break; /* they may not have answered */
             space_log_harvest(&space, RAM_BASE, bitmap);
             for (unsigned i = 0; i < MEETING; i++) {
                 u64 page = (meeting_page(i) - RAM_BASE) >> PAGE_SHIFT;
@@ -228,6 +329,7 @@ static void *logger_thread(void *arg)
             harvests++;
         }
         space_log_stop(&space, RAM_BASE);
+        call_vcpus(CALL_LOG_OFF);
     }
     return NULL;
 }
@@ -261,10 +363,11 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
         .src = &arena.source,
         .kick = kick,
         .demand_leaf = (u8)demand_leaf,
+        .store = demand_leaf == 1 ? &store : NULL,
     };
     pthread_t thread[VCPUS + DEVICES + 3];
     struct timespec t = {milliseconds / 1000, milliseconds % 1000 * 1000000l};
-    u64 entries = 0, flushes = 0, faults = 0;
+    u64 entries = 0, flushes = 0, faults = 0, noted = 0;
     unsigned n = 0;
 
     arena_init(&arena, 16 * MIB);
@@ -272,7 +375,8 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
     check(space_add_ram(&space, RAM_BASE, PAGES * PAGE_SIZE) == OK, "no memory");
     memset(vcpus, 0, sizeof(vcpus));
     stop = false;
-    changes = harvests = reaped = 0;
+    changes = harvests = reaped = put_away = 0;
+    memset(kept, 0, sizeof(kept));
     for (unsigned i = 0; i < VCPUS; i++) {
         vcpus[i].seed = 11 + i;
         vcpus[i].cpu = (struct cpu){.kind = format == NESTED_NPT      ? CPU_NPT
@@ -297,24 +401,31 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
         entries += vcpus[i].entries;
         flushes += vcpus[i].flushes;
         faults += vcpus[i].faults;
+        noted += vcpus[i].noted;
         space_detach(&space, &vcpus[i].view);
     }
     check(space_fini(&space) == 0, "holds left open");
     arena_fini(&arena);
     printf("race: format %u, leaves of level %u: %llu entries, %llu flushes, %llu faults, "
-           "%llu changes, %llu harvests, %llu pages reclaimed\n",
+           "%llu changes, %llu harvests, %llu pages logged by processors, %llu reclaimed, "
+           "%llu of them not zero\n",
            format, demand_leaf, (unsigned long long)entries, (unsigned long long)flushes,
            (unsigned long long)faults, (unsigned long long)changes, (unsigned long long)harvests,
-           (unsigned long long)reaped);
-    check(entries && flushes && changes && harvests, "too little happened to prove anything");
+           (unsigned long long)noted, (unsigned long long)reaped, (unsigned long long)put_away);
+    check(entries && flushes && changes && harvests && (noted || !page_log),
+          "too little happened to prove anything");
 }
 
 int main(int argc, char **argv)
 {
-    unsigned milliseconds = (unsigned)((argc > 1 ? atof(argv[1]) : 6) * 1000 / 6);
+    unsigned milliseconds = (unsigned)((argc > 1 ? atof(argv[1]) : 8) * 1000 / 8);
 
-    for (unsigned format = 0; format < 3; format++)
-        for (unsigned leaf = 1; leaf <= 2; leaf++)
+    for (unsigned leaf = 1; leaf <= 2; leaf++) {
+        page_log = false;
+        for (unsigned format = 0; format < 3; format++)
             race((enum nested_format_id)format, leaf, milliseconds);
+        page_log = true;
+        race(NESTED_EPT_AD, leaf, milliseconds);
+    }
     return 0;
 }

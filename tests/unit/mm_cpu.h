@@ -26,6 +26,7 @@ struct cpu_walk {
     unsigned type;  /* EPT memory type; NPT: PAT index */
     bool ipat;
     bool present; /* of a fault: a right was missing, not the page */
+    bool dirtied; /* the leaf's dirty bit is set now, and was not before */
 };
 
 #define CPU_R 1u
@@ -112,7 +113,7 @@ cpu_access(const struct cpu *c, hpa_t root, gpa_t gpa, unsigned access, struct c
 
         if (l == level && access & CPU_W)
             set |= npt ? BIT(6) : BIT(9);
-        __atomic_fetch_or(path[l], set, __ATOMIC_SEQ_CST);
+        out->dirtied = set & BIT(npt ? 6 : 9) & ~__atomic_fetch_or(path[l], set, __ATOMIC_SEQ_CST);
     }
     out->level = level;
     out->hpa =

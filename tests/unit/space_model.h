@@ -47,7 +47,10 @@ struct world {
     bool noting;                         /* the processor logs pages that become dirty */
     bool log[ARRAY_SIZE(world_regions)]; /* a log runs */
     struct world_page pages[WORLD_PAGES];
-    u8 *bytes;              /* WORLD_PAGES pages */
+    u8 *bytes; /* WORLD_PAGES pages */
+    struct space_store store;
+    u8 *shelf; /* what the store keeps, WORLD_PAGES pages; NULL: there is no store */
+    bool kept[WORLD_PAGES];
     u64 (*draw)(void *arg); /* the stream */
     void *draw_arg;
 };
@@ -83,6 +86,36 @@ static gpa_t world_gpa(struct world *w)
     return how == 62 ? r->base + r->pages * PAGE_SIZE - 3 : gpa;
 }
 
+/* ---- the store --------------------------------------------------------------------------------
+ */
+
+static bool world_put(void *arg, gpa_t gpa, const void *page)
+{
+    struct world *w = arg;
+    u64 i = world_index(world_region_at(gpa), gpa);
+
+    ASSERT(!w->kept[i] && memcmp(page, w->bytes + i * PAGE_SIZE, PAGE_SIZE) == 0);
+    if (i % 5 == 0)
+        return false;
+    memcpy(w->shelf + i * PAGE_SIZE, page, PAGE_SIZE);
+    return w->kept[i] = true;
+}
+
+static bool world_get(void *arg, gpa_t gpa, void *page)
+{
+    const struct world *w = arg;
+    u64 i = world_index(world_region_at(gpa), gpa);
+
+    if (w->kept[i])
+        memcpy(page, w->shelf + i * PAGE_SIZE, PAGE_SIZE);
+    return w->kept[i];
+}
+
+static void world_drop(void *arg, gpa_t gpa)
+{
+    ((struct world *)arg)->kept[world_index(world_region_at(gpa), gpa)] = false;
+}
+
 static void world_init(struct world *w, enum nested_format_id format, u64 memory, unsigned how)
 {
     struct space_config cfg = {.caps = {.format = format,
@@ -99,6 +132,12 @@ static void world_init(struct world *w, enum nested_format_id format, u64 memory
     w->bytes = calloc(WORLD_PAGES, PAGE_SIZE);
     w->pass = frames_alloc(&w->a.frames, WORLD_PASS_ORDER);
     ASSERT(w->bytes && w->pass);
+    if (how & 64) {
+        w->store = (struct space_store){world_put, world_get, world_drop, w};
+        w->shelf = calloc(WORLD_PAGES, PAGE_SIZE);
+        ASSERT(w->shelf);
+        cfg.store = &w->store;
+    }
     memset(frame_hva(&w->a.source, w->pass), 0, PAGE_SIZE << WORLD_PASS_ORDER);
     ASSERT(space_init(&w->s, &cfg) == OK);
     for (unsigned i = 0; i < ARRAY_SIZE(world_regions); i++) {
@@ -139,6 +178,7 @@ static void world_fini(struct world *w)
     ASSERT(space_fini(&w->s) == 0);
     frames_free(&w->a.frames, w->pass, WORLD_PASS_ORDER);
     free(w->bytes);
+    free(w->shelf);
     arena_fini(&w->a);
 }
 
@@ -210,12 +250,19 @@ static gpa_t world_check_leaf(struct world *w, gpa_t gpa)
     if (!nested_valid(value)) {
         gpa_t end = MIN(gpa + size, r->base + r->pages * PAGE_SIZE);
 
-        for (gpa_t at = MAX(gpa, r->base); at < end; at += PAGE_SIZE)
-            ASSERT(!w->pages[world_index(r, at)].touched);
+        for (gpa_t at = MAX(gpa, r->base); at < end; at += PAGE_SIZE) {
+            u64 i = world_index(r, at);
+            const u8 *bytes = w->bytes + i * PAGE_SIZE;
+
+            ASSERT(!w->pages[i].touched);
+            ASSERT(w->kept[i] || (bytes[0] == 0 && memcmp(bytes, bytes + 1, PAGE_SIZE - 1) == 0));
+        }
         return gpa + size;
     }
     sum = world_leaf(w, gpa, size);
     attr = nested_attr(n->fmt, value);
+    for (gpa_t at = gpa; at < gpa + size; at += PAGE_SIZE)
+        ASSERT(!w->kept[world_index(r, at)]);
     ASSERT((attr & NESTED_RWX) == sum.perms);
     ASSERT(!!(attr & NESTED_D) == sum.dirty);
     ASSERT(!!(attr & NESTED_A) == sum.accessed);
@@ -362,7 +409,7 @@ static bool world_copy_part(struct world *w, enum world_copy op, gpa_t gpa, u8 *
         return false;
     model = w->bytes + world_index(r, gpa) * PAGE_SIZE + (gpa & PAGE_MASK);
     nested_lookup(&w->s.tables, gpa, &level, &value);
-    mapped = nested_valid(value);
+    mapped = nested_valid(value) || w->shelf; /* with a store, a page is filled to be looked at */
     if (w->pages[world_index(r, gpa)].perms != (r->kind == SPACE_ROM ? NESTED_RX : NESTED_RWX) &&
         needs[op] & ~w->pages[world_index(r, gpa)].perms)
         return false;
@@ -587,7 +634,7 @@ static void world_op_scan(struct world *w)
     ASSERT(there + heat.empty == WORLD_PAGES - 64); /* all but the device's */
 }
 
-/* Takes cold zero pages back, all there are. */
+/* Takes cold pages back, all there are that are zero or that the store takes. */
 static void world_op_reclaim(struct world *w)
 {
     u64 freed = 0, got;
@@ -611,7 +658,8 @@ static void world_op_reclaim(struct world *w)
             if (!p->touched)
                 continue;
             ASSERT(p->perms == NESTED_RWX && !was_accessed && !(w->log[i] && p->dirty));
-            ASSERT(bytes[0] == 0 && memcmp(bytes, bytes + 1, PAGE_SIZE - 1) == 0);
+            ASSERT(w->kept[r->first + k] ||
+                   (bytes[0] == 0 && memcmp(bytes, bytes + 1, PAGE_SIZE - 1) == 0));
             p->touched = p->dirty = false;
             freed++;
         }

@@ -45,6 +45,15 @@ static void every_kind_of_space_matches_the_model(void **state)
             run(formats[f], 32 * MIB, how, false, 8);
 }
 
+/* The same with a place for what is not zero. */
+static void spaces_with_a_store_match_the_model(void **state)
+{
+    (void)state;
+    for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
+        for (unsigned how = 64; how < 128; how += 9)
+            run(formats[f], 32 * MIB, how, false, 8);
+}
+
 static void short_memory_matches_the_model(void **state)
 {
     (void)state;
@@ -57,6 +66,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_space_matches_the_model),
+        cmocka_unit_test(spaces_with_a_store_match_the_model),
         cmocka_unit_test(short_memory_matches_the_model),
     };
 

@@ -363,6 +363,26 @@ static void object_module(void **st)
     assert_true(lowest == base);
 }
 
+/* A section of no type is none, whatever else its header says: its bytes are not looked for. */
+static void inactive_sections(void **st)
+{
+    struct load_module m = {{object.b, GEN_SIZE, "bar", NULL}, false};
+    struct load_request r = make_kernel(true, "");
+
+    (void)st;
+    r.modules = &m;
+    r.module_count = 1;
+    for (unsigned i = 5; i <= 7; i += 2) { /* the strings of symbols, the names of sections */
+        gpa_t sh;
+
+        make_object();
+        gen_section(&object, i, 0, 0, 0, 2 * GEN_SIZE, 0x44, 1);
+        load_ok(&r, &mem, &state);
+        sh = must_have(guest_32(&mem, state.gpr[RSP] + 4), true, 1, 0x8009, 8 * 64);
+        assert_int_equal(guest_64(&mem, sh + i * 64 + 16), 0);
+    }
+}
+
 static void bad_modules(void **st)
 {
     struct load_module m = {{object.b, GEN_SIZE, "bar", NULL}, false};
@@ -452,7 +472,7 @@ static void first_gigabyte(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(i386),        T(amd64),       T(modules),        T(object_module),
+        T(i386),        T(amd64),       T(modules),        T(object_module), T(inactive_sections),
         T(bad_modules), T(bad_kernels), T(first_gigabyte),
     };
 

@@ -137,7 +137,7 @@ static bool in_pass(const struct object *o, unsigned i, const struct elf_section
 {
     struct elf_section target;
 
-    if (!s->size)
+    if (!s->size || !s->type) /* one of no type says nothing: check_object passed it over */
         return false;
     switch (pass) {
     case PASS_DATA:

@@ -224,6 +224,7 @@ struct x86_mode {
 #define MSR_GS_BASE           0xc0000101
 #define MSR_KERNEL_GS_BASE    0xc0000102
 #define MSR_TSC_AUX           0xc0000103
+#define MSR_AMD_TSC_RATIO     0xc0000104 /* 8.32 */
 #define MSR_AMD_SYSCFG        0xc0010010
 #define MSR_AMD_HWCR          0xc0010015
 #define MSR_AMD_VM_CR         0xc0010114

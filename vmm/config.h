@@ -26,6 +26,7 @@
 #define CONFIG_CMDLINE_SIZE   240 /* of a command line given later */
 #define CONFIG_WEIGHT         10  /* unless said */
 #define CONFIG_WEIGHT_MAX     1000
+#define CONFIG_TSC_MAX        9999 /* MHz */
 #define CONFIG_MEM_DEFAULT    (256 * MIB)
 #define CONFIG_CONSOLE_BAUD   115200
 #define CONFIG_ESCAPE_DEFAULT 0x1d /* Ctrl-] */
@@ -74,6 +75,7 @@ struct config_vm {
     u64 mem;        /* bytes, a multiple of 4 KiB */
     unsigned vcpus; /* 1 .. PLAT_MAX_VCPUS */
     u32 weight;     /* share of a processor that several VMs want: CONFIG_WEIGHT_MAX at most */
+    u32 tsc_mhz;    /* tsc=: the rate of its TSC; 0: the machine's */
     u64 cpus;       /* physical CPUs it may use, a bit each; all ones if nothing was said */
     enum load_kind type;
     bool has_base;  /* base=: where a flat binary goes */

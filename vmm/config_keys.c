@@ -60,6 +60,16 @@ static bool set_weight(struct config_line *l, struct slice v)
     return true;
 }
 
+static bool set_tsc(struct config_line *l, struct slice v)
+{
+    u64 n;
+
+    if (parse_u64_in(v.s, v.len, 1, CONFIG_TSC_MAX, &n))
+        return false;
+    l->vm->tsc_mhz = (u32)n;
+    return true;
+}
+
 /* N or N-M; moves *v behind it. */
 static bool parse_cpu_range(struct slice *v, u64 *mask)
 {
@@ -199,6 +209,7 @@ static const struct vm_word {
     [KEY_VCPUS] = {"vcpus", set_vcpus, "a number from 1 to 32"},
     [KEY_CPUS] = {"cpus", set_cpus, "processor numbers, as in 0,2-3"},
     [KEY_WEIGHT] = {"weight", set_weight, "a number from 1 to 1000"},
+    [KEY_TSC] = {"tsc", set_tsc, "a number of MHz from 1 to 9999"},
     [KEY_TYPE] = {"type", set_type,
                   "auto, linux, multiboot, multiboot2, pvh, elf, freebsd or flat"},
     [KEY_START] = {"start", set_start, "auto or manual"},
@@ -212,6 +223,7 @@ static const struct vm_word {
 };
 
 _Static_assert(CONFIG_WEIGHT_MAX == 1000, "the sentence about weight= says 1000");
+_Static_assert(CONFIG_TSC_MAX == 9999, "the sentence about tsc= says 9999");
 _Static_assert(PLAT_MAX_VCPUS == 32, "the sentence about vcpus= says 32");
 
 static bool once(struct config_line *l, unsigned bit, const char *word)
@@ -287,7 +299,8 @@ void config_word(struct config_line *l, struct slice word)
     config_vm_error(
         l->vm,
         "'%.*s' is not understood; the words are kernel, initrd, module, mem=, vcpus=, cpus=, "
-        "weight=, type=, base=, entry=, start=, fill=, restart=, uart=, testdev, strict, and -- "
+        "weight=, tsc=, type=, base=, entry=, start=, fill=, restart=, uart=, testdev, strict, and "
+        "-- "
         "before the "
         "guest's own",
         SLICE_ARG(word));

@@ -74,6 +74,7 @@ enum vm_key {
     KEY_VCPUS,
     KEY_CPUS,
     KEY_WEIGHT,
+    KEY_TSC,
     KEY_TYPE,
     KEY_START,
     KEY_FILL,

@@ -39,7 +39,7 @@ struct msr_rule {
 static bool tsc_read(struct vcpu *v, u32 index, u64 *value)
 {
     (void)index;
-    *value = cpu_rdtsc() + hvm->tsc_offset(v->hv);
+    *value = vcpu_tsc(v);
     return true;
 }
 

@@ -64,9 +64,9 @@ static void apic_timer_fired(struct timer *t)
     vcpu_kick(v);
 }
 
-static u64 guest_tsc(struct vcpu *v)
+u64 vcpu_tsc(struct vcpu *v)
 {
-    return cpu_rdtsc() + hvm->tsc_offset(v->hv);
+    return hvm_scale_tsc(v->hv->vm, cpu_rdtsc()) + hvm->tsc_offset(v->hv);
 }
 
 bool vcpu_set_apic_base(struct vcpu *v, u64 value)
@@ -84,7 +84,7 @@ bool vcpu_write_x2apic(struct vcpu *v, u32 msr, u64 value)
 /* The TSC first: time that passes until the clock is read makes the deadline late, not early. */
 void vcpu_set_tsc_deadline(struct vcpu *v, u64 value)
 {
-    u64 tsc = guest_tsc(v);
+    u64 tsc = vcpu_tsc(v);
 
     vlapic_write_tsc_deadline(&v->apic, value, tsc, vm_now(v->vm));
 }
@@ -94,7 +94,7 @@ void vcpu_move_tsc(struct vcpu *v, u64 ticks)
     u64 tsc;
 
     hvm->set_tsc_offset(v->hv, hvm->tsc_offset(v->hv) + ticks);
-    tsc = guest_tsc(v);
+    tsc = vcpu_tsc(v);
     vlapic_tsc_moved(&v->apic, tsc, vm_now(v->vm));
 }
 
@@ -110,7 +110,7 @@ static enum err apic_init(struct vcpu *v)
         .ops = &apic_ops,
         .arg = v,
         .timer = {apic_deadline_changed, v},
-        .tsc_khz = clock_tsc_khz(),
+        .tsc_khz = vm->tsc_khz,
         .x2apic = cpuid_has(&vm->cpuid, 1, 0, CPUID_ECX, 21),
         .bsp = v->id == 0,
         .phys_bits = vm->cpuid.phys_bits,

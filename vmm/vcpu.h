@@ -169,6 +169,8 @@ unsigned vcpu_cpl(struct vcpu *v);
 bool vcpu_set_apic_base(struct vcpu *v, u64 value);
 bool vcpu_write_x2apic(struct vcpu *v, u32 msr, u64 value);
 void vcpu_set_tsc_deadline(struct vcpu *v, u64 value);
+/* What RDTSC gives the guest now. Loaded here. */
+u64 vcpu_tsc(struct vcpu *v);
 /* Moves the guest's TSC on by `ticks`, modulo 2^64. Loaded here. */
 void vcpu_move_tsc(struct vcpu *v, u64 ticks);
 

@@ -104,11 +104,20 @@ static enum err build_space(struct vm *vm)
     return err;
 }
 
+/* Before its vCPUs are made. */
+static void set_clock(struct vm *vm)
+{
+    u32 host = clock_tsc_khz();
+
+    vm->tsc_khz = vm->config->tsc_mhz ? vm->config->tsc_mhz * 1000 : host;
+    vm->hvm.tsc_ratio = ((u64)vm->tsc_khz << 32) / host;
+}
+
 static void build_cpuid(struct vm *vm)
 {
     struct cpuid_config c = {
         .vcpus = vm->config->vcpus,
-        .tsc_khz = clock_tsc_khz(),
+        .tsc_khz = vm->tsc_khz,
         .apic_khz = VLAPIC_TIMER_HZ / 1000,
         .rdtscp = hvm_caps.rdtscp,
         .invpcid = hvm_caps.invpcid,
@@ -132,6 +141,7 @@ static enum err add_apic_page(struct vm *vm)
 
 static enum err build(struct vm *vm)
 {
+    set_clock(vm);
     build_cpuid(vm);
     enum err err = build_space(vm);
     if (!err && hvm_caps.apic)
@@ -165,7 +175,7 @@ static enum err mem_zero(void *arg, gpa_t gpa, u64 len)
 /* Brings each vCPU to where it starts: the first one as the loader says, the others wait. */
 static void set_states(struct vm *vm, const struct load_state *state)
 {
-    u64 tsc_offset = -cpu_rdtsc();
+    u64 tsc_offset = -hvm_scale_tsc(&vm->hvm, cpu_rdtsc());
 
     sched_put_away();
     for (u32 i = 0; i < vm->vcpu_count; i++) {
@@ -242,14 +252,24 @@ static void tear_down(struct vm *vm)
     vm->state = VM_ENDED;
 }
 
+/* Why this processor cannot run what the VM's words ask for; NULL: it can. */
+static const char *lacks(const struct config_vm *c)
+{
+    if (!hvm_caps.unrestricted && c->vcpus > 1)
+        return "vcpus= must be 1: this processor cannot run real-mode code in a guest "
+               "(no unrestricted guest), which is how further vCPUs start";
+    if (!hvm_caps.tsc_scaling && c->tsc_mhz)
+        return "tsc= cannot be had: this processor cannot scale its TSC";
+    return NULL;
+}
+
 static enum err build_and_load(struct vm *vm, const struct vm_module *modules, struct loading *l)
 {
+    const char *lack = lacks(vm->config);
     enum err err;
 
-    if (!hvm_caps.unrestricted && vm->config->vcpus > 1) {
-        str_copy(l->error, sizeof(l->error),
-                 "vcpus= must be 1: this processor cannot run real-mode code in a guest "
-                 "(no unrestricted guest), which is how further vCPUs start");
+    if (lack) {
+        str_copy(l->error, sizeof(l->error), lack);
         return ERR_NOSUP;
     }
     str_copy(l->error, sizeof(l->error), "out of memory: the machine has too little for this VM");
@@ -377,7 +397,7 @@ static void pause_vcpu(struct vcpu *v, void *arg)
         timer_cancel(&v->vm->board.timer);
 }
 
-/* arg: how far the TSC went meanwhile. */
+/* arg: how far the guest's TSC went meanwhile. */
 static void resume_vcpu(struct vcpu *v, void *arg)
 {
     v->paused = false;
@@ -400,14 +420,14 @@ enum err vm_pause(struct vm *vm)
             return ERR_BUSY;
         }
     vm->pause_ns = clock_ns();
-    vm->pause_tsc = cpu_rdtsc();
+    vm->pause_tsc = hvm_scale_tsc(&vm->hvm, cpu_rdtsc());
     vm->paused = true;
     return OK;
 }
 
 void vm_resume(struct vm *vm)
 {
-    u64 tsc = cpu_rdtsc() - vm->pause_tsc;
+    u64 tsc = hvm_scale_tsc(&vm->hvm, cpu_rdtsc()) - vm->pause_tsc;
 
     vm->board.start_ns += clock_ns() - vm->pause_ns;
     vm->paused = false;

@@ -64,7 +64,8 @@ struct vm {
     u32 vcpus_left; /* atomically: vCPUs that have not left yet */
     struct vcpu *vcpu[PLAT_MAX_VCPUS];
     bool paused; /* VM time stands still; the boot CPU's loop alone reads and writes it */
-    u64 pause_ns, pause_tsc; /* since when */
+    u64 pause_ns, pause_tsc; /* since when, in host time and on the guest's TSC before offsets */
+    u32 tsc_khz;
     struct hvm_vm hvm;
     void *apic_access; /* the page behind hvm.apic_access, or NULL */
     struct space *space;

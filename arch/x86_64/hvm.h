@@ -52,6 +52,7 @@ struct hvm_caps {
     bool insn_len;                /* instruction length given with every intercept */
     bool gla;                     /* linear address given with nested faults */
     bool pdpte_regs;              /* PAE guests' PDPTEs are registers (HVM_PDPTE0..3) */
+    bool tsc_scaling;             /* hvm_vm.tsc_ratio may be other than 1 */
     bool rdtscp, invpcid, xsaves; /* guests may be told of these instructions */
     u8 apic;                      /* enum apic_help: the most there is; less if so configured */
     u32 ids;                      /* TLB tags (VPIDs, ASIDs); 0: every entry and exit flushes */
@@ -205,9 +206,12 @@ enum hvm_reg {
 };
 
 /* What all vCPUs of a VM share in hardware: nested root, MSR and port permission maps. */
+#define HVM_TSC_UNSCALED BIT(32)
+
 struct hvm_vm {
     hpa_t nested_root;
     hpa_t apic_access; /* a page mapped at HVM_APIC_GPA, nobody's memory; 0 without apic help */
+    u64 tsc_ratio;     /* guest TSC ticks in a host tick, 32.32; set before create() */
     void *msr_map;
     void *msr_map_x2; /* the same with the x2APIC's MSRs, or NULL */
     void *io_map;
@@ -318,6 +322,13 @@ enum err hvm_init(char *why, size_t why_size);
 const char *hvm_exit_name(enum hvm_exit_reason reason); /* "cpuid", "io", … */
 /* The first words of what the exit reports, for logs; 0 where it reports nothing. */
 u64 hvm_exit_info(const struct hvm_exit *e);
+
+/* Guest TSC ticks in as many of the host's: without the vCPU's offset (SDM 3, 25.3; APM
+ * 2, 15.30.5). */
+static inline u64 hvm_scale_tsc(const struct hvm_vm *vm, u64 ticks)
+{
+    return (u64)((unsigned __int128)ticks * vm->tsc_ratio >> 32);
+}
 
 static inline u64 hvm_gpr(struct hvm_vcpu *v, unsigned r)
 {

@@ -160,7 +160,7 @@ static void readme_example(void **st)
 static void all_words(void **st)
 {
     (void)st;
-    PARSE("(hd0)/k vm=a.b-c_9 mem=1g cpus=0,2-3 weight=1000 start=manual fill=wired type=linux",
+    PARSE("(hd0)/k vm=a.b-c_9 mem=1g cpus=0,2-3 weight=1000 tsc=2400 start=manual fill=wired type=linux",
           "/lib/m1 vm=a.b-c_9 module -- first one", "/lib/m2 vm=a.b-c_9 module");
     assert_int_equal(cfg.error_count, 0);
     assert_int_equal(cfg.vm_count, 1);
@@ -171,6 +171,7 @@ static void all_words(void **st)
     assert_int_equal(vm->mem, GIB);
     assert_int_equal(vm->cpus, 0xd);
     assert_int_equal(vm->weight, 1000);
+    assert_int_equal(vm->tsc_mhz, 2400);
     assert_true(vm->manual && vm->fill_boot && vm->wired);
     assert_int_equal(vm->type, LOAD_LINUX);
     assert_int_equal(vm->module_count, 2);
@@ -230,6 +231,9 @@ static void vm_misuse(void **st)
         {"vm=x kernel vcpus=33", "vcpus=33"},
         {"vm=x kernel weight=0", "'weight=' takes a number from 1 to 1000"},
         {"vm=x kernel weight=1001", "weight=1001"},
+        {"vm=x kernel tsc=0", "'tsc=' takes a number of MHz from 1 to 9999"},
+        {"vm=x kernel tsc=10000", "tsc=10000"},
+        {"vm=x kernel tsc=2.4G", "tsc=2.4G"},
         {"vm=x kernel cpus=4", "'cpus=4' names a processor that is not there: they are 0 to 3"},
         {"vm=x kernel cpus=", "'cpus=' takes processor numbers"},
         {"vm=x kernel cpus=0,", "cpus=0,"},

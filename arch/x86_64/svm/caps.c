@@ -24,6 +24,7 @@ static void describe(struct hvm_caps *caps)
         {svm.flush_asid, "flush-by-ASID"},
         {svm.clean, "clean-bits"},
         {svm.pause_filter, "pause-filter"},
+        {caps->tsc_scaling, "TSC-scaling"},
     };
     size_t n = 0;
 
@@ -61,6 +62,7 @@ static void read_features(void)
     svm.decode = c.edx & SVM_CPUID_DECODE;
     svm.pause_filter = c.edx & SVM_CPUID_PAUSE_FILTER;
     svm.pause_threshold = c.edx & SVM_CPUID_PAUSE_THRESH;
+    svm.tsc_rate = c.edx & SVM_CPUID_TSC_RATE;
     svm.lbr = c.edx & SVM_CPUID_LBR;
     svm.clean = c.edx & SVM_CPUID_CLEAN ? CLEAN_ALL : 0;
     svm.tsc_aux = cpu_cpuid(0x80000001, 0).edx & BIT(27) || rdpid;
@@ -93,6 +95,7 @@ enum err svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .page_2m = true,
         .page_1g = cpu_cpuid(0x80000001, 0).edx & BIT(26),
         .unrestricted = true,
+        .tsc_scaling = svm.tsc_rate,
         .rdtscp = true, /* none of these three needs the hypervisor's leave */
         .invpcid = true,
         .xsaves = true,

@@ -161,6 +161,8 @@ void svm_load(struct hvm_vcpu *base)
     }
     if (v->generation != svm_cpu()->generation) /* other vCPUs have used ASIDs up meanwhile */
         v->attention |= ATTEND_ASID;
+    if (svm.tsc_rate) /* for guests alone; the format is ours */
+        cpu_wrmsr_safe(MSR_AMD_TSC_RATIO, v->base.vm->tsc_ratio);
     if (svm.tsc_aux)
         cpu_wrmsr_safe(MSR_TSC_AUX, v->tsc_aux);
     cpu_write_cr2(v->vmcb->cr2); /* Bochs' VMRUN leaves the register as it is */

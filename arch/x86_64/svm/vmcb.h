@@ -237,6 +237,7 @@ enum svm_code {
 #define SVM_CPUID_NPT          BIT(0)
 #define SVM_CPUID_LBR          BIT(1)
 #define SVM_CPUID_NRIP         BIT(3)
+#define SVM_CPUID_TSC_RATE     BIT(4)
 #define SVM_CPUID_CLEAN        BIT(5)
 #define SVM_CPUID_FLUSH_ASID   BIT(6)
 #define SVM_CPUID_DECODE       BIT(7)

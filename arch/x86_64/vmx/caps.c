@@ -179,6 +179,7 @@ static void describe(struct hvm_caps *caps)
         {vmx.vpid, "VPID"},
         {vmx.unrestricted, "unrestricted-guest"},
         {vmx.proc2 & PROC2_PLE, "PAUSE-loop"},
+        {caps->tsc_scaling, "TSC-scaling"},
     };
     size_t n = 0;
 
@@ -252,6 +253,7 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .insn_len = true,
         .gla = true,
         .pdpte_regs = true,
+        .tsc_scaling = word_caps(PROC2, true) >> 32 & PROC2_TSC_SCALING,
         .rdtscp = vmx.proc2 & PROC2_RDTSCP,
         .invpcid = vmx.proc2 & PROC2_INVPCID,
         .xsaves = vmx.proc2 & PROC2_XSAVES,

@@ -127,11 +127,15 @@ void vmx_destroy(struct hvm_vcpu *base)
 
 static void init_controls(struct vmx_vcpu *v)
 {
+    bool scaled = v->base.vm->tsc_ratio != HVM_TSC_UNSCALED;
+
     v->proc = vmx.proc;
     v->entry = vmx.entry;
     vmwrite(VMCS_PIN_CTLS, vmx.pin);
     vmwrite(VMCS_PROC_CTLS, v->proc);
-    vmwrite(VMCS_PROC2_CTLS, vmx.proc2);
+    vmwrite(VMCS_PROC2_CTLS, vmx.proc2 | (scaled ? PROC2_TSC_SCALING : 0));
+    if (scaled)
+        vmwrite(VMCS_TSC_MULTIPLIER, v->base.vm->tsc_ratio << 16);
     vmwrite(VMCS_EXIT_CTLS, vmx.exit);
     vmwrite(VMCS_ENTRY_CTLS, v->entry);
     vmwrite(VMCS_PF_ERROR_MASK, 0);

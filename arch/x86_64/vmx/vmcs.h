@@ -29,6 +29,7 @@ enum vmcs_field {
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_PML_ADDRESS = 0x200e,
     VMCS_TSC_OFFSET = 0x2010,
+    VMCS_TSC_MULTIPLIER = 0x2032, /* 16.48 */
     VMCS_APIC_PAGE = 0x2012,
     VMCS_APIC_ACCESS = 0x2014,
     VMCS_EPTP = 0x201a,
@@ -154,6 +155,7 @@ enum vmcs_field {
 #define PROC2_ENCLS        BIT(15)
 #define PROC2_PML          BIT(17)
 #define PROC2_XSAVES       BIT(20)
+#define PROC2_TSC_SCALING  BIT(25)
 
 /* Exit controls. */
 #define EXIT_SAVE_DEBUG BIT(2)

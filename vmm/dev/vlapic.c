@@ -54,7 +54,7 @@ static void sync_quarter(struct vlapic *l, unsigned i)
     }
 }
 
-static u8 words_set(const struct vlapic *l, unsigned reg)
+static COLD u8 words_set(const struct vlapic *l, unsigned reg)
 {
     u8 words = 0;
 
@@ -318,7 +318,7 @@ static void set_identity(struct vlapic *l)
 }
 
 /* 10.4.7.1; INIT leaves the same, but for the ID and, in x2APIC mode, what belongs to that. */
-static void clear_registers(struct vlapic *l)
+static COLD void clear_registers(struct vlapic *l)
 {
     memset(l->page, 0, PAGE_SIZE);
     *vlapic_reg(l, APIC_VERSION) = VLAPIC_VERSION;
@@ -338,7 +338,7 @@ static void clear_registers(struct vlapic *l)
     vlapic_timer_stop(l);
 }
 
-void vlapic_reset(struct vlapic *l, bool init)
+COLD void vlapic_reset(struct vlapic *l, bool init)
 {
     if (!init) {
         l->s.base = VLAPIC_GPA | APIC_BASE_ENABLE | (l->c.bsp ? APIC_BASE_BSP : 0);
@@ -353,7 +353,7 @@ void vlapic_reset(struct vlapic *l, bool init)
     }
 }
 
-enum err vlapic_init(struct vlapic *l, const struct vlapic_config *c)
+COLD enum err vlapic_init(struct vlapic *l, const struct vlapic_config *c)
 {
     if (c->id >= VLAPIC_MAX || c->phys_bits < 36 || c->phys_bits > 52)
         return ERR_INVAL;
@@ -374,7 +374,7 @@ u64 vlapic_read_base(const struct vlapic *l)
 }
 
 /* 10.12.5: off to xAPIC to x2APIC and from either to off; every other change faults. */
-bool vlapic_write_base(struct vlapic *l, u64 value)
+COLD bool vlapic_write_base(struct vlapic *l, u64 value)
 {
     u64 known = APIC_BASE_BSP | APIC_BASE_ENABLE | (l->c.x2apic ? APIC_BASE_X2APIC : 0);
     u64 address = (BIT(l->c.phys_bits) - 1) & ~PAGE_MASK;

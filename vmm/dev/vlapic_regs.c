@@ -107,32 +107,17 @@ static void self_ipi(struct vlapic *l, u8 vector)
         vlapic_request(l, vector, false);
 }
 
-/* A register that can be written, its value cut to the bits that can; ICR is apart. */
-static void write_reg(struct vlapic *l, unsigned reg, u32 value, u64 now_ns)
+static COLD void write_other(struct vlapic *l, unsigned reg, u32 value, u64 now_ns)
 {
     switch (reg) {
-    case APIC_EOI:
-        vlapic_eoi(l);
-        break;
-    case APIC_TPR:
-        vlapic_set_tpr(l, (u8)value);
-        break;
     case APIC_SVR:
         write_svr(l, value);
         break;
     case APIC_ESR:
         write_esr(l);
         break;
-    case APIC_LVT_TIMER:
-    case APIC_LVT_THERMAL:
-    case APIC_LVT_PMC:
-    case APIC_LVT_LINT0:
-    case APIC_LVT_LINT1:
-    case APIC_LVT_ERROR:
+    case APIC_LVT_TIMER ... APIC_LVT_ERROR:
         write_lvt(l, reg, value, now_ns);
-        break;
-    case APIC_TIMER_ICR:
-        vlapic_timer_count(l, value, now_ns);
         break;
     case APIC_TIMER_DCR:
         vlapic_timer_divide(l, value, now_ns);
@@ -147,6 +132,19 @@ static void write_reg(struct vlapic *l, unsigned reg, u32 value, u64 now_ns)
         __atomic_store_n(vlapic_reg(l, reg), value, __ATOMIC_RELAXED);
         break;
     }
+}
+
+/* A register that can be written, its value cut to the bits that can; ICR is apart. */
+static void write_reg(struct vlapic *l, unsigned reg, u32 value, u64 now_ns)
+{
+    if (reg == APIC_EOI)
+        vlapic_eoi(l);
+    else if (reg == APIC_TPR)
+        vlapic_set_tpr(l, (u8)value);
+    else if (reg == APIC_TIMER_ICR)
+        vlapic_timer_count(l, value, now_ns);
+    else
+        write_other(l, reg, value, now_ns);
 }
 
 /* ---- as memory --------------------------------------------------------------------------------

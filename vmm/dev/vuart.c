@@ -105,7 +105,7 @@ static void write_thr(struct vuart *u, u8 byte, u64 now_ns)
     vuart_update_line(u);
 }
 
-static void write_ier(struct vuart *u, u8 value)
+static COLD void write_ier(struct vuart *u, u8 value)
 {
     u8 rising = value & ~u->s.ier;
 
@@ -129,7 +129,7 @@ static u8 read_iir(struct vuart *u)
 
 /* The other bits count only when bit 0 is written as one; a change of it clears both FIFOs (8.5).
  */
-static void write_fcr(struct vuart *u, u8 value, u64 now_ns)
+static COLD void write_fcr(struct vuart *u, u8 value, u64 now_ns)
 {
     bool toggled = (value ^ u->s.fcr) & FCR_ENABLE;
 
@@ -150,7 +150,7 @@ static void tell_modem(struct vuart *u)
         u->ops->modem(u->arg, u->s.mcr & 0x0f, u->s.lcr & LCR_BREAK);
 }
 
-static void write_lcr(struct vuart *u, u8 value, u64 now_ns)
+static COLD void write_lcr(struct vuart *u, u8 value, u64 now_ns)
 {
     bool changed = (u->s.lcr ^ value) & LCR_BREAK;
 
@@ -166,7 +166,7 @@ static void write_lcr(struct vuart *u, u8 value, u64 now_ns)
     }
 }
 
-static void write_mcr(struct vuart *u, u8 value, u64 now_ns)
+static COLD void write_mcr(struct vuart *u, u8 value, u64 now_ns)
 {
     u8 changed = u->s.mcr ^ (value & MCR_BITS);
 
@@ -291,7 +291,7 @@ void vuart_set_modem(struct vuart *u, u8 lines)
 /* ---- creation ---------------------------------------------------------------------------------
  */
 
-void vuart_reset(struct vuart *u)
+COLD void vuart_reset(struct vuart *u)
 {
     u8 lines_in = u->s.lines_in;
     bool line = u->s.line;

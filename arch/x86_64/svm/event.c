@@ -63,7 +63,7 @@ static void set_iret_intercept(struct svm_vcpu *v, bool on)
     svm_touch(v, CLEAN_INTERCEPTS);
 }
 
-void svm_block_nmi(struct svm_vcpu *v, bool block)
+COLD void svm_block_nmi(struct svm_vcpu *v, bool block)
 {
     v->nmi_blocked = block;
     v->iret = false;
@@ -98,7 +98,7 @@ static void begin_step(struct svm_vcpu *v)
     svm_touch(v, CLEAN_INTERCEPTS);
 }
 
-bool svm_end_step(struct svm_vcpu *v)
+COLD bool svm_end_step(struct svm_vcpu *v)
 {
     struct vmcb *cb = v->vmcb;
     u64 others = cb->dr6 & ~v->step_dr6 & (DR6_BP | DR6_BD | DR6_BT);
@@ -132,7 +132,7 @@ static void attend_nmi(struct svm_vcpu *v)
         begin_step(v);
 }
 
-void svm_attend(struct svm_vcpu *v)
+COLD void svm_attend(struct svm_vcpu *v)
 {
     static const struct hvm_event trap = {.kind = HVM_EVENT_EXCEPTION, .vector = EXC_DB};
 

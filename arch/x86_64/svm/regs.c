@@ -18,7 +18,10 @@ static const struct {
     [HVM_RIP] = {offsetof(struct vmcb, rip), 0},
     [HVM_RSP] = {offsetof(struct vmcb, rsp), 0},
     [HVM_RFLAGS] = {offsetof(struct vmcb, rflags), 0},
+    [HVM_CR0] = {offsetof(struct vmcb, cr0), CLEAN_CR},
     [HVM_CR2] = {offsetof(struct vmcb, cr2), CLEAN_CR2},
+    [HVM_CR3] = {offsetof(struct vmcb, cr3), CLEAN_CR},
+    [HVM_CR4] = {offsetof(struct vmcb, cr4), CLEAN_CR},
     [HVM_PAT] = {offsetof(struct vmcb, pat), CLEAN_NESTED},
     [HVM_DR6] = {offsetof(struct vmcb, dr6), CLEAN_DR},
     [HVM_DR7] = {offsetof(struct vmcb, dr7), CLEAN_DR},
@@ -37,25 +40,12 @@ static u64 *word_of(struct svm_vcpu *v, enum hvm_reg reg)
     return (u64 *)((char *)v->vmcb + words[reg].offset);
 }
 
-u64 svm_get(struct hvm_vcpu *base, enum hvm_reg reg)
+static COLD u64 get_other(struct svm_vcpu *v, enum hvm_reg reg)
 {
-    struct svm_vcpu *v = svm_vcpu(base);
-
-    if (words[reg].offset)
-        return *word_of(v, reg);
     switch (reg) {
-    case HVM_CR0:
-        return v->vmcb->cr0;
-    case HVM_CR3:
-        return v->vmcb->cr3;
-    case HVM_CR4:
-        return v->vmcb->cr4;
     case HVM_EFER:
         return v->vmcb->efer & ~EFER_SVME;
-    case HVM_DR0:
-    case HVM_DR1:
-    case HVM_DR2:
-    case HVM_DR3:
+    case HVM_DR0 ... HVM_DR3:
         return dr_read(reg - HVM_DR0);
     case HVM_TSC_AUX:
         return svm.tsc_aux ? cpu_rdmsr(MSR_TSC_AUX) : v->tsc_aux;
@@ -68,6 +58,13 @@ u64 svm_get(struct hvm_vcpu *base, enum hvm_reg reg)
     default:
         return v->pdpte[reg - HVM_PDPTE0];
     }
+}
+
+u64 svm_get(struct hvm_vcpu *base, enum hvm_reg reg)
+{
+    struct svm_vcpu *v = svm_vcpu(base);
+
+    return likely(words[reg].offset) ? *word_of(v, reg) : get_other(v, reg);
 }
 
 /*
@@ -93,38 +90,14 @@ static void set_debugctl(struct svm_vcpu *v, u64 value)
     svm_touch(v, CLEAN_LBR);
 }
 
-void svm_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
+static COLD void set_other(struct svm_vcpu *v, enum hvm_reg reg, u64 value)
 {
-    struct svm_vcpu *v = svm_vcpu(base);
-
-    if (words[reg].offset) {
-        *word_of(v, reg) = reg == HVM_DR6 || reg == HVM_DR7 ? (u32)value : value;
-        svm_touch(v, words[reg].clean);
-        if (reg == HVM_CR2)
-            cpu_write_cr2(value); /* see svm_load */
-        return;
-    }
     switch (reg) {
-    case HVM_CR0:
-        v->vmcb->cr0 = value;
-        settle_mode(v);
-        break;
-    case HVM_CR3:
-        v->vmcb->cr3 = value & ~CR3_NO_FLUSH;
-        settle_mode(v);
-        break;
-    case HVM_CR4:
-        v->vmcb->cr4 = value;
-        settle_mode(v);
-        break;
     case HVM_EFER:
         v->vmcb->efer = value;
         settle_mode(v);
         break;
-    case HVM_DR0:
-    case HVM_DR1:
-    case HVM_DR2:
-    case HVM_DR3:
+    case HVM_DR0 ... HVM_DR3:
         dr_write(reg - HVM_DR0, value);
         break;
     case HVM_TSC_AUX:
@@ -144,6 +117,26 @@ void svm_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
         v->pdpte[reg - HVM_PDPTE0] = value; /* read from memory at each use (15.25.10) */
         break;
     }
+}
+
+void svm_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
+{
+    struct svm_vcpu *v = svm_vcpu(base);
+
+    if (unlikely(!words[reg].offset)) {
+        set_other(v, reg, value);
+        return;
+    }
+    if (reg == HVM_DR6 || reg == HVM_DR7)
+        value = (u32)value;
+    if (reg == HVM_CR3)
+        value &= ~CR3_NO_FLUSH;
+    *word_of(v, reg) = value;
+    svm_touch(v, words[reg].clean);
+    if (reg == HVM_CR2)
+        cpu_write_cr2(value); /* see svm_load */
+    if (words[reg].clean == CLEAN_CR)
+        settle_mode(v);
 }
 
 static struct vmcb_seg *seg_of(struct vmcb *cb, enum seg s)

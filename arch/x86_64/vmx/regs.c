@@ -71,7 +71,7 @@ static void set_proc(struct vmx_vcpu *v, u32 proc)
 }
 
 /* Into and out of the identity page table that stands in for no paging. */
-static void set_identity(struct vmx_vcpu *v, bool identity)
+static COLD void set_identity(struct vmx_vcpu *v, bool identity)
 {
     const u32 cr3_exits = PROC_CR3_LOAD | PROC_CR3_STORE;
 
@@ -97,7 +97,7 @@ static u64 real_cr4(u64 cr4, bool identity)
     return (cr4 & vmx.cr4_may & ~(CR4_MCE | CR4_VMXE)) | vmx.cr4_must | host;
 }
 
-void vmx_set_mode(struct vmx_vcpu *v, u64 cr0, u64 cr4, u64 efer)
+COLD void vmx_set_mode(struct vmx_vcpu *v, u64 cr0, u64 cr4, u64 efer)
 {
     bool paging = cr0 & CR0_PG;
     bool lma = paging && efer & EFER_LME;
@@ -129,28 +129,16 @@ static void set_cr3(struct vmx_vcpu *v, u64 value)
     v->attention |= ATTEND_LINEAR;
 }
 
-u64 vmx_get(struct hvm_vcpu *base, enum hvm_reg reg)
+static COLD u64 get_other(struct vmx_vcpu *v, enum hvm_reg reg)
 {
-    struct vmx_vcpu *v = vmx_vcpu(base);
     u32 msr;
 
-    if (fields[reg])
-        return vmread(fields[reg]);
     switch (reg) {
-    case HVM_CR0:
-        return get_cr0(v);
     case HVM_CR2:
         return cpu_read_cr2();
-    case HVM_CR3:
-        return get_cr3(v);
-    case HVM_CR4:
-        return get_cr4(v);
     case HVM_EFER:
         return get_efer(v);
-    case HVM_DR0:
-    case HVM_DR1:
-    case HVM_DR2:
-    case HVM_DR3:
+    case HVM_DR0 ... HVM_DR3:
         return dr_read(reg - HVM_DR0);
     case HVM_DR6:
         return cpu_read_dr6();
@@ -162,6 +150,19 @@ u64 vmx_get(struct hvm_vcpu *base, enum hvm_reg reg)
         msr = vmx_switched_msr(reg);
         return msr ? cpu_rdmsr(msr) : v->msr[reg - HVM_STAR];
     }
+}
+
+u64 vmx_get(struct hvm_vcpu *base, enum hvm_reg reg)
+{
+    struct vmx_vcpu *v = vmx_vcpu(base);
+
+    if (fields[reg])
+        return vmread(fields[reg]);
+    if (reg == HVM_CR0)
+        return get_cr0(v);
+    if (reg == HVM_CR3)
+        return get_cr3(v);
+    return reg == HVM_CR4 ? get_cr4(v) : get_other(v, reg);
 }
 
 static void set_switched(struct vmx_vcpu *v, enum hvm_reg reg, u64 value)
@@ -176,7 +177,7 @@ static void set_switched(struct vmx_vcpu *v, enum hvm_reg reg, u64 value)
  * An instruction that sets a shadow while TF is set leaves its single-step trap pending behind the
  * shadow: entries insist on it (SDM 3, 26.3.1.5).
  */
-static void set_shadow(u64 shadow)
+static COLD void set_shadow(u64 shadow)
 {
     u64 old = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
@@ -185,15 +186,10 @@ static void set_shadow(u64 shadow)
         vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
-void vmx_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
+static COLD void set_other(struct vmx_vcpu *v, enum hvm_reg reg, u64 value)
 {
-    struct vmx_vcpu *v = vmx_vcpu(base);
     u64 old;
 
-    if (fields[reg]) {
-        vmwrite(fields[reg], reg == HVM_DR7 ? (u32)value : value);
-        return;
-    }
     switch (reg) {
     case HVM_CR0:
         vmx_set_mode(v, value, get_cr4(v), get_efer(v));
@@ -210,10 +206,7 @@ void vmx_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
     case HVM_EFER:
         vmx_set_mode(v, get_cr0(v), get_cr4(v), value);
         break;
-    case HVM_DR0:
-    case HVM_DR1:
-    case HVM_DR2:
-    case HVM_DR3:
+    case HVM_DR0 ... HVM_DR3:
         dr_write(reg - HVM_DR0, value);
         break;
     case HVM_DR6:
@@ -230,6 +223,14 @@ void vmx_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
         set_switched(v, reg, value);
         break;
     }
+}
+
+void vmx_set(struct hvm_vcpu *base, enum hvm_reg reg, u64 value)
+{
+    if (fields[reg])
+        vmwrite(fields[reg], reg == HVM_DR7 ? (u32)value : value);
+    else
+        set_other(vmx_vcpu(base), reg, value);
 }
 
 #define RIGHTS_MASK 0x1f0ffu

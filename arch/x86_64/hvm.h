@@ -219,7 +219,6 @@ struct hvm_vm {
 
 /* The common head of a back end's vCPU. What next and arg are, the caller of create() sets. */
 struct hvm_vcpu {
-    u64 gpr[GPR_COUNT]; /* the guest's, while it is not running; [RSP] is HVM_RSP's instead */
     struct hvm_vm *vm;
     u32 *apic_page; /* with apic help: the local APIC's registers; set before the first load() */
     struct hvm_exit *exit; /* the record for the next exit */
@@ -229,6 +228,7 @@ struct hvm_vcpu {
      */
     struct hvm_exit *(*next)(void *arg, struct hvm_exit *exit);
     void *arg;
+    u64 gpr[GPR_COUNT]; /* the guest's, while it is not running; [RSP] is HVM_RSP's instead */
 };
 
 struct hvm_ops {

@@ -52,7 +52,6 @@ enum {
 
 /* A vCPU. Everything but `base` is private; all of it belongs to the CPU that has it loaded. */
 struct svm_vcpu {
-    struct hvm_vcpu base;
     struct vmcb *vmcb;
     hpa_t vmcb_hpa, host_hpa;    /* host_hpa: this CPU's VMSAVE image */
     u64 generation;              /* of the ASID; 0: none */
@@ -70,8 +69,10 @@ struct svm_vcpu {
      * from iret_rip. To find the moment, or the end of a shadow, the guest is single-stepped.
      */
     bool nmi_blocked, iret;
-    u64 iret_rip, step_dr6;
+    u64 iret_rip;
 
+    struct hvm_vcpu base; /* behind what is addressed most: the first 128 bytes are so shortly */
+    u64 step_dr6;
     u64 dr[4], tsc_aux, debugctl, pdpte[4];
     char why[128]; /* text of the last failed entry */
 };

@@ -54,7 +54,6 @@ enum {
  * Control-register values are what the guest wrote; bits that it owns live in the VMCS instead.
  */
 struct vmx_vcpu {
-    struct hvm_vcpu base;
     u64 host_rsp;    /* while in the guest */
     u8 state;        /* STATE_* */
     u8 attention;    /* ATTEND_*: before the next entry */
@@ -63,13 +62,14 @@ struct vmx_vcpu {
     u32 last_cpu;    /* CPU number + 1 that the host state is for; 0: none */
     u32 proc, entry; /* control fields as they are in the VMCS */
     u64 cr0, cr3, cr4, efer;
+    u64 *log; /* page-modification log; NULL until it is first wanted */
+    hpa_t vmcs;
+    struct hvm_vcpu base; /* behind what is addressed most: the first 128 bytes are so shortly */
     u64 cr2, dr[4], dr6;
     u64 msr[VMX_SWITCHED];
     u64 eptp;
     u64 eoi_exits[4]; /* the EOI-exit bitmap as it is in the VMCS */
-    hpa_t vmcs;
-    u64 *log;      /* page-modification log; NULL until it is first wanted */
-    char why[128]; /* text of the last failed entry */
+    char why[128];    /* text of the last failed entry */
 };
 
 static inline struct vmx_vcpu *vmx_vcpu(struct hvm_vcpu *v)

@@ -54,7 +54,7 @@ void cmd_info(struct args *a)
         out("reason", "  %s\n", vm->why);
     if (!vm_alive(vm))
         return;
-    u64 ms = (vm->paused ? vm->pause_ns - vm->board.start_ns : vm_now(vm)) / 1000000;
+    u64 ms = (vm->paused ? vm->pause_ns - vm->start_ns : vm_now(vm)) / 1000000;
     out("", "  has run %llu.%03llu s\n", (ull)(ms / 1000), (ull)(ms % 1000));
     out_data("run_ms", "%llu", (ull)ms);
     for (u32 n = 0; n < vm->vcpu_count; n++)

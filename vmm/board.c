@@ -196,7 +196,7 @@ static void arm_locked(struct board *b)
     if (d == DEADLINE_NONE)
         timer_cancel(&b->timer);
     else
-        timer_arm(&b->timer, b->start_ns + d);
+        timer_arm(&b->timer, b->vm->start_ns + d);
 }
 
 void board_arm(struct board *b)
@@ -353,7 +353,7 @@ COLD enum err board_init(struct vm *vm, s64 wall_s)
 
     memset(b, 0, sizeof(*b));
     b->vm = vm;
-    b->start_ns = clock_ns();
+    vm->start_ns = clock_ns();
     b->timer.fn = timer_fired;
     b->clock.now = board_now;
     bus_init(&b->ports);

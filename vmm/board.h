@@ -30,26 +30,25 @@ struct vm;
 
 struct board {
     struct spinlock lock;
+    u32 legacy_lines;    /* of lines 0 and 8, as PIT and RTC drive them, a bit each */
+    bool deadline_moved; /* a device's deadline changed since the timer was armed */
+    struct vm *vm;
+    struct bus_clock clock;
+    u8 *testdev_memory;    /* NULL without testdev */
+    struct vuart *console; /* the one that the VM's console is plugged into */
+    struct timer timer;    /* for all devices; on the home CPU of vCPU 0 */
     struct bus ports, mmio;
     struct pic pic;
     struct vioapic ioapic;
     struct pit pit;
     struct rtc rtc;
     struct hpet hpet;
-    u32 legacy_lines; /* of lines 0 and 8, as PIT and RTC drive them, a bit each */
     struct acpipm pm;
     struct vuart com[BOARD_COMS]; /* COM1-COM4; those that the VM has not are all zeroes */
-    struct vuart *console;        /* the one that the VM's console is plugged into */
     struct reset reset;
     struct pcihost pci;
     struct post post;
     struct testdev testdev;
-    u8 *testdev_memory;  /* NULL without testdev */
-    bool deadline_moved; /* a device's deadline changed since the timer was armed */
-    struct timer timer;  /* for all devices; on the home CPU of vCPU 0 */
-    struct vm *vm;
-    struct bus_clock clock;
-    u64 start_ns; /* clock_ns() at the VM's time 0; moves when the VM has been paused */
 };
 
 /* Builds all devices. wall_s: what the clock shows, seconds since 1970. ERR_NOMEM. */

@@ -63,15 +63,10 @@ struct config_module {
 };
 
 struct config_vm {
-    char name[CONFIG_NAME_SIZE];
-    char error[CONFIG_ERROR_SIZE];      /* not empty: this VM does not run, and this is why */
-    int kernel;                         /* index of its kernel's module; valid if error is empty */
-    char kernel_name[CONFIG_NAME_SIZE]; /* for messages: the file's, or "kernel" */
+    int kernel; /* index of its kernel's module; valid if error is empty */
+    unsigned module_count;
     /* The guest's own, byte for byte. Points into the given text, or to own_cmdline. */
     const char *cmdline;
-    char own_cmdline[CONFIG_CMDLINE_SIZE];
-    struct config_module modules[CONFIG_VM_MODULES]; /* in the order given */
-    unsigned module_count;
     u64 mem;        /* bytes, a multiple of 4 KiB */
     unsigned vcpus; /* 1 .. PLAT_MAX_VCPUS */
     u32 weight;     /* share of a processor that several VMs want: CONFIG_WEIGHT_MAX at most */
@@ -91,6 +86,11 @@ struct config_vm {
     bool strict;     /* an instruction that cannot be emulated stops the VM */
     u8 uarts;        /* uart=: COM1-COM4, a bit each; COM1 always */
     u8 console_uart; /* which of them has the console: 0 for COM1 */
+    char name[CONFIG_NAME_SIZE];
+    char error[CONFIG_ERROR_SIZE];      /* not empty: this VM does not run, and this is why */
+    char kernel_name[CONFIG_NAME_SIZE]; /* for messages: the file's, or "kernel" */
+    char own_cmdline[CONFIG_CMDLINE_SIZE];
+    struct config_module modules[CONFIG_VM_MODULES]; /* in the order given */
 };
 
 struct config {

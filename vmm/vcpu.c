@@ -47,7 +47,7 @@ void vcpu_arm_timer(struct vcpu *v)
     if (deadline == DEADLINE_NONE)
         timer_cancel(&v->timer);
     else
-        timer_arm(&v->timer, v->vm->board.start_ns + deadline);
+        timer_arm(&v->timer, v->vm->start_ns + deadline);
 }
 
 static void apic_timer_fired(struct timer *t)

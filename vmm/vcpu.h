@@ -68,29 +68,28 @@ struct vcpu {
     bool armed;                   /* an event is in place for the next entry */
     bool timer_moved;             /* the local APIC's deadline changed since `timer` was armed */
     const bool *resched;          /* while it runs: somebody wants the CPU */
+    struct hvm_exit *newest;      /* into last[] */
+    struct vcpu *next;            /* in its home's list; this and had_ns are sched.c's */
+    u64 had_ns;                   /* time that it has had, as if its VM had the usual weight */
     struct hvm_event event;       /* to be injected at the next entry */
     struct hvm_event deferred;    /* an interrupt that an exception in its delivery went before */
+    u64 xcr0;
+    void *fpu; /* fpu_area_size() bytes; the registers' contents while not loaded */
+    u32 *apic_page;
     struct vlapic apic;
     struct space_view view;
-    struct timer timer; /* the local APIC's */
-    u32 *apic_page;
-    void *fpu; /* fpu_area_size() bytes; the registers' contents while not loaded */
-    u64 xcr0;
-    struct vcpu_msrs msr;
-    struct emul_cpu emul;
-    struct code_page code_page;
-    u64 debug_rip, debug_rcx; /* VCPU_REQ_DEBUG: as they were before the instruction, */
-    u32 debug_hits;           /* and the breakpoints it meets, as in DR6 */
+    struct timer timer;                                           /* the local APIC's */
     struct hvm_exit *(*next_exit)(void *arg, struct hvm_exit *e); /* watch_set_next */
-    struct vcpu *next; /* in its home's list; this and had_ns are sched.c's */
-    u64 had_ns;        /* time that it has had, as if its VM had the usual weight */
     /* VCPU_REQ_CALL: set by the boot CPU, cleared by the home CPU when it has been called. */
     void (*call)(struct vcpu *v, void *arg);
     void *call_arg;
-
+    u64 debug_rip, debug_rcx; /* VCPU_REQ_DEBUG: as they were before the instruction, */
+    u32 debug_hits;           /* and the breakpoints it meets, as in DR6 */
+    u32 rounds;               /* how often last[] has been filled */
+    struct vcpu_msrs msr;
+    struct emul_cpu emul;
+    struct code_page code_page;
     u64 exits[HVM_EXIT_COUNT];
-    u32 rounds;              /* how often last[] has been filled */
-    struct hvm_exit *newest; /* into last[] */
     struct hvm_exit last[VCPU_LAST_EXITS];
 };
 

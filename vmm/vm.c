@@ -429,7 +429,7 @@ void vm_resume(struct vm *vm)
 {
     u64 tsc = hvm_scale_tsc(&vm->hvm, cpu_rdtsc()) - vm->pause_tsc;
 
-    vm->board.start_ns += clock_ns() - vm->pause_ns;
+    vm->start_ns += clock_ns() - vm->pause_ns;
     vm->paused = false;
     for (u32 i = 0; i < vm->vcpu_count; i++)
         vcpu_call(vm->vcpu[i], resume_vcpu, &tsc);

@@ -50,33 +50,34 @@ struct vm_outside {
 };
 extern const struct vm_outside *vm_outside;
 
+/* Small things first, which the processor reaches with shorter instructions. */
 struct vm {
     const struct config_vm *config;
     const char *name;
-    u32 index;       /* in vms[] */
-    u8 state;        /* enum vm_state */
-    u8 end;          /* enum vm_end */
-    u32 end_claimed; /* atomically: the first to end the VM says how */
-    u32 status;      /* VM_END_EXIT */
-    bool killed;     /* it was ended from outside */
-    char why[200];   /* VM_END_STOPPED, or it could not be started: the reason */
+    struct space *space;
+    struct watch *watch; /* NULL: nothing is recorded. Kept after the VM's end */
+    u64 start_ns;        /* clock_ns() at the VM's time 0; moves when the VM has been paused */
+    u32 index;           /* in vms[] */
+    u8 state;            /* enum vm_state */
+    u8 end;              /* enum vm_end */
+    bool killed;         /* it was ended from outside */
+    bool paused;         /* VM time stands still; the boot CPU's loop alone reads and writes it */
+    u32 end_claimed;     /* atomically: the first to end the VM says how */
+    u32 status;          /* VM_END_EXIT */
     u32 vcpu_count;
     u32 vcpus_left; /* atomically: vCPUs that have not left yet */
-    struct vcpu *vcpu[PLAT_MAX_VCPUS];
-    bool paused; /* VM time stands still; the boot CPU's loop alone reads and writes it */
-    u64 pause_ns, pause_tsc; /* since when, in host time and on the guest's TSC before offsets */
     u32 tsc_khz;
+    u64 pause_ns, pause_tsc; /* paused since, in host time and on the guest's TSC before offsets */
+    struct vcpu *vcpu[PLAT_MAX_VCPUS];
     struct hvm_vm hvm;
     void *apic_access; /* the page behind hvm.apic_access, or NULL */
-    struct space *space;
     struct vm_memory memory;
-    struct cpuid_table cpuid;
     struct board board;
     struct vlapic_group apics;
     struct emul_ops emul_ops;
     struct log_limit msr_log, emul_log, event_log;
-    struct watch *watch; /* NULL: nothing is recorded. Kept after the VM's end */
-    void *console;       /* owned by the outside */
+    struct cpuid_table cpuid;
+    char why[200]; /* VM_END_STOPPED, or it could not be started: the reason */
 };
 
 /* All VMs of the configuration. Slots are NULL until the VM is first started. */
@@ -85,7 +86,7 @@ extern struct vm *vms[CONFIG_MAX_VMS];
 /* Time since the VM's start, nanoseconds: what its devices know as now. */
 static inline u64 vm_now(const struct vm *vm)
 {
-    return clock_ns() - vm->board.start_ns;
+    return clock_ns() - vm->start_ns;
 }
 
 /* Boot modules, as the loader left them: bytes and how many. */

@@ -256,6 +256,25 @@ static void msr_mtrr(void)
     EXPECT_EQ(rdmsr(MSR_MTRR_DEF_TYPE), def);
 }
 
+/* Where a guest may set the memory types (SDM 3, 12.11.2), it finds what it has set. */
+static void msr_mtrr_kept(void)
+{
+    static const u32 index[] = {MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSBASE0 + 1, MSR_MTRR_FIX64K};
+    static const u64 good[] = {0x80000000 | 1, 0xfc000000, 0x0606040501000606};
+    static const u64 bad[] = {0x80000000 | 2, 0xfc000001, 0x0606020606060606};
+
+    REQUIRE(cpu_has_1_edx(CPUID1_EDX_MTRR) && rdmsr(MSR_MTRRCAP) & 0xff, "no variable MTRRs");
+    for (unsigned i = 0; i < 3; i++) {
+        u64 old = rdmsr(index[i]);
+
+        EXPECT_EQ(wrmsr_try(index[i], good[i]), -1);
+        EXPECT_EQ(rdmsr(index[i]), good[i]);
+        EXPECT_EQ(wrmsr_try(index[i], bad[i]), EXC_GP);
+        EXPECT_EQ(rdmsr(index[i]), good[i]);
+        wrmsr(index[i], old);
+    }
+}
+
 /* IA32_TSC_ADJUST moves the TSC, and a write of the TSC moves it (SDM 3, 17.17.3). */
 static void msr_tsc_adjust(void)
 {
@@ -295,5 +314,6 @@ static const struct check list[] = {
     {"msr_user", msr_user, ANYWHERE},
     {"msr_tsc_aux", msr_tsc_aux, ANYWHERE},
     {"msr_mtrr", msr_mtrr, NOT_BARE_TCG},
+    {"msr_mtrr_kept", msr_mtrr_kept, NOT_BARE_TCG},
 };
 CHECK_GROUP(msr_group, list);

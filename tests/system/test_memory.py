@@ -293,7 +293,7 @@ def crowded(request):
               image.Guest("wired", guest_elf("hello32"), "mem=8M start=manual fill=wired", "key"),
               image.Guest("tiny", guest_elf("hello32"), "mem=2M start=manual testdev", "testdev")]
     with machine(request.param, work, skep_iso(work, guests, words="idle=monitor"), mem=128,
-                 limit=900) as host:
+                 limit=1800) as host:
         yield Memory(host, request.param)
 
 

@@ -558,6 +558,42 @@ static void permissions_reach_the_processor(void **state)
     }
 }
 
+/* RAM and ROM are write-back whatever a guest's PAT says; device memory passed through is not. */
+static void memory_types_reach_the_processor(void **state)
+{
+    (void)state;
+    FOR_FORMATS(f)
+    for (unsigned level = 1; level <= 3; level++) {
+        const bool npt = formats[f] == NESTED_NPT;
+        const u64 pass = 4 * GIB + NESTED_SIZE(level);
+        struct cpu_walk walk;
+        struct box b;
+
+        box_arena(&b, formats[f], 16 * MIB);
+        b.cfg.demand_leaf = (u8)level;
+        assert_int_equal(space_init(&b.s, &b.cfg), OK);
+        assert_int_equal(space_add_ram(&b.s, 0, 4 * MIB), OK);
+        assert_int_equal(space_add_rom(&b.s, 4 * MIB, 2 * MIB), OK);
+        assert_int_equal(space_add_pass(&b.s, pass, pass, GIB, NESTED_RW, NESTED_UC), OK);
+        for (unsigned changed = 0; changed < 2; changed++) {
+            for (gpa_t gpa = 0; gpa < 6 * MIB; gpa += MIB) {
+                assert_true(box_guest(&b, gpa, CPU_R));
+                assert_int_equal(cpu_access(&b.cpu, b.s.tables.root, gpa, CPU_R, &walk), CPU_OK);
+                assert_int_equal(walk.type, npt ? 0 : 6); /* entry 0 of the PAT; write-back */
+                assert_int_equal(walk.ipat, !npt);
+            }
+            assert_int_equal(cpu_access(&b.cpu, b.s.tables.root, pass, CPU_R, &walk), CPU_OK);
+            assert_int_equal(walk.type, npt ? 3 : 0); /* uncached */
+            assert_false(walk.ipat);
+            /* The types stay when pages are split and change their permissions. */
+            assert_int_equal(space_protect(&b.s, PAGE_SIZE, 3 * PAGE_SIZE, NESTED_R), OK);
+            assert_int_equal(space_protect(&b.s, 3 * MIB, PAGE_SIZE, NESTED_R), OK);
+            assert_int_equal(space_protect(&b.s, pass, PAGE_SIZE, NESTED_R), OK);
+        }
+        box_fini(&b);
+    }
+}
+
 /* Nothing is filled for a permission; what is filled later has it, in leaves as large as may be. */
 static void permissions_wait_for_the_page(void **state)
 {
@@ -900,6 +936,7 @@ int main(void)
         cmocka_unit_test(reading_and_zeroing_fill_nothing),
         cmocka_unit_test(copies_fail_where_there_is_no_memory),
         cmocka_unit_test(permissions_reach_the_processor),
+        cmocka_unit_test(memory_types_reach_the_processor),
         cmocka_unit_test(permissions_wait_for_the_page),
         cmocka_unit_test(permissions_beyond_the_notes),
         cmocka_unit_test(wired_memory_stays_put),

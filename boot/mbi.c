@@ -4,6 +4,7 @@
  * first. PVH: struct hvm_start_info of Xen's boot ABI, which points to lists.
  */
 #include "boot/mbi.h"
+#include "lib/bytes.h"
 #include "lib/string.h"
 
 #define MB2_HEAD       8 /* total size, reserved */
@@ -51,22 +52,6 @@ struct reader {
     void *arg;
     struct boot_info *out;
 };
-
-static u32 get32(const void *p)
-{
-    u32 v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
-static u64 get64(const void *p)
-{
-    u64 v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
 
 /* A string that fills size bytes at most; "" if it has no end there. */
 static const char *bounded_string(const u8 *s, size_t size)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reading the firmware's ACPI tables. ACPI 6.5, sections 5.2.5 to 5.2.12; the AML of _S5_: 20.2. */
 #include "arch/x86_64/acpi.h"
+#include "lib/bytes.h"
 #include "lib/print.h"
 #include "lib/string.h"
 
@@ -80,21 +81,6 @@ static void complain(struct acpi *a, const char *fmt, ...)
 static bool fetch(struct acpi *a, hpa_t hpa, void *buf, size_t len)
 {
     return hpa && hpa + len > hpa && a->r->read(a->r->arg, hpa, buf, len);
-}
-
-static u16 get16(const u8 *p)
-{
-    return (u16)(p[0] | p[1] << 8);
-}
-
-static u32 get32(const u8 *p)
-{
-    return get16(p) | (u32)get16(p + 2) << 16;
-}
-
-static u64 get64(const u8 *p)
-{
-    return get32(p) | (u64)get32(p + 4) << 32;
 }
 
 static bool is_sig(const void *p, const char *sig)

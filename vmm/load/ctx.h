@@ -6,6 +6,7 @@
 #ifndef VMM_LOAD_CTX_H
 #define VMM_LOAD_CTX_H
 
+#include "lib/bytes.h"
 #include "vmm/load/load.h"
 #include "vmm/platform.h"
 
@@ -81,40 +82,6 @@ u64 image_cmdline_size(const struct load_image *img);
 static inline bool image_has(const struct load_image *img, u64 off, u64 len)
 {
     return off <= img->size && len <= img->size - off;
-}
-
-/* Little-endian reads at an offset that the caller has checked. */
-static inline u16 get16(const u8 *p)
-{
-    return (u16)(p[0] | p[1] << 8);
-}
-
-static inline u32 get32(const u8 *p)
-{
-    return get16(p) | (u32)get16(p + 2) << 16;
-}
-
-static inline u64 get64(const u8 *p)
-{
-    return get32(p) | (u64)get32(p + 4) << 32;
-}
-
-static inline void put16(u8 *p, u16 v)
-{
-    p[0] = (u8)v;
-    p[1] = (u8)(v >> 8);
-}
-
-static inline void put32(u8 *p, u32 v)
-{
-    put16(p, (u16)v);
-    put16(p + 2, (u16)(v >> 16));
-}
-
-static inline void put64(u8 *p, u64 v)
-{
-    put32(p, (u32)v);
-    put32(p + 4, (u32)(v >> 32));
 }
 
 #endif

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tree import ROOT
+import guests
+from tree import ROOT, read
 
 pexpect = pytest.importorskip("pexpect")
 PROMPT = r"guest# (\x1b\[6n)?"
@@ -123,13 +124,12 @@ def run_guest(*words):
 
 @pytest.mark.xdist_group("run")
 def test_guests_by_name():
-    """GUEST= starts a guest that is built or downloaded for it; help lists them all."""
+    """GUEST= starts a guest that is built or downloaded for it; help and the manual list them all."""
     status, said = run_guest("GUEST=help")
     assert status == 0
-    for name in ("debian-i386", "debian-amd64", "debian-standard", "installer-i386",
-                 "installer-amd64", "multiboot", "multiboot2", "pvh", "elf", "flat", "freebsd",
-                 "grub", "memtest", "skep"):
-        assert f"\n  {name} " in said, name
+    manual = read("docs/guests.md")
+    for name in guests.GUESTS:
+        assert f"\n  {name} " in said and f"`{name}`" in manual, name
     status, said = run_guest("GUEST=multiboot2", "MEM=48M", "VCPUS=2", "CPUS=1")
     assert status == 0 and "skep: vm multiboot2: exited, status 0\n" in said, said[-2000:]
     assert "Leave with Ctrl-A x; Ctrl-] is skep's monitor." in said

@@ -16,8 +16,40 @@ void config_error(struct config *c, const char *fmt, ...)
     va_end(ap);
 }
 
-static const char *const log_names[] = {"error", "warn", "info", "debug", NULL};
-static const char *const idle_names[] = {"monitor", "poweroff", "reboot", NULL};
+int slice_choice(struct slice x, const char *list)
+{
+    struct slice word;
+
+    for (int i = 0; (word.len = parse_word(&list, &word.s)) != 0;) {
+        if (slice_is(word, "or"))
+            continue;
+        word.len -= word.s[word.len - 1] == ',';
+        if (word.len == x.len && !memcmp(word.s, x.s, x.len))
+            return i;
+        i++;
+    }
+    return -1;
+}
+
+bool config_set(struct config_line *l, void *base, const struct config_key *k, struct slice value)
+{
+    u8 *field = (u8 *)base + k->field;
+    u64 n;
+    int i;
+
+    if (k->set)
+        return k->set(l, value);
+    if (k->most) {
+        if (parse_u64_in(value.s, value.len, 1, k->most, &n))
+            return false;
+        *(u32 *)(void *)field = (u32)n;
+        return true;
+    }
+    i = k->accepts ? slice_choice(value, k->accepts) : true;
+    if (i >= 0)
+        *field = (u8)i;
+    return i >= 0;
+}
 
 /* comN, 0xPORT, spcr, pci or pciN. */
 static bool console_place(struct slice x, struct config_console *c)
@@ -45,7 +77,7 @@ static bool console_place(struct slice x, struct config_console *c)
     return true;
 }
 
-static bool set_console(struct config *c, struct slice v)
+static bool set_console(struct config_line *l, struct slice v)
 {
     struct config_console said;
     u64 baud;
@@ -62,20 +94,11 @@ static bool set_console(struct config *c, struct slice v)
         else
             said.baud = (u32)baud;
     }
-    c->console = said;
+    l->c->console = said;
     return true;
 }
 
-static bool set_log(struct config *c, struct slice v)
-{
-    int i = slice_pick(v, log_names);
-
-    if (i >= 0)
-        c->log = (enum log_level)i;
-    return i >= 0;
-}
-
-static bool set_escape(struct config *c, struct slice v)
+static bool set_escape(struct config_line *l, struct slice v)
 {
     char key = v.len == 2 ? v.s[1] : 0;
 
@@ -83,45 +106,24 @@ static bool set_escape(struct config *c, struct slice v)
         key = (char)(key - 'a' + 'A');
     if (v.len != 2 || v.s[0] != '^' || key <= '@' || key > '_')
         return false;
-    c->escape = (u8)(key - '@');
+    l->c->escape = (u8)(key - '@');
     return true;
 }
 
-const char *const config_apic_names[] = {"emulate", "shadow", "virtual", NULL};
-
-static bool set_apic(struct config *c, struct slice v)
-{
-    int i = slice_pick(v, config_apic_names);
-
-    if (i >= 0)
-        c->apic = (u8)i;
-    return i >= 0;
-}
-
-static bool set_idle(struct config *c, struct slice v)
-{
-    int i = slice_pick(v, idle_names);
-
-    if (i >= 0)
-        c->idle = (enum config_idle)i;
-    return i >= 0;
-}
-
-static const struct own_word {
-    const char *key;
-    bool (*set)(struct config *c, struct slice value);
-    const char *accepts;
-} own_words[] = {
-    {"console", set_console,
-     "com1 to com4, 0xPORT, spcr or pci, then perhaps ,BAUD that divides 115200 and ,rtscts"},
-    {"log", set_log, "error, warn, info or debug"},
-    {"escape", set_escape, "^A to ^Z or one of ^[ ^\\ ^] ^^ ^_"},
-    {"idle", set_idle, "monitor, poweroff or reboot"},
-    {"apic", set_apic, "emulate, shadow or virtual"},
+static const struct config_key own_words[] = {
+    {"console",
+     "com1 to com4, 0xPORT, spcr or pci, then perhaps ,BAUD that divides 115200 and ,rtscts",
+     .set = set_console},
+    {"log", "error, warn, info or debug", CONFIG_FIELD(config, log)},
+    {"escape", "^A to ^Z or one of ^[ ^\\ ^] ^^ ^_", .set = set_escape},
+    {"idle", "monitor, poweroff or reboot", CONFIG_FIELD(config, idle)},
+    {"apic", "emulate, shadow or virtual", CONFIG_FIELD(config, apic)},
 };
 
 static void own_word(struct config *c, struct slice word, u32 *seen)
 {
+    struct config_line l = {.c = c};
+
     for (unsigned i = 0; i < ARRAY_SIZE(own_words); i++) {
         struct slice v = slice_value(word, own_words[i].key);
 
@@ -130,7 +132,7 @@ static void own_word(struct config *c, struct slice word, u32 *seen)
         if (*seen & BIT(i))
             config_error(c, "command line: '%s=' stands there twice; once is enough",
                          own_words[i].key);
-        else if (!own_words[i].set(c, v))
+        else if (!config_set(&l, c, &own_words[i], v))
             config_error(c, "command line: '%.*s' is not understood; '%s=' takes %s",
                          SLICE_ARG(word), own_words[i].key, own_words[i].accepts);
         *seen |= (u32)BIT(i);

@@ -43,8 +43,6 @@ struct config_console {
     bool rtscts; /* output waits for CTS */
 };
 
-extern const char *const config_apic_names[]; /* by enum apic_help; NULL at the end */
-
 enum config_idle { CONFIG_IDLE_MONITOR, CONFIG_IDLE_POWEROFF, CONFIG_IDLE_REBOOT };
 
 /* What to do when a VM has ended, other than by a person's order. */
@@ -53,6 +51,9 @@ enum config_restart {
     CONFIG_RESTART_CRASH, /* start it again if skep stopped it or it asked for a reset */
     CONFIG_RESTART_ALWAYS
 };
+
+/* When memory comes: on first touch, at the start, or at the start and it stays where it is. */
+enum config_fill { CONFIG_FILL_DEMAND, CONFIG_FILL_BOOT, CONFIG_FILL_WIRED };
 
 /* One of a VM's further modules. */
 struct config_module {
@@ -72,13 +73,12 @@ struct config_vm {
     u32 weight;     /* share of a processor that several VMs want: CONFIG_WEIGHT_MAX at most */
     u32 tsc_mhz;    /* tsc=: the rate of its TSC; 0: the machine's */
     u64 cpus;       /* physical CPUs it may use, a bit each; all ones if nothing was said */
-    enum load_kind type;
+    u8 type;        /* enum load_kind */
     bool has_base;  /* base=: where a flat binary goes */
     bool has_entry; /* entry=: where a flat binary or an ELF file starts */
     gpa_t base, entry;
-    bool manual;    /* start=manual: wait for the monitor to start it */
-    bool fill_boot; /* fill=boot, fill=wired: all memory at start */
-    bool wired;     /* fill=wired: and it stays where it is */
+    bool manual; /* start=manual: wait for the monitor to start it */
+    u8 fill;     /* enum config_fill */
     bool testdev;
     u8 restart;      /* enum config_restart */
     u8 watch;        /* what is recorded from its start on: WATCH_* */
@@ -96,10 +96,10 @@ struct config_vm {
 struct config {
     /* skep's own words, or their defaults where one was missing or wrong. */
     struct config_console console;
-    enum log_level log;
+    u8 log;    /* enum log_level */
     u8 escape; /* the character itself, 0x01 .. 0x1f */
-    enum config_idle idle;
-    u8 apic; /* enum apic_help: the most that is used; CONFIG_APIC_BEST: what serves best */
+    u8 idle;   /* enum config_idle */
+    u8 apic;   /* enum apic_help: the most that is used; CONFIG_APIC_BEST: what serves best */
 
     /* In the order in which their names first appear; a slot without a name is free. */
     struct config_vm vms[CONFIG_MAX_VMS];

@@ -40,36 +40,6 @@ static bool set_mem(struct config_line *l, struct slice v)
     return true;
 }
 
-static bool set_vcpus(struct config_line *l, struct slice v)
-{
-    u64 n;
-
-    if (parse_u64_in(v.s, v.len, 1, PLAT_MAX_VCPUS, &n))
-        return false;
-    l->vm->vcpus = (unsigned)n;
-    return true;
-}
-
-static bool set_weight(struct config_line *l, struct slice v)
-{
-    u64 n;
-
-    if (parse_u64_in(v.s, v.len, 1, CONFIG_WEIGHT_MAX, &n))
-        return false;
-    l->vm->weight = (u32)n;
-    return true;
-}
-
-static bool set_tsc(struct config_line *l, struct slice v)
-{
-    u64 n;
-
-    if (parse_u64_in(v.s, v.len, 1, CONFIG_TSC_MAX, &n))
-        return false;
-    l->vm->tsc_mhz = (u32)n;
-    return true;
-}
-
 /* N or N-M; moves *v behind it. */
 static bool parse_cpu_range(struct slice *v, u64 *mask)
 {
@@ -117,39 +87,6 @@ static bool set_cpus(struct config_line *l, struct slice v)
     return true;
 }
 
-static bool set_type(struct config_line *l, struct slice v)
-{
-    for (int i = 0; i < LOAD_KIND_COUNT; i++)
-        if (slice_is(v, load_kind_name((enum load_kind)i))) {
-            l->vm->type = (enum load_kind)i;
-            return true;
-        }
-    return false;
-}
-
-static bool set_start(struct config_line *l, struct slice v)
-{
-    l->vm->manual = slice_is(v, "manual");
-    return l->vm->manual || slice_is(v, "auto");
-}
-
-static bool set_fill(struct config_line *l, struct slice v)
-{
-    l->vm->wired = slice_is(v, "wired");
-    l->vm->fill_boot = l->vm->wired || slice_is(v, "boot");
-    return l->vm->fill_boot || slice_is(v, "demand");
-}
-
-static bool set_restart(struct config_line *l, struct slice v)
-{
-    static const char *const names[] = {"never", "crash", "always", NULL};
-    int i = slice_pick(v, names);
-
-    if (i >= 0)
-        l->vm->restart = (u8)i;
-    return i >= 0;
-}
-
 static bool set_base(struct config_line *l, struct slice v)
 {
     l->vm->has_base = parse_size(v.s, v.len, &l->vm->base) == OK;
@@ -184,42 +121,25 @@ static bool set_entry(struct config_line *l, struct slice v)
     return l->vm->has_entry;
 }
 
-static bool set_testdev(struct config_line *l, struct slice v)
-{
-    (void)v;
-    return l->vm->testdev = true;
-}
-
-static bool set_strict(struct config_line *l, struct slice v)
-{
-    (void)v;
-    return l->vm->strict = true;
-}
-
-/* What may change while the VM runs. */
-#define LIVE_KEYS (BIT(KEY_RESTART) | BIT(KEY_UART) | BIT(KEY_WEIGHT) | BIT(KEY_CPUS))
-
-/* By enum vm_key. */
-static const struct vm_word {
-    const char *key;
-    bool (*set)(struct config_line *l, struct slice value);
-    const char *accepts; /* NULL: the word has no value */
-} vm_words[KEY_COUNT] = {
-    [KEY_MEM] = {"mem", set_mem, "a number with K, M or G behind it"},
-    [KEY_VCPUS] = {"vcpus", set_vcpus, "a number from 1 to 32"},
-    [KEY_CPUS] = {"cpus", set_cpus, "processor numbers, as in 0,2-3"},
-    [KEY_WEIGHT] = {"weight", set_weight, "a number from 1 to 1000"},
-    [KEY_TSC] = {"tsc", set_tsc, "a number of MHz from 1 to 9999"},
-    [KEY_TYPE] = {"type", set_type,
-                  "auto, linux, multiboot, multiboot2, pvh, elf, freebsd or flat"},
-    [KEY_START] = {"start", set_start, "auto or manual"},
-    [KEY_FILL] = {"fill", set_fill, "demand, boot or wired"},
-    [KEY_RESTART] = {"restart", set_restart, "never, crash or always"},
-    [KEY_BASE] = {"base", set_base, "an address in the guest's memory"},
-    [KEY_UART] = {"uart", set_uart, "com1 to com4, perhaps several: com2,com1"},
-    [KEY_ENTRY] = {"entry", set_entry, "an address in the guest's memory"},
-    [KEY_TESTDEV] = {"testdev", set_testdev, NULL},
-    [KEY_STRICT] = {"strict", set_strict, NULL},
+/* In what is seen, a bit each. */
+static const struct config_key vm_words[] = {
+    {"mem", "a number with K, M or G behind it", .set = set_mem},
+    {"vcpus", "a number from 1 to 32", CONFIG_FIELD(config_vm, vcpus), .most = PLAT_MAX_VCPUS},
+    {"cpus", "processor numbers, as in 0,2-3", .set = set_cpus, .live = true},
+    {"weight", "a number from 1 to 1000", CONFIG_FIELD(config_vm, weight),
+     .most = CONFIG_WEIGHT_MAX, .live = true},
+    {"tsc", "a number of MHz from 1 to 9999", CONFIG_FIELD(config_vm, tsc_mhz),
+     .most = CONFIG_TSC_MAX},
+    {"type", "auto, linux, multiboot, multiboot2, pvh, elf, freebsd or flat",
+     CONFIG_FIELD(config_vm, type)},
+    {"start", "auto or manual", CONFIG_FIELD(config_vm, manual)},
+    {"fill", "demand, boot or wired", CONFIG_FIELD(config_vm, fill)},
+    {"restart", "never, crash or always", CONFIG_FIELD(config_vm, restart), .live = true},
+    {"base", "an address in the guest's memory", .set = set_base},
+    {"uart", "com1 to com4, perhaps several: com2,com1", .set = set_uart, .live = true},
+    {"entry", "an address in the guest's memory", .set = set_entry},
+    {"testdev", NULL, CONFIG_FIELD(config_vm, testdev)},
+    {"strict", NULL, CONFIG_FIELD(config_vm, strict)},
 };
 
 _Static_assert(CONFIG_WEIGHT_MAX == 1000, "the sentence about weight= says 1000");
@@ -239,8 +159,7 @@ static bool once(struct config_line *l, unsigned bit, const char *word)
 /* kernel, initrd, module. */
 static bool role_word(struct config_line *l, struct slice word)
 {
-    static const char *const names[] = {"kernel", "initrd", "module", NULL};
-    int i = slice_pick(word, names);
+    int i = slice_choice(word, "kernel, initrd or module");
 
     if (i < 0)
         return false;
@@ -284,16 +203,17 @@ void config_word(struct config_line *l, struct slice word)
 {
     if (role_word(l, word) || (l->modules && number_word(l, word)))
         return;
-    for (unsigned i = 0; i < KEY_COUNT; i++) {
-        struct slice v = slice_value(word, vm_words[i].key);
+    for (unsigned i = 0; i < ARRAY_SIZE(vm_words); i++) {
+        const struct config_key *k = &vm_words[i];
+        struct slice v = slice_value(word, k->key);
 
-        if (vm_words[i].accepts ? !v.s : !slice_is(word, vm_words[i].key))
+        if (k->accepts ? !v.s : !slice_is(word, k->key))
             continue;
-        if (!(LIVE_KEYS & BIT(i)))
-            config_refuse_live(l, vm_words[i].key);
-        if (once(l, i, vm_words[i].key) && !vm_words[i].set(l, v))
+        if (!k->live)
+            config_refuse_live(l, k->key);
+        if (once(l, i, k->key) && !config_set(l, l->vm, k, v))
             config_vm_error(l->vm, "'%.*s' is not understood; '%s=' takes %s", SLICE_ARG(word),
-                            vm_words[i].key, vm_words[i].accepts);
+                            k->key, k->accepts);
         return;
     }
     config_vm_error(

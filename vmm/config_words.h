@@ -31,15 +31,6 @@ static inline bool slice_is(struct slice x, const char *text)
     return parse_is(x.s, x.len, text);
 }
 
-/* The index of x in a NULL-terminated list of texts; -1. */
-static inline int slice_pick(struct slice x, const char *const *list)
-{
-    for (int i = 0; list[i]; i++)
-        if (slice_is(x, list[i]))
-            return i;
-    return -1;
-}
-
 /* com1 to com4: 0 to 3; -1. */
 static inline int slice_com(struct slice x)
 {
@@ -68,25 +59,6 @@ static inline bool slice_is_file_name(struct slice word)
 
 enum role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE };
 
-/* Keys of the words that a kernel's line may have; seen as bits. */
-enum vm_key {
-    KEY_MEM,
-    KEY_VCPUS,
-    KEY_CPUS,
-    KEY_WEIGHT,
-    KEY_TSC,
-    KEY_TYPE,
-    KEY_START,
-    KEY_FILL,
-    KEY_RESTART,
-    KEY_BASE,
-    KEY_ENTRY,
-    KEY_UART,
-    KEY_TESTDEV,
-    KEY_STRICT,
-    KEY_COUNT
-};
-
 /* One line, while it is read. */
 struct config_line {
     struct config *c;
@@ -99,6 +71,26 @@ struct config_line {
     unsigned modules; /* that initrd= and module= may name */
     bool live;
 };
+
+/*
+ * A word KEY=VALUE, or KEY alone. The value is for `set`; else it is a number up to `most`, for the
+ * u32 field; else one of the words that `accepts` lists, for the u8 field: its index. KEY alone
+ * sets the field, a bool.
+ */
+struct config_key {
+    const char *key;
+    const char *accepts; /* for people; NULL: KEY alone */
+    bool (*set)(struct config_line *l, struct slice value);
+    u16 field; /* its offset */
+    u16 most;
+    bool live; /* may change while the VM runs, or has `set` say */
+};
+#define CONFIG_FIELD(type, name) .field = offsetof(struct type, name)
+
+/* The index of x in a list as people read it, "never, crash or always"; -1. */
+int slice_choice(struct slice x, const char *list);
+/* Gives the word its value in *base. False: it takes none such. */
+bool config_set(struct config_line *l, void *base, const struct config_key *k, struct slice value);
 
 /* The first thing that is wrong with a VM is what it is stopped for. */
 void config_vm_error(struct config_vm *vm, const char *fmt, ...) PRINTF(2, 3);

@@ -45,6 +45,7 @@ static bool enable_cpu(void)
 
 static bool start_backend(void)
 {
+    static const char *const apic[] = {"emulate", "shadow", "virtual"}; /* by enum apic_help */
     char why[200];
 
     if (hvm_init(why, sizeof(why)) != OK) {
@@ -52,8 +53,7 @@ static bool start_backend(void)
         return false;
     }
     hvm_caps.apic = MIN(hvm_caps.apic, config->apic);
-    log_info("%s: %s; local APICs: %s", hvm->name, hvm_caps.features,
-             config_apic_names[hvm_caps.apic]);
+    log_info("%s: %s; local APICs: %s", hvm->name, hvm_caps.features, apic[hvm_caps.apic]);
     return enable_cpu();
 }
 

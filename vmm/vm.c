@@ -84,7 +84,7 @@ static enum err build_space(struct vm *vm)
             },
         .src = &frames_source,
         .kick = kick_cpu,
-        .fill_boot = vm->config->fill_boot,
+        .fill_boot = vm->config->fill != CONFIG_FILL_DEMAND,
         .reserve = RESERVE_FRAMES,
     };
 
@@ -98,7 +98,8 @@ static enum err build_space(struct vm *vm)
         return err;
     }
     err = add_memory(vm->space, vm->config->mem);
-    for (unsigned i = 0; !err && vm->config->wired && i < vm->space->region_count; i++)
+    for (unsigned i = 0;
+         !err && vm->config->fill == CONFIG_FILL_WIRED && i < vm->space->region_count; i++)
         if (vm->space->regions[i].kind == SPACE_RAM)
             err = space_wire(vm->space, vm->space->regions[i].base);
     return err;

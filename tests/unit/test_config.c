@@ -145,7 +145,7 @@ static void readme_example(void **st)
     assert_int_equal(web->modules[0].index, 1);
     assert_true(web->modules[0].initrd);
     assert_string_equal(web->modules[0].cmdline, "");
-    assert_false(web->testdev || web->strict || web->manual || web->fill_boot);
+    assert_false(web->testdev || web->strict || web->manual || web->fill);
 
     assert_string_equal(rtos->name, "rtos");
     assert_string_equal(rtos->error, "");
@@ -172,7 +172,7 @@ static void all_words(void **st)
     assert_int_equal(vm->cpus, 0xd);
     assert_int_equal(vm->weight, 1000);
     assert_int_equal(vm->tsc_mhz, 2400);
-    assert_true(vm->manual && vm->fill_boot && vm->wired);
+    assert_true(vm->manual && vm->fill == CONFIG_FILL_WIRED);
     assert_int_equal(vm->type, LOAD_LINUX);
     assert_int_equal(vm->module_count, 2);
     assert_string_equal(vm->modules[0].name, "/lib/m1");

@@ -24,13 +24,6 @@ static const struct load_kind_ops *const kinds[LOAD_KIND_COUNT] = {
 static const u8 auto_order[] = {LOAD_LINUX,   LOAD_MULTIBOOT2, LOAD_MULTIBOOT,
                                 LOAD_FREEBSD, LOAD_PVH,        LOAD_ELF};
 
-const char *load_kind_name(enum load_kind kind)
-{
-    if (kind == LOAD_AUTO)
-        return "auto";
-    return kind < LOAD_KIND_COUNT && kinds[kind] ? kinds[kind]->name : "?";
-}
-
 static bool check_request(struct load_ctx *c, const struct load_request *req)
 {
     if (!req->kernel.size)

@@ -27,8 +27,6 @@ enum load_kind {
     LOAD_KIND_COUNT
 };
 
-const char *load_kind_name(enum load_kind kind); /* "auto", "linux", … */
-
 /* A file in memory. It is only read, and must stay where it is during load_guest alone. */
 struct load_image {
     const u8 *data;

@@ -252,6 +252,32 @@ static void a_log_that_cannot_start_leaves_all_as_it_was(void **state)
     }
 }
 
+/* Where nothing has been used a harvest does not look: what no processor would do goes unseen. */
+static void clean_tables_are_skipped_whole(void **state)
+{
+    (void)state;
+    FOR_FORMATS(f)
+    {
+        struct box b;
+        unsigned level;
+        u64 value, *leaf, *link;
+
+        log_box(&b, formats[f]);
+        assert_int_equal(space_log_start(&b.s, 0, false), OK);
+        assert_true(box_guest(&b, 3 * MIB, CPU_W));
+        assert_int_equal(harvest(&b), 1);
+        assert_int_equal(harvest(&b), 0); /* looks once more */
+        leaf = nested_lookup(&b.s.tables, 3 * MIB, &level, &value);
+        *leaf |= b.s.tables.fmt->dirty; /* but the link is not marked used */
+        assert_int_equal(harvest(&b), 0);
+        link = nested_link(&b.s.tables, 3 * MIB, 2);
+        *link |= b.s.tables.fmt->link_used;
+        assert_int_equal(harvest(&b), 1);
+        assert_true(logged(3 * MIB / PAGE_SIZE));
+        box_fini(&b);
+    }
+}
+
 /* The three formats see the same work, and give the same logs. */
 static void the_formats_give_identical_logs(void **state)
 {
@@ -291,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_write_through_a_cached_link_is_not_lost),
         cmocka_unit_test(who_is_in_the_guest_has_left_before_a_harvest_returns),
         cmocka_unit_test(a_log_that_cannot_start_leaves_all_as_it_was),
+        cmocka_unit_test(clean_tables_are_skipped_whole),
         cmocka_unit_test(the_formats_give_identical_logs),
     };
 

@@ -3,6 +3,7 @@
  * `loop DEVICE BYTES`: a serial port's self-test in loop-back (TIOCM_LOOP): the modem lines that
  * come back crossed, then that many bytes written and read at once. Prints one line. No C library.
  */
+#include "tools/initrd/program.h"
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <asm/unistd.h>
@@ -17,57 +18,6 @@
 #define TIOCM_OUT2 0x4000 /* gates the interrupt */
 #define TIOCM_LOOP 0x8000
 
-static long call(long n, long a, long b, long c)
-{
-    long result;
-
-#ifdef __x86_64__
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(n), "D"(a), "S"(b), "d"(c)
-                     : "rcx", "r11", "memory");
-#else
-    __asm__ volatile("int $0x80" : "=a"(result) : "a"(n), "b"(a), "c"(b), "d"(c) : "memory");
-#endif
-    return result;
-}
-
-static void say(const char *text)
-{
-    long len = 0;
-
-    while (text[len])
-        len++;
-    call(__NR_write, 1, (long)text, len);
-}
-
-static void say_number(unsigned long n)
-{
-    char digits[24], *p = digits + sizeof(digits) - 1;
-
-    *p = 0;
-    do
-        *--p = (char)('0' + n % 10);
-    while (n /= 10);
-    say(p);
-}
-
-static void end(int status)
-{
-    call(__NR_exit, status, 0, 0);
-    __builtin_unreachable();
-}
-
-static void must(int good, const char *what)
-{
-    if (good)
-        return;
-    say("loop: ");
-    say(what);
-    say("\n");
-    end(1);
-}
-
 static unsigned char pattern(unsigned long i)
 {
     return (unsigned char)(i * 167 + (i >> 8) * 13 + 5);
@@ -78,8 +28,8 @@ static int modem(int fd, int lines)
     int now = 0;
 
     lines |= TIOCM_LOOP | TIOCM_OUT2;
-    call(__NR_ioctl, fd, TIOCMSET, (long)&lines);
-    call(__NR_ioctl, fd, TIOCMGET, (long)&now);
+    call(__NR_ioctl, fd, TIOCMSET, (long)&lines, 0);
+    call(__NR_ioctl, fd, TIOCMGET, (long)&now, 0);
     return now & (TIOCM_CTS | TIOCM_DSR);
 }
 
@@ -93,16 +43,16 @@ static unsigned long exchange(int fd, unsigned long bytes)
         struct pollfd p = {fd, (short)(POLLIN | (sent < bytes ? POLLOUT : 0)), 0};
         long n;
 
-        must(call(__NR_poll, (long)&p, 1, 20000) == 1, "nothing comes back any more");
+        must(call(__NR_poll, (long)&p, 1, 20000, 0) == 1, "nothing comes back any more");
         if (p.revents & POLLOUT) {
             unsigned long most = bytes - sent < sizeof(out) ? bytes - sent : sizeof(out);
 
             for (unsigned long i = 0; i < most; i++)
                 out[i] = pattern(sent + i);
-            n = call(__NR_write, fd, (long)out, (long)most);
+            n = call(__NR_write, fd, (long)out, (long)most, 0);
             sent += n > 0 ? (unsigned long)n : 0;
         }
-        n = call(__NR_read, fd, (long)in, sizeof(in));
+        n = call(__NR_read, fd, (long)in, sizeof(in), 0);
         for (long i = 0; i < n; i++)
             wrong += in[i] != pattern(got + (unsigned long)i);
         got += n > 0 ? (unsigned long)n : 0;
@@ -110,19 +60,17 @@ static unsigned long exchange(int fd, unsigned long bytes)
     return wrong;
 }
 
-__attribute__((used)) static void run(long *stack)
+int program(long count, char **word)
 {
-    char **argv = (char **)(stack + 1);
     struct termios t = {.c_cflag = B115200 | CS8 | CREAD | CLOCAL};
-    unsigned long bytes = 0;
+    unsigned long bytes;
     int fd;
 
-    must(stack[0] == 3, "wanted are a device and a number of bytes");
-    for (const char *p = argv[2]; *p; p++)
-        bytes = bytes * 10 + (unsigned long)(*p - '0');
-    fd = (int)call(__NR_open, (long)argv[1], O_RDWR | O_NOCTTY | O_NONBLOCK, 0);
+    must(count == 3, "wanted are a device and a number of bytes");
+    bytes = number(word[2]);
+    fd = (int)call(__NR_open, (long)word[1], O_RDWR | O_NOCTTY | O_NONBLOCK, 0, 0);
     must(fd >= 0, "the device cannot be opened");
-    must(call(__NR_ioctl, fd, TCSETS, (long)&t) == 0, "it is no terminal");
+    must(call(__NR_ioctl, fd, TCSETS, (long)&t, 0) == 0, "it is no terminal");
     must(modem(fd, 0) == 0, "CTS or DSR is on with nothing to drive it");
     must(modem(fd, TIOCM_RTS) == TIOCM_CTS, "RTS does not come back as CTS");
     must(modem(fd, TIOCM_DTR) == TIOCM_DSR, "DTR does not come back as DSR");
@@ -131,13 +79,5 @@ __attribute__((used)) static void run(long *stack)
     say("loop: ");
     say_number(bytes);
     say(" bytes came back as they went\n");
-    end(0);
+    return 0;
 }
-
-__asm__(".globl _start\n_start:\n"
-#ifdef __x86_64__
-        "    mov %rsp, %rdi\n    and $-16, %rsp\n    call run\n"
-#else
-        "    mov %esp, %eax\n    and $-16, %esp\n    sub $12, %esp\n    push %eax\n    call run\n"
-#endif
-);

@@ -5,7 +5,7 @@
  *
  * Words on the command line: only=NAME (a test or a group; may be given several times), skip=NAME,
  * list, verbose (a line before each test, to see which one hangs), testdev, ten (everything ten
- * times), seconds=N (how long the tests of ticks last, each).
+ * times), seconds=N and counted (ticks.c).
  */
 #include "guests/check/check.h"
 #include "guests/check/groups.h"

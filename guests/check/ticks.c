@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Periodic timers tick as often as their rate says, counted against the ACPI PM timer. A timer
- * whose interrupts came late catches up; none ever runs ahead. `seconds=N` on the command line: how
- * long each is counted, 1 unless said.
+ * whose interrupts came late catches up; none ever runs ahead. On the command line: `seconds=N`,
+ * how long each is counted, in HLT then; 1 unless said, in a loop. `counted`: QEMU's clocks count
+ * instructions.
  */
 #include "guests/check/check.h"
 #include "guests/lib/acpi.h"
@@ -29,6 +30,8 @@
 
 static volatile u32 ticks;
 static bool read_c; /* the RTC wants its register C read */
+static u64 step;    /* from one TSC deadline to the next; 0: there are none */
+static u64 deadline;
 
 static u16 pm_port;
 static u32 pm_mask, pm_last;
@@ -42,6 +45,8 @@ static void on_tick(struct trap_frame *f)
         out8(0x70, 0x8c);
         in8(0x71);
     }
+    if (step)
+        wrmsr(MSR_TSC_DEADLINE, deadline += step);
     apic_eoi();
 }
 
@@ -59,7 +64,7 @@ static bool begin(void)
 {
     bool wide;
 
-    if (cpu_is_tcg()) {
+    if (cpu_is_tcg() && !boot_word("counted")) {
         check_skip("QEMU's own timers come too late on a busy machine");
         return false;
     }
@@ -84,6 +89,7 @@ static bool begin(void)
 static void count_against_pm(u64 num, u64 den)
 {
     const u64 time = boot_number("seconds=", 1) * PM_HZ;
+    const bool halt = time > PM_HZ;
     u64 now, due;
 
     cpu_sti();
@@ -98,7 +104,10 @@ static void count_against_pm(u64 num, u64 den)
         }
         if (now >= time && seen + 1 >= due)
             break;
-        cpu_pause();
+        if (halt)
+            cpu_hlt();
+        else
+            cpu_pause();
     } while (now < 2 * time);
     cpu_cli();
     if (ticks + 2 < due)
@@ -197,10 +206,29 @@ static void ticks_apic(void)
     apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
 }
 
+/* Each deadline one step behind the last, however late its interrupt came. */
+static void ticks_deadline(void)
+{
+    u32 khz = cpuid(0x40000010, 0).eax;
+
+    REQUIRE(cpu_has_1_ecx(CPUID1_ECX_TSC_DEADLINE), "no TSC deadline");
+    if (!begin())
+        return;
+    apic_write(APIC_LVT_TIMER, APIC_TIMER_DEADLINE | VECTOR);
+    step = khz; /* 1 ms */
+    deadline = rdtsc() + step;
+    wrmsr(MSR_TSC_DEADLINE, deadline);
+    pm_now();
+    pm_sum = 0;
+    count_against_pm(1000, PM_HZ);
+    step = 0;
+    wrmsr(MSR_TSC_DEADLINE, 0);
+    apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
+}
+
 static const struct check list[] = {
-    {"ticks_pit", ticks_pit, ANYWHERE},
-    {"ticks_rtc", ticks_rtc, ANYWHERE},
+    {"ticks_pit", ticks_pit, ANYWHERE},         {"ticks_rtc", ticks_rtc, ANYWHERE},
     {"ticks_hpet", ticks_hpet, NOT_BARE_BOCHS}, /* whose HPET ticks once */
-    {"ticks_apic", ticks_apic, SKEP_ONLY},
+    {"ticks_apic", ticks_apic, SKEP_ONLY},      {"ticks_deadline", ticks_deadline, SKEP_ONLY},
 };
 CHECK_GROUP(ticks_group, list);

@@ -51,12 +51,12 @@ void emul_remember(struct emul_cpu *c, const struct x86_mode *mode)
     /* The page was fetched from the quick way, in this emulation or one like it. */
     if (c->mode != INSN_64 || c->cpl == 3 || e->serial != c->serial || !e->serial ||
         !(moves_device(&c->insn) || moves_cr(&c->insn)) || e->page != (rip & ~PAGE_MASK) ||
-        e->levels > ARRAY_SIZE(a->at) || (rip & PAGE_MASK) > PAGE_SIZE - 16)
+        e->walk.levels > ARRAY_SIZE(a->at) || (rip & PAGE_MASK) > PAGE_SIZE - 16)
         return;
     for (unsigned i = 0, from = 0; i < ARRAY_SIZE(a->at); i++) {
-        a->at[i] = e->at[from];
-        a->value[i] = e->value[from];
-        from += from + 1 < e->levels;
+        a->at[i] = e->walk.at[from];
+        a->value[i] = e->walk.value[from];
+        from += from + 1 < e->walk.levels;
     }
     a->generation = e->generation;
     a->code = e->code + (rip & PAGE_MASK);

@@ -73,8 +73,8 @@ static ALWAYS_INLINE bool fetch_again(struct emul_cpu *c, gla_t rip)
     if (unlikely(e->page != code_key(c, rip) || e->serial != c->serial || !e->serial ||
                  __atomic_load_n(generation, __ATOMIC_ACQUIRE) != e->generation))
         return false;
-    for (u32 i = 0; i < e->levels; i++) {
-        if (unlikely(__atomic_load_n(e->at[i], __ATOMIC_ACQUIRE) != e->value[i]))
+    for (u32 i = 0; i < e->walk.levels; i++) {
+        if (unlikely(__atomic_load_n(e->walk.at[i], __ATOMIC_ACQUIRE) != e->walk.value[i]))
             return false;
     }
     __builtin_memcpy(c->bytes, e->code + (rip & PAGE_MASK), 16);
@@ -88,12 +88,12 @@ static __attribute__((noinline)) bool fetch_first(struct emul_cpu *c, gla_t rip)
     struct emul_code *e = &c->code[rip >> PAGE_SHIFT & (EMUL_CODE_PAGES - 1)];
     const struct emul_mem *mem = &c->ops->mem;
     u64 generation = __atomic_load_n(mem->generation, __ATOMIC_ACQUIRE);
-    struct walk_trace trace = {.levels = 0};
     struct walk_out out;
     u8 *p;
 
     e->serial = 0;
-    if (!walk_quick(&c->walk, rip, WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0), &out, &trace))
+    e->walk.levels = 0;
+    if (!walk_quick(&c->walk, rip, WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0), &out, &e->walk))
         return false;
     p = mem->hold(c->ctx, out.gpa, 16, false);
     if (!p)
@@ -101,9 +101,6 @@ static __attribute__((noinline)) bool fetch_first(struct emul_cpu *c, gla_t rip)
     __builtin_memcpy(c->bytes, p, 16);
     if (mem->release)
         mem->release(c->ctx, p, out.gpa, false);
-    __builtin_memcpy(e->at, trace.at, sizeof(e->at));
-    __builtin_memcpy(e->value, trace.value, sizeof(e->value));
-    e->levels = trace.levels;
     e->code = p - (rip & PAGE_MASK);
     e->page = code_key(c, rip);
     e->generation = generation;
@@ -215,44 +212,50 @@ enum emul_result emul_insn_length(struct emul_cpu *c, enum insn_op op, unsigned 
 
 /* ---- execute ---- */
 
-static const emul_handler handlers[OP_COUNT] = {
-    [OP_MOV] = exec_mov,
-    [OP_MOVZX] = exec_movx,
-    [OP_MOVSX] = exec_movx,
-    [OP_MOVBE] = exec_movbe,
-    [OP_XCHG] = exec_xchg,
-    [OP_LEA] = exec_lea,
-    [OP_CMOV] = exec_cmov,
-    [OP_SETCC] = exec_setcc,
-    [OP_MOV_SREG_LOAD] = exec_sreg_load,
-    [OP_MOV_SREG_STORE] = exec_sreg_store,
-    [OP_LOAD_FAR_PTR] = exec_far_ptr,
-    [OP_XLAT] = exec_xlat,
-    [OP_ADD... OP_TEST] = exec_alu,
-    [OP_NOT... OP_DEC] = exec_unary,
-    [OP_MUL... OP_IDIV] = exec_mul,
-    [OP_IMUL_REG] = exec_imul_reg,
-    [OP_XADD] = exec_xadd,
-    [OP_CMPXCHG] = exec_cmpxchg,
-    [OP_CMPXCHG8B] = exec_cmpxchg8b,
-    [OP_ROL... OP_SAR] = exec_shift,
-    [OP_SHLD... OP_SHRD] = exec_shift_double,
-    [OP_BT... OP_BTC] = exec_bit,
-    [OP_BSF... OP_POPCNT] = exec_scan,
-    [OP_ANDN... OP_CRC32] = exec_bmi,
-    [OP_PUSH] = exec_push,
-    [OP_POP] = exec_pop,
-    [OP_CALL] = exec_call,
-    [OP_JMP] = exec_jmp,
-    [OP_RET] = exec_ret,
-    [OP_BOUND] = exec_bound,
-    [OP_ARPL] = exec_arpl,
-    [OP_MOVS... OP_OUTS] = exec_string,
-    [OP_IN... OP_OUT] = exec_port,
-    [OP_CLFLUSH] = exec_clflush,
-    [OP_PREFETCH] = exec_nop,
-    [OP_NOP] = exec_nop,
-    [OP_VMOV... OP_VMOV_HALF] = exec_vmov,
+/* An operation's handler by number, 0 for none: a byte for each of many operations. */
+#define NUMBER(name)   DO_##name,
+#define FUNCTION(name) exec_##name,
+enum { DO_NOTHING, EMUL_HANDLERS(NUMBER) };
+static const emul_handler handlers[] = {NULL, EMUL_HANDLERS(FUNCTION)};
+
+static const u8 handler_of[OP_COUNT] = {
+    [OP_MOV] = DO_mov,
+    [OP_MOVZX] = DO_movx,
+    [OP_MOVSX] = DO_movx,
+    [OP_MOVBE] = DO_movbe,
+    [OP_XCHG] = DO_xchg,
+    [OP_LEA] = DO_lea,
+    [OP_CMOV] = DO_cmov,
+    [OP_SETCC] = DO_setcc,
+    [OP_MOV_SREG_LOAD] = DO_sreg_load,
+    [OP_MOV_SREG_STORE] = DO_sreg_store,
+    [OP_LOAD_FAR_PTR] = DO_far_ptr,
+    [OP_XLAT] = DO_xlat,
+    [OP_ADD... OP_TEST] = DO_alu,
+    [OP_NOT... OP_DEC] = DO_unary,
+    [OP_MUL... OP_IDIV] = DO_mul,
+    [OP_IMUL_REG] = DO_imul_reg,
+    [OP_XADD] = DO_xadd,
+    [OP_CMPXCHG] = DO_cmpxchg,
+    [OP_CMPXCHG8B] = DO_cmpxchg8b,
+    [OP_ROL... OP_SAR] = DO_shift,
+    [OP_SHLD... OP_SHRD] = DO_shift_double,
+    [OP_BT... OP_BTC] = DO_bit,
+    [OP_BSF... OP_POPCNT] = DO_scan,
+    [OP_ANDN... OP_CRC32] = DO_bmi,
+    [OP_PUSH] = DO_push,
+    [OP_POP] = DO_pop,
+    [OP_CALL] = DO_call,
+    [OP_JMP] = DO_jmp,
+    [OP_RET] = DO_ret,
+    [OP_BOUND] = DO_bound,
+    [OP_ARPL] = DO_arpl,
+    [OP_MOVS... OP_OUTS] = DO_string,
+    [OP_IN... OP_OUT] = DO_port,
+    [OP_CLFLUSH] = DO_clflush,
+    [OP_PREFETCH] = DO_nop,
+    [OP_NOP] = DO_nop,
+    [OP_VMOV... OP_VMOV_HALF] = DO_vmov,
 };
 
 /* Registers that handlers keep in the struct go to the caller. */
@@ -323,7 +326,7 @@ static bool can_explain(const struct emul_cpu *c)
 
 enum emul_result emul_execute(struct emul_cpu *c)
 {
-    emul_handler fn = handlers[c->insn.op];
+    emul_handler fn = handlers[handler_of[c->insn.op]];
     enum emul_result r;
 
     if (likely(c->insn.op == OP_MOV && device_hit(c, c->insn.access)))

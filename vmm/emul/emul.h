@@ -125,9 +125,7 @@ struct emul_code {
     u64 generation; /* emul_mem.generation then; what follows is valid only while it stays */
     u64 page;       /* linear address of the page; bit 0: fetched by user code */
     u32 serial;     /* emul_cpu.serial then; 0: empty */
-    u32 levels;
-    const u64 *at[5];
-    u64 value[5];
+    struct walk_trace walk;
     const u8 *code;
 };
 #define EMUL_CODE_PAGES 4

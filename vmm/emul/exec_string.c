@@ -129,7 +129,8 @@ static void compare(struct emul_cpu *c, u64 a, u64 b)
 }
 
 /* The data of one element, once both its places are found good. */
-static enum emul_result move_element(struct emul_cpu *c, struct span *src, struct span *dst)
+static __attribute__((noinline)) enum emul_result move_element(struct emul_cpu *c, struct span *src,
+                                                               struct span *dst)
 {
     const struct insn *in = &c->insn;
     u64 a, b;

@@ -187,45 +187,19 @@ static ALWAYS_INLINE bool device_hit(struct emul_cpu *c, unsigned rw)
     return (gla & PAGE_MASK) + in->msize <= PAGE_SIZE;
 }
 
-/* ---- handlers: one an operation ---- */
+/* ---- handlers: exec_NAME for an operation or several ---- */
+
+/* clang-format off */
+#define EMUL_HANDLERS(H)                                                                           \
+    H(mov) H(movx) H(movbe) H(xchg) H(lea) H(cmov) H(setcc) H(sreg_load) H(sreg_store)             \
+    H(far_ptr) H(xlat) H(alu) H(unary) H(mul) H(imul_reg) H(xadd) H(cmpxchg) H(cmpxchg8b) H(shift) \
+    H(shift_double) H(bit) H(scan) H(bmi) H(push) H(pop) H(call) H(jmp) H(ret) H(bound) H(arpl)    \
+    H(string) H(port) H(clflush) H(nop) H(vmov)
+/* clang-format on */
 
 typedef enum emul_result (*emul_handler)(struct emul_cpu *c);
-
-enum emul_result exec_mov(struct emul_cpu *c);
-enum emul_result exec_movx(struct emul_cpu *c);
-enum emul_result exec_movbe(struct emul_cpu *c);
-enum emul_result exec_xchg(struct emul_cpu *c);
-enum emul_result exec_lea(struct emul_cpu *c);
-enum emul_result exec_cmov(struct emul_cpu *c);
-enum emul_result exec_setcc(struct emul_cpu *c);
-enum emul_result exec_xlat(struct emul_cpu *c);
-enum emul_result exec_sreg_store(struct emul_cpu *c);
-enum emul_result exec_sreg_load(struct emul_cpu *c);
-enum emul_result exec_far_ptr(struct emul_cpu *c);
-enum emul_result exec_alu(struct emul_cpu *c);
-enum emul_result exec_unary(struct emul_cpu *c);
-enum emul_result exec_shift(struct emul_cpu *c);
-enum emul_result exec_shift_double(struct emul_cpu *c);
-enum emul_result exec_mul(struct emul_cpu *c);
-enum emul_result exec_imul_reg(struct emul_cpu *c);
-enum emul_result exec_xadd(struct emul_cpu *c);
-enum emul_result exec_cmpxchg(struct emul_cpu *c);
-enum emul_result exec_cmpxchg8b(struct emul_cpu *c);
-enum emul_result exec_bit(struct emul_cpu *c);
-enum emul_result exec_scan(struct emul_cpu *c);
-enum emul_result exec_bmi(struct emul_cpu *c);
-enum emul_result exec_push(struct emul_cpu *c);
-enum emul_result exec_pop(struct emul_cpu *c);
-enum emul_result exec_call(struct emul_cpu *c);
-enum emul_result exec_jmp(struct emul_cpu *c);
-enum emul_result exec_ret(struct emul_cpu *c);
-enum emul_result exec_bound(struct emul_cpu *c);
-enum emul_result exec_arpl(struct emul_cpu *c);
-enum emul_result exec_string(struct emul_cpu *c);
-enum emul_result exec_port(struct emul_cpu *c);
-enum emul_result exec_clflush(struct emul_cpu *c);
-enum emul_result exec_nop(struct emul_cpu *c);
-enum emul_result exec_vmov(struct emul_cpu *c);
+#define EMUL_DECLARE(name) enum emul_result exec_##name(struct emul_cpu *c);
+EMUL_HANDLERS(EMUL_DECLARE)
 
 /* The right to use a port: CPL against IOPL, else the TSS's I/O bitmap (SDM 1, 19.5). */
 enum emul_result emul_check_port(struct emul_cpu *c, u16 port, unsigned size);

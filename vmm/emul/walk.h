@@ -69,6 +69,13 @@ struct walk_out {
     u32 error;     /* page-fault error code */
 };
 
+/* The entries that a walk met, from the root, and where they are. */
+struct walk_trace {
+    const u64 *at[5];
+    u64 value[5];
+    unsigned levels;
+};
+
 /* Finds mode, root and reserved bits from the registers. Call again when one of them changes. */
 void walk_init(struct walk *w);
 

@@ -24,13 +24,6 @@ static inline void walk_release(const struct walk *w, void *p, gpa_t gpa, bool w
         w->mem->release(w->ctx, p, gpa, write);
 }
 
-/* The entries that a walk met, from the root, and where they are. */
-struct walk_trace {
-    const u64 *at[5];
-    u64 value[5];
-    unsigned levels;
-};
-
 /* The entry at gpa; 0, which is not present, if there is no memory. */
 static ALWAYS_INLINE u64 walk_entry(const struct walk *w, gpa_t gpa, struct walk_trace *trace)
 {

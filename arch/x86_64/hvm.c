@@ -41,45 +41,29 @@ enum err hvm_init(char *why, size_t why_size)
     return e;
 }
 
-static const char *const exit_names[HVM_EXIT_COUNT] = {
-    [HVM_EXIT_INTR] = "intr",
-    [HVM_EXIT_NMI] = "nmi",
-    [HVM_EXIT_INTR_WINDOW] = "intr-window",
-    [HVM_EXIT_NMI_WINDOW] = "nmi-window",
-    [HVM_EXIT_EXCEPTION] = "exception",
-    [HVM_EXIT_CPUID] = "cpuid",
-    [HVM_EXIT_HLT] = "hlt",
-    [HVM_EXIT_PAUSE] = "pause",
-    [HVM_EXIT_INVD] = "invd",
-    [HVM_EXIT_WBINVD] = "wbinvd",
-    [HVM_EXIT_RDMSR] = "rdmsr",
-    [HVM_EXIT_WRMSR] = "wrmsr",
-    [HVM_EXIT_RDPMC] = "rdpmc",
-    [HVM_EXIT_RDTSCP] = "rdtscp",
-    [HVM_EXIT_XSETBV] = "xsetbv",
-    [HVM_EXIT_MONITOR] = "monitor",
-    [HVM_EXIT_MWAIT] = "mwait",
-    [HVM_EXIT_INVLPG] = "invlpg",
-    [HVM_EXIT_CR] = "cr",
-    [HVM_EXIT_DR] = "dr",
-    [HVM_EXIT_DESC_TABLE] = "desc-table",
-    [HVM_EXIT_IO] = "io",
-    [HVM_EXIT_NESTED_FAULT] = "nested-fault",
-    [HVM_EXIT_TASK_SWITCH] = "task-switch",
-    [HVM_EXIT_UNDEFINED] = "undefined",
-    [HVM_EXIT_TRIPLE_FAULT] = "triple-fault",
-    [HVM_EXIT_SHUTDOWN] = "shutdown",
-    [HVM_EXIT_PML_FULL] = "pml-full",
-    [HVM_EXIT_APIC] = "apic",
-    [HVM_EXIT_FAILED_ENTRY] = "failed-entry",
-    [HVM_EXIT_OTHER] = "other",
-};
+void hvm_describe(struct hvm_caps *caps, const bool *there, unsigned n, const char *words)
+{
+    const size_t size = sizeof(caps->features);
+    size_t len = 0;
+
+    for (unsigned i = 0; i < n && len < size; i++)
+        if (there[i])
+            len += (size_t)fmt_print(caps->features + len, size - len, "%s%s", len ? " " : "",
+                                     text_nth(words, i));
+}
+
+/* clang-format off */
+/* In the order of enum hvm_exit_reason. */
+static const char exit_names[] =
+    "intr\0" "nmi\0" "intr-window\0" "nmi-window\0" "exception\0" "cpuid\0" "hlt\0" "pause\0"
+    "invd\0" "wbinvd\0" "rdmsr\0" "wrmsr\0" "rdpmc\0" "rdtscp\0" "xsetbv\0" "monitor\0" "mwait\0"
+    "invlpg\0" "cr\0" "dr\0" "desc-table\0" "io\0" "nested-fault\0" "task-switch\0" "undefined\0"
+    "triple-fault\0" "shutdown\0" "pml-full\0" "apic\0" "failed-entry\0" "other\0";
+/* clang-format on */
 
 const char *hvm_exit_name(enum hvm_exit_reason reason)
 {
-    if ((unsigned)reason >= HVM_EXIT_COUNT)
-        return "?";
-    return exit_names[reason];
+    return (unsigned)reason < HVM_EXIT_COUNT ? text_nth(exit_names, reason) : "?";
 }
 
 u64 hvm_exit_info(const struct hvm_exit *e)

@@ -319,6 +319,9 @@ extern struct hvm_caps hvm_caps;
 /* Picks the back end. ERR_NOSUP with a sentence in why if the processor has none that will do. */
 enum err hvm_init(char *why, size_t why_size);
 
+/* For probe: caps->features from n words that stand one behind another, those that are there. */
+void hvm_describe(struct hvm_caps *caps, const bool *there, unsigned n, const char *words);
+
 const char *hvm_exit_name(enum hvm_exit_reason reason); /* "cpuid", "io", … */
 /* The first words of what the exit reports, for logs; 0 where it reports nothing. */
 u64 hvm_exit_info(const struct hvm_exit *e);

@@ -13,25 +13,15 @@ struct svm_platform svm;
 
 static void describe(struct hvm_caps *caps)
 {
-    const struct {
-        bool there;
-        const char *word;
-    } list[] = {
-        {true, "NPT"},
-        {caps->page_1g, "1G"},
-        {svm.nrip, "next-RIP"},
-        {svm.decode, "decode-assists"},
-        {svm.flush_asid, "flush-by-ASID"},
-        {svm.clean, "clean-bits"},
-        {svm.pause_filter, "pause-filter"},
-        {caps->tsc_scaling, "TSC-scaling"},
+    const bool there[] = {
+        true,           caps->page_1g, svm.nrip,         svm.decode,
+        svm.flush_asid, svm.clean,     svm.pause_filter, caps->tsc_scaling,
     };
-    size_t n = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-        if (list[i].there && n < sizeof(caps->features))
-            n += (size_t)fmt_print(caps->features + n, sizeof(caps->features) - n, "%s%s",
-                                   n ? " " : "", list[i].word);
+    hvm_describe(
+        caps, there, ARRAY_SIZE(there),
+        "NPT\0"
+        "1G\0next-RIP\0decode-assists\0flush-by-ASID\0clean-bits\0pause-filter\0TSC-scaling");
 }
 
 /* Whether the firmware keeps SVM off for good (15.30.1). */

@@ -83,22 +83,27 @@ void svm_dump(struct hvm_vcpu *base)
 {
     const struct svm_vcpu *v = svm_vcpu(base);
     const struct vmcb *cb = v->vmcb;
-    const struct {
-        const char *name;
-        u64 value;
-    } list[] = {
-        {"exit code", cb->exit_code},     {"EXITINFO1", cb->exit_info1},
-        {"EXITINFO2", cb->exit_info2},    {"EXITINTINFO", cb->exit_event},
-        {"next RIP", cb->next_rip},       {"virtual interrupts", cb->virq},
-        {"shadow", cb->shadow},           {"exceptions", cb->exceptions},
-        {"intercepts 1", cb->intercept1}, {"intercepts 2", cb->intercept2},
-        {"real EFER", cb->efer},          {"CPL", cb->cpl},
+    static const char names[] = "exit code\0"
+                                "EXITINFO1\0"
+                                "EXITINFO2\0"
+                                "EXITINTINFO\0"
+                                "next RIP\0"
+                                "virtual interrupts\0"
+                                "shadow\0"
+                                "exceptions\0"
+                                "intercepts 1\0"
+                                "intercepts 2\0"
+                                "real EFER\0"
+                                "CPL\0";
+    const u64 values[] = {
+        cb->exit_code, cb->exit_info1, cb->exit_info2, cb->exit_event, cb->next_rip, cb->virq,
+        cb->shadow,    cb->exceptions, cb->intercept1, cb->intercept2, cb->efer,     cb->cpl,
     };
 
     log_error("SVM: ASID %u, nested root %#llx%s%s", cb->asid, (unsigned long long)cb->nested_root,
               v->nmi_blocked ? ", NMIs blocked" : "",
               v->attention & ATTEND_STEPPING ? ", stepping" : "");
-    for (size_t i = 0; i + 1 < ARRAY_SIZE(list); i += 2)
-        log_error("  %s %#llx, %s %#llx", list[i].name, (unsigned long long)list[i].value,
-                  list[i + 1].name, (unsigned long long)list[i + 1].value);
+    for (unsigned i = 0; i + 1 < ARRAY_SIZE(values); i += 2)
+        log_error("  %s %#llx, %s %#llx", text_nth(names, i), (unsigned long long)values[i],
+                  text_nth(names, i + 1), (unsigned long long)values[i + 1]);
 }

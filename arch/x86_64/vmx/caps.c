@@ -18,52 +18,60 @@ enum word { PIN, PROC, PROC2, EXIT, ENTRY, WORDS };
 /* How much skep wants a control: NEED and LATER or not at all; LATER is switched on at times. */
 enum want { NEED, LATER, WANT };
 
-/* `cost`: for wanted ones, what it means that it is not there; NULL where nothing is lost. */
-static const struct control {
-    u8 word, want;
-    u32 bit;
-    const char *name, *cost;
-} controls[] = {
-    {PIN, NEED, PIN_INTR_EXIT, "external-interrupt exiting", NULL},
-    {PIN, NEED, PIN_NMI_EXIT, "NMI exiting", NULL},
-    {PIN, NEED, PIN_VIRTUAL_NMI, "virtual NMIs", NULL},
-    {PIN, WANT, PIN_TIMER, "preemption timer", NULL},
-    {PROC, LATER, PROC_INTR_WINDOW, "interrupt-window exiting", NULL},
-    {PROC, LATER, PROC_NMI_WINDOW, "NMI-window exiting", NULL},
-    {PROC, LATER, PROC_CR3_LOAD, "CR3-load exiting", NULL},
-    {PROC, LATER, PROC_CR3_STORE, "CR3-store exiting", NULL},
-    {PROC, NEED, PROC_TSC_OFFSET, "TSC offsetting", NULL},
-    {PROC, NEED, PROC_HLT, "HLT exiting", NULL},
-    {PROC, NEED, PROC_MWAIT, "MWAIT exiting", NULL},
-    {PROC, NEED, PROC_MONITOR, "MONITOR exiting", NULL},
-    {PROC, NEED, PROC_RDPMC, "RDPMC exiting", NULL},
-    {PROC, NEED, PROC_CR8_LOAD, "CR8-load exiting", NULL},
-    {PROC, NEED, PROC_CR8_STORE, "CR8-store exiting", NULL},
-    {PROC, NEED, PROC_MOV_DR, "MOV-DR exiting", NULL},
-    {PROC, NEED, PROC_IO, "I/O exiting", NULL},
-    {PROC, NEED, PROC_MSR_BITMAP, "MSR bitmaps", NULL},
-    {PROC, NEED, PROC_SECONDARY, "secondary controls (and with them EPT)", NULL},
-    {PROC2, NEED, PROC2_EPT, "EPT (nested paging)", NULL},
-    {PROC2, WANT, PROC2_VPID, "VPID", "every entry and exit flushes the TLB"},
-    {PROC2, WANT, PROC2_UNRESTRICTED, "unrestricted guest",
-     "guests cannot run real-mode code, and unpaged code costs more"},
-    {PROC2, WANT, PROC2_PLE, "PAUSE-loop exiting", NULL},
-    {PROC2, WANT, PROC2_WBINVD, "WBINVD exiting", "a guest's WBINVD empties the machine's caches"},
-    {PROC2, WANT, PROC2_RDTSCP, "RDTSCP", NULL},
-    {PROC2, WANT, PROC2_INVPCID, "INVPCID", NULL},
-    {PROC2, WANT, PROC2_XSAVES, "XSAVES", NULL},
-    {PROC2, WANT, PROC2_ENCLS, "ENCLS exiting", NULL},
-    {EXIT, NEED, EXIT_SAVE_DEBUG, "saving of debug controls", NULL},
-    {EXIT, NEED, EXIT_HOST_64, "64-bit host", NULL},
-    {EXIT, NEED, EXIT_SAVE_PAT, "saving of PAT", NULL},
-    {EXIT, NEED, EXIT_LOAD_PAT, "loading of PAT at exits", NULL},
-    {EXIT, NEED, EXIT_SAVE_EFER, "saving of EFER", NULL},
-    {EXIT, NEED, EXIT_LOAD_EFER, "loading of EFER at exits", NULL},
-    {ENTRY, NEED, ENTRY_LOAD_DEBUG, "loading of debug controls", NULL},
-    {ENTRY, LATER, ENTRY_IA32E, "IA-32e mode guests", NULL},
-    {ENTRY, NEED, ENTRY_LOAD_PAT, "loading of PAT at entries", NULL},
-    {ENTRY, NEED, ENTRY_LOAD_EFER, "loading of EFER at entries", NULL},
-};
+/*
+ * Word, want, bit, name, and for wanted ones what it means that it is not there; "" where nothing
+ * is lost.
+ */
+/* clang-format off */
+#define CONTROLS(C)                                                                            \
+    C(PIN, NEED, PIN_INTR_EXIT, "external-interrupt exiting", "")                              \
+    C(PIN, NEED, PIN_NMI_EXIT, "NMI exiting", "")                                              \
+    C(PIN, NEED, PIN_VIRTUAL_NMI, "virtual NMIs", "")                                          \
+    C(PIN, WANT, PIN_TIMER, "preemption timer", "")                                            \
+    C(PROC, LATER, PROC_INTR_WINDOW, "interrupt-window exiting", "")                           \
+    C(PROC, LATER, PROC_NMI_WINDOW, "NMI-window exiting", "")                                  \
+    C(PROC, LATER, PROC_CR3_LOAD, "CR3-load exiting", "")                                      \
+    C(PROC, LATER, PROC_CR3_STORE, "CR3-store exiting", "")                                    \
+    C(PROC, NEED, PROC_TSC_OFFSET, "TSC offsetting", "")                                       \
+    C(PROC, NEED, PROC_HLT, "HLT exiting", "")                                                 \
+    C(PROC, NEED, PROC_MWAIT, "MWAIT exiting", "")                                             \
+    C(PROC, NEED, PROC_MONITOR, "MONITOR exiting", "")                                         \
+    C(PROC, NEED, PROC_RDPMC, "RDPMC exiting", "")                                             \
+    C(PROC, NEED, PROC_CR8_LOAD, "CR8-load exiting", "")                                       \
+    C(PROC, NEED, PROC_CR8_STORE, "CR8-store exiting", "")                                     \
+    C(PROC, NEED, PROC_MOV_DR, "MOV-DR exiting", "")                                           \
+    C(PROC, NEED, PROC_IO, "I/O exiting", "")                                                  \
+    C(PROC, NEED, PROC_MSR_BITMAP, "MSR bitmaps", "")                                          \
+    C(PROC, NEED, PROC_SECONDARY, "secondary controls (and with them EPT)", "")                \
+    C(PROC2, NEED, PROC2_EPT, "EPT (nested paging)", "")                                       \
+    C(PROC2, WANT, PROC2_VPID, "VPID", "every entry and exit flushes the TLB")                 \
+    C(PROC2, WANT, PROC2_UNRESTRICTED, "unrestricted guest",                                   \
+      "guests cannot run real-mode code, and unpaged code costs more")                         \
+    C(PROC2, WANT, PROC2_PLE, "PAUSE-loop exiting", "")                                        \
+    C(PROC2, WANT, PROC2_WBINVD, "WBINVD exiting",                                             \
+      "a guest's WBINVD empties the machine's caches")                                         \
+    C(PROC2, WANT, PROC2_RDTSCP, "RDTSCP", "")                                                 \
+    C(PROC2, WANT, PROC2_INVPCID, "INVPCID", "")                                               \
+    C(PROC2, WANT, PROC2_XSAVES, "XSAVES", "")                                                 \
+    C(PROC2, WANT, PROC2_ENCLS, "ENCLS exiting", "")                                           \
+    C(EXIT, NEED, EXIT_SAVE_DEBUG, "saving of debug controls", "")                             \
+    C(EXIT, NEED, EXIT_HOST_64, "64-bit host", "")                                             \
+    C(EXIT, NEED, EXIT_SAVE_PAT, "saving of PAT", "")                                          \
+    C(EXIT, NEED, EXIT_LOAD_PAT, "loading of PAT at exits", "")                                \
+    C(EXIT, NEED, EXIT_SAVE_EFER, "saving of EFER", "")                                        \
+    C(EXIT, NEED, EXIT_LOAD_EFER, "loading of EFER at exits", "")                              \
+    C(ENTRY, NEED, ENTRY_LOAD_DEBUG, "loading of debug controls", "")                          \
+    C(ENTRY, LATER, ENTRY_IA32E, "IA-32e mode guests", "")                                     \
+    C(ENTRY, NEED, ENTRY_LOAD_PAT, "loading of PAT at entries", "")                            \
+    C(ENTRY, NEED, ENTRY_LOAD_EFER, "loading of EFER at entries", "")
+/* clang-format on */
+
+#define CONTROL(word, want, bit, name, cost) {word, want, __builtin_ctzll(bit)},
+#define TEXTS(word, want, bit, name, cost)   name "\0" cost "\0"
+static const struct {
+    u8 word, want, bit;
+} controls[] = {CONTROLS(CONTROL)};
+static const char control_texts[] = CONTROLS(TEXTS); /* names and costs by turns */
 
 static const struct {
     u32 msr, true_msr; /* true_msr: where the default-one controls may be cleared as well */
@@ -92,19 +100,22 @@ static enum err choose_controls(bool true_controls, char *why, size_t size)
         caps[w] = word_caps(w, true_controls);
         *words[w].value = (u32)caps[w];
     }
-    for (size_t i = 0; i < ARRAY_SIZE(controls); i++) {
-        const struct control *c = &controls[i];
-        bool may = caps[c->word] >> 32 & c->bit;
+    for (unsigned i = 0; i < ARRAY_SIZE(controls); i++) {
+        const char *name = text_nth(control_texts, 2 * i),
+                   *cost = text_nth(control_texts, 2 * i + 1);
+        u8 word = controls[i].word, want = controls[i].want;
+        u32 bit = 1u << controls[i].bit;
+        bool may = caps[word] >> 32 & bit;
 
-        if (may && c->want != LATER)
-            *words[c->word].value |= c->bit;
-        if (!may && c->want != WANT) {
+        if (may && want != LATER)
+            *words[word].value |= bit;
+        if (!may && want != WANT) {
             fmt_print(why, size, "the processor's VMX lacks %s, which skep cannot do without",
-                      c->name);
+                      name);
             return ERR_NOSUP;
         }
-        if (!may && c->cost)
-            log_info("the processor's VMX has no %s: %s", c->name, c->cost);
+        if (!may && *cost)
+            log_info("the processor's VMX has no %s: %s", name, cost);
     }
     return OK;
 }
@@ -166,27 +177,23 @@ static void choose_apic(void)
 
 static void describe(struct hvm_caps *caps)
 {
-    const struct {
-        bool there;
-        const char *word;
-    } list[] = {
-        {true, "EPT"},
-        {caps->format == NESTED_EPT_AD, "A/D"},
-        {caps->page_log, "PML"},
-        {caps->page_2m, "2M"},
-        {caps->page_1g, "1G"},
-        {caps->exec_only, "execute-only"},
-        {vmx.vpid, "VPID"},
-        {vmx.unrestricted, "unrestricted-guest"},
-        {vmx.proc2 & PROC2_PLE, "PAUSE-loop"},
-        {caps->tsc_scaling, "TSC-scaling"},
+    const bool there[] = {
+        true,
+        caps->format == NESTED_EPT_AD,
+        caps->page_log,
+        caps->page_2m,
+        caps->page_1g,
+        caps->exec_only,
+        vmx.vpid,
+        vmx.unrestricted,
+        vmx.proc2 & PROC2_PLE,
+        caps->tsc_scaling,
     };
-    size_t n = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-        if (list[i].there && n < sizeof(caps->features))
-            n += (size_t)fmt_print(caps->features + n, sizeof(caps->features) - n, "%s%s",
-                                   n ? " " : "", list[i].word);
+    hvm_describe(caps, there, ARRAY_SIZE(there),
+                 "EPT\0A/D\0PML\0"
+                 "2M\0"
+                 "1G\0execute-only\0VPID\0unrestricted-guest\0PAUSE-loop\0TSC-scaling");
 }
 
 static bool has_tsc_aux(void)

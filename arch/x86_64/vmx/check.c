@@ -9,39 +9,42 @@
 #include "lib/log.h"
 #include "lib/print.h"
 
-static const char *const insn_errors[] = {
-    [1] = "VMCALL in VMX root operation",
-    [2] = "VMCLEAR with an invalid address",
-    [3] = "VMCLEAR of the VMXON region",
-    [4] = "VMLAUNCH of a VMCS that is not clear",
-    [5] = "VMRESUME of a VMCS that was not launched",
-    [6] = "VMRESUME after VMXOFF",
-    [7] = "entry with invalid control fields",
-    [8] = "entry with invalid host state",
-    [9] = "VMPTRLD with an invalid address",
-    [10] = "VMPTRLD of the VMXON region",
-    [11] = "VMPTRLD with a wrong revision identifier",
-    [12] = "VMREAD or VMWRITE of a field that does not exist",
-    [13] = "VMWRITE to a read-only field",
-    [15] = "VMXON in VMX root operation",
-    [16] = "entry with an invalid executive-VMCS pointer",
-    [17] = "entry with an executive VMCS that was not launched",
-    [18] = "entry with an executive-VMCS pointer that is not the VMXON pointer",
-    [19] = "VMCALL with a VMCS that is not clear",
-    [20] = "VMCALL with invalid exit controls",
-    [22] = "VMCALL with a wrong MSEG revision",
-    [23] = "VMXOFF under dual-monitor treatment of SMIs",
-    [24] = "VMCALL with invalid SMM-monitor features",
-    [25] = "entry with invalid execution control fields in the executive VMCS",
-    [26] = "entry with events blocked by MOV SS",
-    [28] = "INVEPT or INVVPID with an invalid operand",
-};
+/* By number, from 1; the manual leaves some out. */
+static const char insn_errors[] =
+    "VMCALL in VMX root operation\0"
+    "VMCLEAR with an invalid address\0"
+    "VMCLEAR of the VMXON region\0"
+    "VMLAUNCH of a VMCS that is not clear\0"
+    "VMRESUME of a VMCS that was not launched\0"
+    "VMRESUME after VMXOFF\0"
+    "entry with invalid control fields\0"
+    "entry with invalid host state\0"
+    "VMPTRLD with an invalid address\0"
+    "VMPTRLD of the VMXON region\0"
+    "VMPTRLD with a wrong revision identifier\0"
+    "VMREAD or VMWRITE of a field that does not exist\0"
+    "VMWRITE to a read-only field\0"
+    "\0"
+    "VMXON in VMX root operation\0"
+    "entry with an invalid executive-VMCS pointer\0"
+    "entry with an executive VMCS that was not launched\0"
+    "entry with an executive-VMCS pointer that is not the VMXON pointer\0"
+    "VMCALL with a VMCS that is not clear\0"
+    "VMCALL with invalid exit controls\0"
+    "\0"
+    "VMCALL with a wrong MSEG revision\0"
+    "VMXOFF under dual-monitor treatment of SMIs\0"
+    "VMCALL with invalid SMM-monitor features\0"
+    "entry with invalid execution control fields in the executive VMCS\0"
+    "entry with events blocked by MOV SS\0"
+    "\0"
+    "INVEPT or INVVPID with an invalid operand\0";
 
 const char *vmx_insn_error(u32 error)
 {
-    const char *text = error < ARRAY_SIZE(insn_errors) ? insn_errors[error] : NULL;
+    const char *text = error && error <= 28 ? text_nth(insn_errors, error - 1) : "";
 
-    return text ? text : "a VM-instruction error that the manual does not know";
+    return *text ? text : "a VM-instruction error that the manual does not know";
 }
 
 /* The state under test, so that the checks read as sentences. */
@@ -309,34 +312,37 @@ const char *vmx_bad_state(struct vmx_vcpu *v)
 void vmx_dump(struct hvm_vcpu *base)
 {
     struct vmx_vcpu *v = vmx_vcpu(base);
-    static const struct {
-        const char *name;
-        u32 field;
-    } list[] = {
-        {"exit reason", VMCS_EXIT_REASON},
-        {"qualification", VMCS_QUALIFICATION},
-        {"interruption", VMCS_EXIT_INTR_INFO},
-        {"vectoring", VMCS_VECTORING_INFO},
-        {"entry event", VMCS_ENTRY_INTR_INFO},
-        {"interruptibility", VMCS_GUEST_INTERRUPTIBILITY},
-        {"pending debug", VMCS_GUEST_PENDING_DEBUG},
-        {"pin controls", VMCS_PIN_CTLS},
-        {"processor controls", VMCS_PROC_CTLS},
-        {"secondary controls", VMCS_PROC2_CTLS},
-        {"exit controls", VMCS_EXIT_CTLS},
-        {"entry controls", VMCS_ENTRY_CTLS},
-        {"exceptions", VMCS_EXCEPTION_BITMAP},
-        {"real CR0", VMCS_GUEST_CR0},
-        {"real CR3", VMCS_GUEST_CR3},
-        {"real CR4", VMCS_GUEST_CR4},
-        {"real EFER", VMCS_GUEST_EFER},
-        {"guest-physical", VMCS_GUEST_PHYSICAL},
+    static const char names[] = "exit reason\0"
+                                "qualification\0"
+                                "interruption\0"
+                                "vectoring\0"
+                                "entry event\0"
+                                "interruptibility\0"
+                                "pending debug\0"
+                                "pin controls\0"
+                                "processor controls\0"
+                                "secondary controls\0"
+                                "exit controls\0"
+                                "entry controls\0"
+                                "exceptions\0"
+                                "real CR0\0"
+                                "real CR3\0"
+                                "real CR4\0"
+                                "real EFER\0"
+                                "guest-physical\0";
+    static const u16 fields[] = {
+        VMCS_EXIT_REASON,         VMCS_QUALIFICATION,   VMCS_EXIT_INTR_INFO,
+        VMCS_VECTORING_INFO,      VMCS_ENTRY_INTR_INFO, VMCS_GUEST_INTERRUPTIBILITY,
+        VMCS_GUEST_PENDING_DEBUG, VMCS_PIN_CTLS,        VMCS_PROC_CTLS,
+        VMCS_PROC2_CTLS,          VMCS_EXIT_CTLS,       VMCS_ENTRY_CTLS,
+        VMCS_EXCEPTION_BITMAP,    VMCS_GUEST_CR0,       VMCS_GUEST_CR3,
+        VMCS_GUEST_CR4,           VMCS_GUEST_EFER,      VMCS_GUEST_PHYSICAL,
     };
 
     log_error("VMX: VPID %u, EPT pointer %#llx%s%s", v->vpid, (unsigned long long)v->eptp,
               v->identity ? ", identity paging" : "",
               v->state & STATE_LAUNCHED ? "" : ", not launched");
-    for (size_t i = 0; i + 1 < ARRAY_SIZE(list); i += 2)
-        log_error("  %s %#llx, %s %#llx", list[i].name, (unsigned long long)vmread(list[i].field),
-                  list[i + 1].name, (unsigned long long)vmread(list[i + 1].field));
+    for (unsigned i = 0; i + 1 < ARRAY_SIZE(fields); i += 2)
+        log_error("  %s %#llx, %s %#llx", text_nth(names, i), (unsigned long long)vmread(fields[i]),
+                  text_nth(names, i + 1), (unsigned long long)vmread(fields[i + 1]));
 }

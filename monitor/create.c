@@ -126,8 +126,7 @@ static void set_vm(unsigned i, const char *words)
     if (!vm_alive(vms[i]))
         return;
     board_plug_console(&vms[i]->board, vm->console_uart);
-    for (u32 n = 0; n < vms[i]->vcpu_count; n++)
-        sched_move(vms[i]->vcpu[n], vm->cpus);
+    sched_look_around();
 }
 
 void cmd_set(struct args *a)

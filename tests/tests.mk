@@ -122,6 +122,7 @@ CHECK_TARGETS :=
 LONG_TARGETS :=
 -include tests/emul/emul.mk
 -include tests/mm/mm.mk
+-include tests/sched/sched.mk
 -include tests/load/load.mk
 
 # A variable's value, for the checks.

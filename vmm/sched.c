@@ -4,25 +4,28 @@
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/ipi.h"
+#include "arch/x86_64/panic.h"
 #include "arch/x86_64/percpu.h"
 #include "lib/lock.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
+#define CALL_PATIENCE_NS 1000000000ull
+
 struct sched {
     struct vcpu *list;   /* at home here; own CPU only */
     struct vcpu *yields; /* gives way once, or NULL */
     u64 had_ns;          /* what the one that ran last had had: what others catch up with */
-    struct vcpu *loaded; /* whose state is on this CPU, or NULL */
+    struct vcpu *loaded; /* whose state is on this CPU, or NULL; own CPU writes */
     struct timer slice;  /* armed while another vCPU waits */
     bool runs_guests;
     bool resched;         /* an interrupt found a reason to go round the loop; own CPU only */
     u32 idle;             /* about to halt, or halted: interrupt it to be noticed */
     u64 halted_tsc;       /* how long it has been halted; own CPU writes */
     u64 since_tsc;        /* it is halted since then; 0: it is not. Likewise */
-    u32 poked;            /* the hook is to be called; any CPU */
+    u64 crowded_ns;       /* since then somebody always waited; 0: nobody does; own CPU only */
+    u32 poked;            /* the hook is to be called, or to look around; any CPU */
     struct spinlock lock; /* guards: */
-    bool outgoing;        /* one of the list is to move */
     struct vcpu *incoming;
     u32 count; /* vCPUs here, incoming ones too */
 };
@@ -55,7 +58,8 @@ static void kicked(void)
 {
     struct sched *s = own();
 
-    if (s && ((s->list && s->list->next) || s->incoming || s->outgoing || s->poked))
+    if (s && ((s->list && s->list->next) || __atomic_load_n(&s->incoming, __ATOMIC_RELAXED) ||
+              __atomic_load_n(&s->poked, __ATOMIC_RELAXED)))
         set_resched(s);
 }
 
@@ -75,13 +79,17 @@ void sched_set_hook(void (*fn)(void))
     hook = fn;
 }
 
-static bool least_loaded(u64 allowed, u32 *best)
+/* The one with the fewest vCPUs of those allowed, of the halted ones if so asked. */
+static bool least_loaded(u64 allowed, bool halted, u32 *best)
 {
     u32 least = UINT32_MAX;
 
     for (u32 i = 0; i < cpu_count(); i++) {
-        u32 count = __atomic_load_n(&scheds[i].count, __ATOMIC_RELAXED);
-        if ((allowed & BIT(i)) && scheds[i].runs_guests && count < least) {
+        const struct sched *s = &scheds[i];
+        u32 count = __atomic_load_n(&s->count, __ATOMIC_RELAXED);
+
+        if ((allowed & BIT(i)) && s->runs_guests && count < least &&
+            (!halted || __atomic_load_n(&s->since_tsc, __ATOMIC_RELAXED))) {
             *best = i;
             least = count;
         }
@@ -93,8 +101,8 @@ u32 sched_place(u64 allowed)
 {
     u32 cpu = 0;
 
-    if (!least_loaded(allowed, &cpu))
-        least_loaded(~0ull, &cpu);
+    if (!least_loaded(allowed, false, &cpu))
+        least_loaded(~0ull, false, &cpu);
     __atomic_fetch_add(&scheds[cpu].count, 1, __ATOMIC_RELAXED);
     return cpu;
 }
@@ -113,60 +121,85 @@ static void notice_cpu(u32 cpu)
         ipi_kick(cpu);
 }
 
-void sched_add(struct vcpu *v)
+void sched_add(struct vcpu *v, u32 cpu)
 {
-    struct sched *s = &scheds[v->cpu];
+    struct sched *s = &scheds[cpu];
 
     spin_lock(&s->lock);
+    __atomic_store_n(&v->cpu, cpu, __ATOMIC_RELEASE); /* what was done to v is done: vcpu_call */
     v->next = s->incoming;
-    s->incoming = v;
+    __atomic_store_n(&s->incoming, v, __ATOMIC_RELAXED);
     spin_unlock(&s->lock);
-    notice_cpu(v->cpu);
+    notice_cpu(cpu);
 }
 
-void sched_move(struct vcpu *v, u64 allowed)
+static void poke(u32 cpu)
 {
-    u32 to = __atomic_load_n(&v->moves_to, __ATOMIC_RELAXED);
-    struct sched *s = &scheds[v->cpu];
-
-    if (allowed & BIT(to ? to - 1 : v->cpu))
-        return;
-    if (to)
-        sched_unplace(to - 1);
-    to = sched_place(allowed);
-    spin_lock(&s->lock);
-    v->moves_to = to + 1;
-    s->outgoing = true;
-    spin_unlock(&s->lock);
-    notice_cpu(v->cpu);
+    __atomic_store_n(&scheds[cpu].poked, 1, __ATOMIC_SEQ_CST);
+    notice_cpu(cpu);
 }
 
 void sched_poke(void)
 {
-    __atomic_store_n(&scheds[0].poked, 1, __ATOMIC_SEQ_CST);
-    notice_cpu(0);
+    poke(0);
 }
 
-void sched_notice(struct vcpu *v)
+void sched_look_around(void)
 {
-    struct sched *s = &scheds[v->cpu];
+    for (u32 i = 0; i < cpu_count(); i++)
+        poke(i);
+}
 
-    if (v->cpu == this_cpu()->id) {
+/*
+ * If v moves meanwhile: its new home looks for work in it after v->cpu has been written. So a
+ * request that was not visible then finds that home here.
+ */
+void vcpu_request(struct vcpu *v, u32 bits)
+{
+    __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+
+    u32 cpu = __atomic_load_n(&v->cpu, __ATOMIC_SEQ_CST);
+    struct sched *s = &scheds[cpu];
+
+    if (cpu == this_cpu()->id) {
         if (s->loaded != v) /* the one that runs here gives way to it in its turn */
             set_resched(s);
         return;
     }
     /* The request is visible before these are read; their owner reads it after writing them. */
     if (__atomic_load_n(&v->view.on, __ATOMIC_SEQ_CST) ||
-        __atomic_load_n(&s->idle, __ATOMIC_SEQ_CST) || s->loaded != v)
-        ipi_kick(v->cpu);
+        __atomic_load_n(&s->idle, __ATOMIC_SEQ_CST) ||
+        __atomic_load_n(&s->loaded, __ATOMIC_SEQ_CST) != v)
+        ipi_kick(cpu);
+}
+
+/* Takes over what was given to this CPU; whether there was anything. */
+static bool take_incoming(struct sched *s)
+{
+    spin_lock(&s->lock);
+    struct vcpu *v = s->incoming;
+    __atomic_store_n(&s->incoming, NULL, __ATOMIC_RELAXED);
+    spin_unlock(&s->lock);
+    if (!v)
+        return false;
+    while (v) {
+        struct vcpu *next = v->next;
+        v->next = s->list;
+        s->list = v;
+        v->had_ns = 0;
+        space_moved(&v->view);
+        if (!v->paused)
+            vcpu_start_timers(v);
+        v = next;
+    }
+    return true;
 }
 
 static void put_away(struct sched *s)
 {
     if (s->loaded)
         vcpu_unload(s->loaded);
-    s->loaded = NULL;
+    __atomic_store_n(&s->loaded, NULL, __ATOMIC_RELEASE);
 }
 
 void sched_put_away(void)
@@ -182,10 +215,38 @@ void sched_load(struct vcpu *v)
         return;
     put_away(s);
     vcpu_load(v);
-    s->loaded = v;
+    __atomic_store_n(&s->loaded, v, __ATOMIC_RELEASE);
 }
 
-/* Lets go of a vCPU. */
+bool vcpu_call(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg)
+{
+    u64 until = clock_ns() + CALL_PATIENCE_NS;
+
+    if (v->state == VCPU_OFF)
+        return false;
+    v->call_arg = arg;
+    __atomic_store_n(&v->call, fn, __ATOMIC_RELEASE);
+    vcpu_request(v, VCPU_REQ_CALL);
+    while (__atomic_load_n(&v->call, __ATOMIC_ACQUIRE)) {
+        bool here = __atomic_load_n(&v->cpu, __ATOMIC_ACQUIRE) == this_cpu()->id;
+
+        cpu_pause();
+        if (!here && clock_ns() < until && !panic_begun())
+            continue;
+        /* Still there: nobody has seen it, and nobody will; but here, if it has come here. */
+        if (!(__atomic_fetch_and(&v->requests, ~(u32)VCPU_REQ_CALL, __ATOMIC_SEQ_CST) &
+              VCPU_REQ_CALL))
+            continue;
+        v->call = NULL;
+        if (!here)
+            return false;
+        sched_load(v);
+        fn(v, arg);
+    }
+    return true;
+}
+
+/* Lets go of a vCPU: it is at home nowhere. */
 static void let_go(struct sched *s, struct vcpu *v)
 {
     struct vcpu **link = &s->list;
@@ -197,46 +258,45 @@ static void let_go(struct sched *s, struct vcpu *v)
         s->yields = NULL;
     if (s->loaded == v)
         put_away(s);
-    timer_cancel(&v->timer);
-    if (v->id == 0)
-        timer_cancel(&v->vm->board.timer);
+    vcpu_stop_timers(v);
     sched_unplace(v->cpu);
 }
 
-static void send_away(struct sched *s)
+static u64 allowed(const struct vcpu *v)
 {
-    for (struct vcpu *v = s->list, *next; v; v = next) {
+    return __atomic_load_n(&v->vm->config->cpus, __ATOMIC_RELAXED);
+}
+
+static void give_away(struct sched *s, struct vcpu *v, u32 cpu)
+{
+    let_go(s, v);
+    __atomic_fetch_add(&scheds[cpu].count, 1, __ATOMIC_RELAXED);
+    sched_add(v, cpu);
+}
+
+/* Gives away what may not be here; if all that it may use run no guests it stays. */
+static void look_around(struct sched *s)
+{
+    struct vcpu *next;
+    u32 cpu;
+
+    for (struct vcpu *v = s->list; v; v = next) {
         next = v->next;
-        if (!v->moves_to)
-            continue;
-        let_go(s, v);
-        v->cpu = v->moves_to - 1;
-        v->moves_to = 0;
-        space_moved(&v->view);
-        sched_add(v);
+        if (!(allowed(v) & BIT(this_cpu()->id)) && least_loaded(allowed(v), false, &cpu))
+            give_away(s, v, cpu);
     }
 }
 
-/* Those that come bring their timers. */
-static void take_incoming(struct sched *s)
+/* Gives one that waits, not `but`, to a CPU that has nothing to do. */
+static void spread(struct sched *s, const struct vcpu *but)
 {
-    spin_lock(&s->lock);
-    struct vcpu *v = s->incoming;
-    bool outgoing = s->outgoing;
-    s->incoming = NULL;
-    s->outgoing = false;
-    spin_unlock(&s->lock);
-    while (v) {
-        struct vcpu *next = v->next;
-        v->next = s->list;
-        s->list = v;
-        vcpu_arm_timer(v);
-        if (v->id == 0)
-            board_arm(&v->vm->board);
-        v = next;
-    }
-    if (outgoing)
-        send_away(s);
+    u32 cpu;
+
+    for (struct vcpu *v = s->list; v; v = v->next)
+        if (v != but && vcpu_has_work(v) && least_loaded(allowed(v), true, &cpu)) {
+            give_away(s, v, cpu);
+            return;
+        }
 }
 
 /* The vCPU with work that has had least; *more: another one waits as well. */
@@ -275,12 +335,18 @@ static void run_one(struct sched *s, struct vcpu *v, bool more)
 
     sched_load(v);
     s->yields = NULL;
+    if (!more || !s->crowded_ns)
+        s->crowded_ns = more ? start : 0;
     if (more)
         timer_arm(&s->slice, start + SCHED_SLICE_NS);
     vcpu_run(v, &s->resched);
     timer_cancel(&s->slice);
     if (!alone)
         charge(s, v, clock_ns() - start);
+    if (more && clock_ns() - s->crowded_ns >= SCHED_SLICE_NS) {
+        s->crowded_ns = 0;
+        spread(s, v);
+    }
     if (v->state == VCPU_OFF) {
         let_go(s, v);
         vm_vcpu_left(v->vm);
@@ -327,9 +393,11 @@ void sched_loop(void)
     for (;;) {
         bool more;
         s->resched = false;
-        if (__atomic_exchange_n(&s->poked, 0, __ATOMIC_SEQ_CST) && hook)
+        bool poked = __atomic_exchange_n(&s->poked, 0, __ATOMIC_SEQ_CST);
+        if (poked && hook && this_cpu()->id == 0)
             hook();
-        take_incoming(s);
+        if (take_incoming(s) || poked)
+            look_around(s);
         struct vcpu *v = pick(s, &more);
         if (v)
             run_one(s, v, more);

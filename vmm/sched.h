@@ -3,6 +3,9 @@
  * Which vCPU runs where. Each physical CPU has a list of the vCPUs at home on it, runs the one that
  * has work and has had least time, by its VM's weight, a slice at most while others wait, and halts
  * when none has work. One that slept is not owed more than a slice.
+ *
+ * A home gives a vCPU away, to a CPU that its VM may use, when it may not have it itself (any
+ * more), and when some have waited here for a slice while that CPU is halted.
  */
 #ifndef VMM_SCHED_H
 #define VMM_SCHED_H
@@ -48,11 +51,9 @@ void sched_load(struct vcpu *v);
 u32 sched_place(u64 allowed);
 /* Takes such a choice back, for a vCPU that will not be added. */
 void sched_unplace(u32 cpu);
-/* Has v live on an allowed CPU soon, if it does not already. Boot CPU's loop. */
-void sched_move(struct vcpu *v, u64 allowed);
-/* Gives v to its home CPU, which starts to run it. Any CPU. */
-void sched_add(struct vcpu *v);
-/* v has a new request: makes its home CPU look. Any CPU. */
-void sched_notice(struct vcpu *v);
+/* Gives v, which is at home nowhere, to that CPU, which starts to run it. Any CPU. */
+void sched_add(struct vcpu *v, u32 cpu);
+/* A VM may use other CPUs from now on: each CPU gives away what it may not have. Any CPU. */
+void sched_look_around(void);
 
 #endif

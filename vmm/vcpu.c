@@ -3,17 +3,12 @@
 #include "vmm/vcpu.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/fpu.h"
-#include "arch/x86_64/panic.h"
-#include "arch/x86_64/percpu.h"
 #include "lib/string.h"
 #include "mm/kmem.h"
 #include "vmm/emulate.h"
 #include "vmm/msr.h"
-#include "vmm/sched.h"
 #include "vmm/vm.h"
 #include "vmm/watch.h"
-
-#define CALL_PATIENCE_NS 1000000000ull
 
 /* ---- the local APIC's wiring ---- */
 
@@ -48,6 +43,20 @@ void vcpu_arm_timer(struct vcpu *v)
         timer_cancel(&v->timer);
     else
         timer_arm(&v->timer, v->vm->start_ns + deadline);
+}
+
+void vcpu_start_timers(struct vcpu *v)
+{
+    vcpu_arm_timer(v);
+    if (v->id == 0)
+        board_arm(&v->vm->board);
+}
+
+void vcpu_stop_timers(struct vcpu *v)
+{
+    timer_cancel(&v->timer);
+    if (v->id == 0)
+        timer_cancel(&v->vm->board.timer);
 }
 
 static void apic_timer_fired(struct timer *t)
@@ -154,8 +163,6 @@ void vcpu_destroy(struct vcpu *v)
     space_detach(v->vm->space, &v->view);
     if (v->hv)
         hvm->destroy(v->hv);
-    if (v->moves_to)
-        sched_unplace(v->moves_to - 1);
     kmem_free(v->fpu, fpu_area_size());
     kmem_free(v->apic_page, PAGE_SIZE);
     v->vm->vcpu[v->id] = NULL;
@@ -253,38 +260,4 @@ unsigned vcpu_cpl(struct vcpu *v)
 
     hvm->get_seg(v->hv, SEG_SS, &ss);
     return (ss.attr & SEG_DPL_MASK) >> SEG_DPL_SHIFT;
-}
-
-void vcpu_request(struct vcpu *v, u32 bits)
-{
-    __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
-    sched_notice(v);
-}
-
-bool vcpu_call(struct vcpu *v, void (*fn)(struct vcpu *v, void *arg), void *arg)
-{
-    u64 until = clock_ns() + CALL_PATIENCE_NS;
-
-    if (v->state == VCPU_OFF)
-        return false;
-    if (v->cpu == this_cpu()->id) {
-        sched_load(v);
-        fn(v, arg);
-        return true;
-    }
-    v->call_arg = arg;
-    __atomic_store_n(&v->call, fn, __ATOMIC_RELEASE);
-    vcpu_request(v, VCPU_REQ_CALL);
-    while (__atomic_load_n(&v->call, __ATOMIC_ACQUIRE)) {
-        cpu_pause();
-        if (clock_ns() < until && !panic_begun())
-            continue;
-        /* Still there: nobody has seen it, and nobody will. */
-        if (__atomic_fetch_and(&v->requests, ~(u32)VCPU_REQ_CALL, __ATOMIC_SEQ_CST) &
-            VCPU_REQ_CALL) {
-            v->call = NULL;
-            return false;
-        }
-    }
-    return true;
 }

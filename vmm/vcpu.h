@@ -4,7 +4,8 @@
  * that wait for it, the registers that hardware does not hold, and its history.
  *
  * A vCPU lives on one physical CPU (its home) and is touched by that CPU alone, except for the
- * fields marked "any CPU", which are atomic, and the local APIC's request registers.
+ * fields marked "any CPU", which are atomic, and the local APIC's request registers. The home moves
+ * it to another one while it is not loaded (sched.c).
  */
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
@@ -54,8 +55,7 @@ struct vcpu {
     struct vm *vm;
     struct space *space; /* the VM's */
     u32 id;              /* index in the VM, and local APIC ID */
-    u32 cpu;             /* home */
-    u32 moves_to;        /* the home to be, plus 1; or 0. Boot CPU sets, home CPU clears */
+    u32 cpu;             /* home; the home writes, any CPU reads */
     u32 requests;        /* VCPU_REQ_*; any CPU */
     u8 state;            /* enum vcpu_state */
     bool loaded;
@@ -160,6 +160,9 @@ static inline bool vcpu_waits(struct vcpu *v)
 
 /* Sets v->timer for the local APIC's next deadline. Home CPU. */
 void vcpu_arm_timer(struct vcpu *v);
+/* The same with all timers that live where v does: the first vCPU's home has the board's too. */
+void vcpu_start_timers(struct vcpu *v);
+void vcpu_stop_timers(struct vcpu *v);
 /* With help for local APICs: tells the hardware what has changed. Loaded here (apic.c). */
 void vcpu_settle_apic(struct vcpu *v);
 /* Current privilege level. Loaded here. */

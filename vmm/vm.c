@@ -320,7 +320,7 @@ enum err vm_start(u32 index, const struct config_vm *config, const struct vm_mod
     vm->state = VM_RUNNING;
     vm->vcpus_left = vm->vcpu_count;
     for (u32 i = 0; i < vm->vcpu_count; i++)
-        sched_add(vm->vcpu[i]);
+        sched_add(vm->vcpu[i], vm->vcpu[i]->cpu);
     vm_outside->started(vm);
     return OK;
 }
@@ -393,9 +393,7 @@ static void pause_vcpu(struct vcpu *v, void *arg)
 {
     (void)arg;
     v->paused = true;
-    timer_cancel(&v->timer);
-    if (v->id == 0)
-        timer_cancel(&v->vm->board.timer);
+    vcpu_stop_timers(v);
 }
 
 /* arg: how far the guest's TSC went meanwhile. */
@@ -403,9 +401,7 @@ static void resume_vcpu(struct vcpu *v, void *arg)
 {
     v->paused = false;
     hvm->set_tsc_offset(v->hv, hvm->tsc_offset(v->hv) - *(const u64 *)arg);
-    vcpu_arm_timer(v);
-    if (v->id == 0)
-        board_arm(&v->vm->board);
+    vcpu_start_timers(v);
     vcpu_look(v);
 }
 

@@ -2,6 +2,7 @@
 """Virtual processors that share physical ones: shares by weight, cpus=, nobody starves, and more
 of them than there are processors."""
 import re
+import time
 
 import pytest
 
@@ -79,10 +80,12 @@ def test_ticks_wait_with_their_processor(host, workdir):
     assert len(passed) == 3, passed
 
 
-@pytest.mark.parametrize("host", [
-    pytest.param("qemu", marks=pytest.mark.xdist_group("sched-qemu")),
-    pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx")),
-    pytest.param("bochs-zambezi", marks=pytest.mark.long)])
+TWO = [pytest.param("qemu", marks=pytest.mark.xdist_group("sched-qemu")),
+       pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx")),
+       pytest.param("bochs-zambezi", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("host", TWO)
 def test_moved_while_it_runs(host, workdir):
     """Virtual processors that signal each other go from one physical one to another and back, and
     the guest finds nothing wrong; nor does one that sleeps until its timer."""
@@ -111,3 +114,46 @@ def test_moved_while_it_runs(host, workdir):
         assert not any(cpu.get("vcpus") for cpu in left)
         m.send_line("poweroff")
         m.wait_end(20)
+
+
+def wait(true):
+    for _ in range(300):
+        if true():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def homes(ask):
+    """Where each vCPU is at home, as `cpu` tells it."""
+    return {(v["vm"], v["vcpu"]): cpu["cpu"] for cpu in ask("cpu")["cpus"] for v in cpu.get("vcpus", [])}
+
+
+@pytest.mark.parametrize("host", TWO)
+def test_vcpus_move(host, workdir):
+    """A VM that never rests goes where cpus= says while it runs, and goes on there; of two on one
+    processor one goes to another that is idle, as soon as it may."""
+    guests = [spin(name, "cpus=0 start=manual", "rounds=100000000") for name in ("a", "b")]
+    with machine(host, workdir, skep_iso(workdir, guests, words="idle=monitor"), cpus=2) as m:
+        m.expect(PROMPT, 60)
+        with Monitor(m).as_program() as ask:
+            def home(name):
+                return homes(ask)[name, 0]
+
+            def exits():
+                return ask("info a")["processors"][0]["exits"]
+
+            ask("start a")
+            ask("start b")
+            assert home("a") == home("b") == 0
+            for cpu in (1, 0, 1, 0):
+                ask(f"set a cpus={cpu}")
+                assert wait(lambda: home("a") == cpu), cpu
+                assert home("b") == 0
+                before = exits()
+                assert wait(lambda: exits() > before)
+                assert ask("info a")["processors"][0]["cpu"] == cpu
+            ask("set b cpus=0-1")
+            assert wait(lambda: home("b") == 1)
+            assert home("a") == 0
+            assert "names a processor that is not there" in ask("set a cpus=2", ok=False)["error"]

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Included before vmm/sched.c: a thread is a CPU, and race.c says what that does. */
+#ifndef TESTS_SCHED_CPU_H
+#define TESTS_SCHED_CPU_H
+
+#include <pthread.h>
+#include <sched.h>
+
+/* Who waits lets the others on, and the name is skep's from here on. */
+static inline void race_pause(void)
+{
+    sched_yield();
+}
+#define __builtin_ia32_pause() race_pause()
+#define sched_yield            skep_sched_yield
+
+#define this_cpu this_real_cpu
+#define cpu_idle real_cpu_idle
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/percpu.h"
+#undef this_cpu
+#undef cpu_idle
+
+struct percpu *this_cpu(void);
+void cpu_idle(void);
+
+#endif

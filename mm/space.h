@@ -274,8 +274,8 @@ bool space_tidy(struct space *s, unsigned chunks);
  *   else; what a vCPU's processor still has is to be handed on before.
  * harvest: sets a bit for each page written (bit i of the words is page i of the region; other
  *   bits stay), and arms the log again. Returns how many; 0 if no log runs. What a vCPU wrote
- *   before the return to a page that is reported is in memory. A page that is held while it is
- *   harvested is reported again by the next one.
+ *   before the return to a page that is reported is in memory. A page that is
+ *   still held when the harvest is done with it is reported again by the next one.
  * stop: ends the log, and makes large leaves again.
  */
 enum err space_log_start(struct space *s, gpa_t gpa, bool noting);

@@ -386,7 +386,7 @@ def test_pages_of_a_gigabyte(host, workdir):
     dirty log, and come together again."""
     guests = [image.Guest("m", guest_elf("memory"), "mem=2G fill=boot start=manual testdev",
                           "pages=400000")]
-    with machine(host, workdir, skep_iso(workdir, guests, words="idle=monitor"), mem=3072,
+    with machine(host, workdir, skep_iso(workdir, guests, words="idle=monitor"), mem=4096,
                  limit=900) as h:
         m = Memory(h, host)
 

@@ -94,11 +94,11 @@ static unsigned peek(struct vcpu *v, gla_t gla, void *buf, unsigned n)
 static unsigned code_width(struct vcpu *v, gla_t *base)
 {
     struct x86_seg cs;
-    bool protected_mode = hvm->get(v->hv, HVM_CR0) & CR0_PE;
+    bool protected_mode = vcpu_get(v, HVM_CR0) & CR0_PE;
 
     hvm->get_seg(v->hv, SEG_CS, &cs);
     *base = cs.base;
-    if ((hvm->get(v->hv, HVM_EFER) & EFER_LMA) && (cs.attr & SEG_L)) {
+    if ((vcpu_get(v, HVM_EFER) & EFER_LMA) && (cs.attr & SEG_L)) {
         *base = 0;
         return 8;
     }
@@ -136,7 +136,7 @@ static void show_dis(struct vcpu *v, void *arg)
     struct peek *p = arg;
     gla_t base;
     unsigned width = code_width(v, &base), len = 1;
-    u64 at = p->given ? p->addr : hvm->get(v->hv, HVM_RIP);
+    u64 at = p->given ? p->addr : vcpu_get(v, HVM_RIP);
 
     for (u64 i = 0; i < p->count && len; i++, at += len)
         len = show_insn(v, at, base, width);
@@ -166,7 +166,7 @@ static void show_bt(struct vcpu *v, void *arg)
         out_error("16-bit code keeps no frame pointers");
         return;
     }
-    out("frames[address,rbp", "  %016llx rbp %016llx\n", (ull)hvm->get(v->hv, HVM_RIP), (ull)rbp);
+    out("frames[address,rbp", "  %016llx rbp %016llx\n", (ull)vcpu_get(v, HVM_RIP), (ull)rbp);
     for (unsigned i = 0; i < BT_FRAMES && rbp; i++) {
         u32 narrow[2];
         bool read = width == 8 ? peek(v, rbp, frame, 16) == 16 : peek(v, (u32)rbp, narrow, 8) == 8;
@@ -315,10 +315,10 @@ static void show_walk(struct vcpu *v, void *arg)
 {
     struct peek *p = arg;
     struct walk w = {
-        .cr0 = hvm->get(v->hv, HVM_CR0),
-        .cr3 = hvm->get(v->hv, HVM_CR3),
-        .cr4 = hvm->get(v->hv, HVM_CR4),
-        .efer = hvm->get(v->hv, HVM_EFER),
+        .cr0 = vcpu_get(v, HVM_CR0),
+        .cr3 = vcpu_get(v, HVM_CR3),
+        .cr4 = vcpu_get(v, HVM_CR4),
+        .efer = vcpu_get(v, HVM_EFER),
         .maxphyaddr = v->vm->emul_ops.maxphyaddr,
     };
     gpa_t gpa = (u32)p->addr;

@@ -14,11 +14,11 @@
 
 void debug_note(struct vcpu *v, u64 causes)
 {
-    u64 dr6 = hvm->get(v->hv, HVM_DR6), dr7 = hvm->get(v->hv, HVM_DR7);
+    u64 dr6 = vcpu_get(v, HVM_DR6), dr7 = vcpu_get(v, HVM_DR7);
 
-    hvm->set(v->hv, HVM_DR6, (dr6 & ~DR6_B) | (causes & DR6_CAUSES));
+    vcpu_set(v, HVM_DR6, (dr6 & ~DR6_B) | (causes & DR6_CAUSES));
     if (dr7 & DR7_GD)
-        hvm->set(v->hv, HVM_DR7, dr7 & ~DR7_GD);
+        vcpu_set(v, HVM_DR7, dr7 & ~DR7_GD);
 }
 
 /* Breakpoints that the instruction behind this exit is about to meet. */
@@ -30,7 +30,7 @@ static void look_ahead(struct vcpu *v, const struct hvm_exit *e, u64 dr7)
     if (emul_decode(c) != EMUL_DONE)
         return;
     for (unsigned i = 0; i < 4; i++)
-        dr[i] = hvm->get(v->hv, HVM_DR0 + i);
+        dr[i] = vcpu_get(v, HVM_DR0 + i);
     v->debug_hits = emul_breakpoints(c, dr, dr7);
     if (!v->debug_hits)
         return;
@@ -56,7 +56,7 @@ static struct hvm_exit *next_watched(void *arg, struct hvm_exit *e)
     struct vcpu *v = arg;
 
     if (e->reason == HVM_EXIT_IO || e->reason == HVM_EXIT_NESTED_FAULT) {
-        u64 dr7 = hvm->get(v->hv, HVM_DR7);
+        u64 dr7 = vcpu_get(v, HVM_DR7);
 
         if (dr7 & DR7_ENABLED)
             look_ahead(v, e, dr7);
@@ -75,10 +75,10 @@ void exit_dr(struct vcpu *v, struct hvm_exit *e)
 /* A single step that is due as well is the same #DB. */
 void debug_trap(struct vcpu *v)
 {
-    bool done = hvm->get(v->hv, HVM_RIP) != v->debug_rip || v->hv->gpr[RCX] != v->debug_rcx;
+    bool done = vcpu_get(v, HVM_RIP) != v->debug_rip || v->hv->gpr[RCX] != v->debug_rcx;
 
     if (!done || v->event.kind)
         return;
-    debug_note(v, v->debug_hits | (hvm->get(v->hv, HVM_RFLAGS) & FLAG_TF ? DR6_BS : 0));
+    debug_note(v, v->debug_hits | (vcpu_get(v, HVM_RFLAGS) & FLAG_TF ? DR6_BS : 0));
     inject_exception(v, EXC_DB, false, 0);
 }

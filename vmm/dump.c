@@ -21,28 +21,28 @@ static void line(dump_line_fn out, const char *names, const char *fmt, ...)
     va_end(ap);
 }
 
-static void dump_general(struct hvm_vcpu *hv, dump_line_fn out)
+static void dump_general(struct vcpu *v, dump_line_fn out)
 {
-    static const char *const names[GPR_COUNT] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
-                                                 "rsi", "rdi", "r8 ", "r9 ", "r10", "r11",
-                                                 "r12", "r13", "r14", "r15"};
+    static const char names[GPR_COUNT][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+                                             "rsi", "rdi", "r8 ", "r9 ", "r10", "r11",
+                                             "r12", "r13", "r14", "r15"};
     static const char *const gpr_names[] = {"-,rax,-,rcx,-,rdx,-,rbx", "-,rsp,-,rbp,-,rsi,-,rdi",
                                             "-,r8,-,r9,-,r10,-,r11", "-,r12,-,r13,-,r14,-,r15"};
 
-    line(out, "rip,rflags", "  rip %016llx rflags %08llx", (ull)hvm->get(hv, HVM_RIP),
-         (ull)hvm->get(hv, HVM_RFLAGS));
+    line(out, "rip,rflags", "  rip %016llx rflags %08llx", (ull)vcpu_get(v, HVM_RIP),
+         (ull)vcpu_get(v, HVM_RFLAGS));
     for (unsigned r = 0; r < GPR_COUNT; r += 4)
         line(out, gpr_names[r / 4], "  %s %016llx %s %016llx %s %016llx %s %016llx", names[r],
-             (ull)hvm_gpr(hv, r), names[r + 1], (ull)hvm_gpr(hv, r + 1), names[r + 2],
-             (ull)hvm_gpr(hv, r + 2), names[r + 3], (ull)hvm_gpr(hv, r + 3));
+             (ull)hvm_gpr(v->hv, r), names[r + 1], (ull)hvm_gpr(v->hv, r + 1), names[r + 2],
+             (ull)hvm_gpr(v->hv, r + 2), names[r + 3], (ull)hvm_gpr(v->hv, r + 3));
     line(out, "cr0,cr2,cr3,cr4,efer", "  cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %04llx",
-         (ull)hvm->get(hv, HVM_CR0), (ull)hvm->get(hv, HVM_CR2), (ull)hvm->get(hv, HVM_CR3),
-         (ull)hvm->get(hv, HVM_CR4), (ull)hvm->get(hv, HVM_EFER));
+         (ull)vcpu_get(v, HVM_CR0), (ull)vcpu_get(v, HVM_CR2), (ull)vcpu_get(v, HVM_CR3),
+         (ull)vcpu_get(v, HVM_CR4), (ull)vcpu_get(v, HVM_EFER));
 }
 
 static void dump_segments(struct hvm_vcpu *hv, dump_line_fn out)
 {
-    static const char *const names[SEG_COUNT] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
+    static const char names[SEG_COUNT][5] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
     struct x86_seg s;
     struct x86_table gdt, idt;
 
@@ -67,7 +67,7 @@ static void dump_code(struct vcpu *v, dump_line_fn out)
     gpa_t gpa;
 
     emul_begin(c, &v->vm->emul_ops, v, v->hv->gpr);
-    u64 rip = hvm->get(v->hv, HVM_RIP);
+    u64 rip = vcpu_get(v, HVM_RIP);
     struct x86_seg cs;
     hvm->get_seg(v->hv, SEG_CS, &cs);
     memset(b, 0xff, sizeof(b));
@@ -95,7 +95,7 @@ void dump_exits(struct vcpu *v, u32 count, dump_line_fn out)
 
 void dump_registers(struct vcpu *v, dump_line_fn out)
 {
-    dump_general(v->hv, out);
+    dump_general(v, out);
     dump_segments(v->hv, out);
     dump_code(v, out);
 }

@@ -14,9 +14,8 @@
 
 /* CR4 bits that exist where CPUID says so: leaf, register, bit. */
 static const struct {
-    u64 cr4;
-    u32 leaf;
-    u8 reg, bit;
+    u32 cr4;
+    u8 leaf, reg, bit;
 } cr4_features[] = {
     {CR4_VME | CR4_PVI, 1, CPUID_EDX, 1},
     {CR4_TSD, 1, CPUID_EDX, 4},
@@ -64,7 +63,7 @@ static bool load_pdptes(struct vcpu *v, u64 cr3)
         if ((pdpte[i] & 1) && (pdpte[i] & reserved))
             return false;
     for (unsigned i = 0; i < 4; i++)
-        hvm->set(v->hv, HVM_PDPTE0 + i, pdpte[i]);
+        vcpu_set(v, HVM_PDPTE0 + i, pdpte[i]);
     return true;
 }
 
@@ -76,8 +75,8 @@ static bool is_pae(u64 cr0, u64 cr4, u64 efer)
 
 static bool write_cr0(struct vcpu *v, u64 value)
 {
-    u64 old = hvm->get(v->hv, HVM_CR0), cr4 = hvm->get(v->hv, HVM_CR4);
-    u64 efer = hvm->get(v->hv, HVM_EFER);
+    u64 old = vcpu_get(v, HVM_CR0), cr4 = vcpu_get(v, HVM_CR4);
+    u64 efer = vcpu_get(v, HVM_EFER);
     u64 known = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW |
                 CR0_CD | CR0_PG;
     struct x86_seg cs;
@@ -93,21 +92,21 @@ static bool write_cr0(struct vcpu *v, u64 value)
         return false;
     value = (value & known) | CR0_ET;
     if (is_pae(value, cr4, efer) && ((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) &&
-        !load_pdptes(v, hvm->get(v->hv, HVM_CR3)))
+        !load_pdptes(v, vcpu_get(v, HVM_CR3)))
         return false;
-    hvm->set(v->hv, HVM_CR0, value);
+    vcpu_set(v, HVM_CR0, value);
     if ((value & ~old & CR0_PG) && (efer & EFER_LME))
-        hvm->set(v->hv, HVM_EFER, efer | EFER_LMA);
+        vcpu_set(v, HVM_EFER, efer | EFER_LMA);
     else if (old & ~value & CR0_PG)
-        hvm->set(v->hv, HVM_EFER, efer & ~EFER_LMA);
+        vcpu_set(v, HVM_EFER, efer & ~EFER_LMA);
     hvm->flush_linear(v->hv);
     return true;
 }
 
 static bool write_cr3(struct vcpu *v, u64 value)
 {
-    u64 cr0 = hvm->get(v->hv, HVM_CR0), cr4 = hvm->get(v->hv, HVM_CR4);
-    u64 efer = hvm->get(v->hv, HVM_EFER);
+    u64 cr0 = vcpu_get(v, HVM_CR0), cr4 = vcpu_get(v, HVM_CR4);
+    u64 efer = vcpu_get(v, HVM_EFER);
 
     if (cr4 & CR4_PCIDE)
         value &= ~BIT(63);
@@ -115,15 +114,15 @@ static bool write_cr3(struct vcpu *v, u64 value)
         return false;
     if (is_pae(cr0, cr4, efer) && !load_pdptes(v, value))
         return false;
-    hvm->set(v->hv, HVM_CR3, value);
+    vcpu_set(v, HVM_CR3, value);
     hvm->flush_linear(v->hv);
     return true;
 }
 
 static bool write_cr4(struct vcpu *v, u64 value)
 {
-    u64 old = hvm->get(v->hv, HVM_CR4), cr0 = hvm->get(v->hv, HVM_CR0);
-    u64 efer = hvm->get(v->hv, HVM_EFER), cr3 = hvm->get(v->hv, HVM_CR3);
+    u64 old = vcpu_get(v, HVM_CR4), cr0 = vcpu_get(v, HVM_CR0);
+    u64 efer = vcpu_get(v, HVM_EFER), cr3 = vcpu_get(v, HVM_CR3);
 
     if (value & ~cr4_allowed(&v->vm->cpuid))
         return false;
@@ -134,7 +133,7 @@ static bool write_cr4(struct vcpu *v, u64 value)
     if (is_pae(cr0, value, efer) && ((value ^ old) & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) &&
         !load_pdptes(v, cr3))
         return false;
-    hvm->set(v->hv, HVM_CR4, value);
+    vcpu_set(v, HVM_CR4, value);
     hvm->flush_linear(v->hv);
     return true;
 }
@@ -175,13 +174,13 @@ static u64 read_cr(struct vcpu *v, u8 cr)
 {
     switch (cr) {
     case 0:
-        return hvm->get(v->hv, HVM_CR0);
+        return vcpu_get(v, HVM_CR0);
     case 2:
-        return hvm->get(v->hv, HVM_CR2);
+        return vcpu_get(v, HVM_CR2);
     case 3:
-        return hvm->get(v->hv, HVM_CR3);
+        return vcpu_get(v, HVM_CR3);
     case 4:
-        return hvm->get(v->hv, HVM_CR4);
+        return vcpu_get(v, HVM_CR4);
     default:
         return vlapic_cr8(&v->apic);
     }
@@ -259,10 +258,10 @@ void exit_cr(struct vcpu *v, struct hvm_exit *e)
         hvm_set_gpr(v->hv, e->cr.gpr, read_cr(v, e->cr.cr));
         break;
     case HVM_CR_CLTS:
-        ok = write_cr0(v, hvm->get(v->hv, HVM_CR0) & ~CR0_TS);
+        ok = write_cr0(v, vcpu_get(v, HVM_CR0) & ~CR0_TS);
         break;
     case HVM_CR_LMSW:
-        ok = write_cr0(v, lmsw(hvm->get(v->hv, HVM_CR0), e->cr.msw));
+        ok = write_cr0(v, lmsw(vcpu_get(v, HVM_CR0), e->cr.msw));
         break;
     }
     if (ok)

@@ -36,7 +36,7 @@ void inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
         v->deferred = *e;
     } else if (e->kind == HVM_EVENT_NMI) {
         v->nmi_pending = true;
-        hvm->set(v->hv, HVM_NMI_BLOCKED, 0);
+        vcpu_set(v, HVM_NMI_BLOCKED, 0);
     } /* software interrupts happen again by themselves: RIP is still at them */
     *e = (struct hvm_event){
         .kind = HVM_EVENT_EXCEPTION, .vector = vector, .has_error = has_error, .error = error};

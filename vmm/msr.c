@@ -29,9 +29,9 @@ enum msr_who { ANY, INTEL, AMD };
 
 struct msr_rule {
     u32 first, last;
+    u32 value;
     u8 kind; /* enum msr_kind */
     u8 who;  /* enum msr_who: the processors that have it */
-    u64 value;
     bool (*read)(struct vcpu *v, u32 index, u64 *value);
     bool (*write)(struct vcpu *v, u32 index, u64 value);
 };
@@ -64,14 +64,14 @@ static bool has_tsc_adjust(struct vcpu *v)
     return cpuid_has(&v->vm->cpuid, 7, 0, CPUID_EBX, 1);
 }
 
-static bool tsc_adjust_read(struct vcpu *v, u32 index, u64 *value)
+COLD static bool tsc_adjust_read(struct vcpu *v, u32 index, u64 *value)
 {
     (void)index;
     *value = v->msr.tsc_adjust;
     return has_tsc_adjust(v);
 }
 
-static bool tsc_adjust_write(struct vcpu *v, u32 index, u64 value)
+COLD static bool tsc_adjust_write(struct vcpu *v, u32 index, u64 value)
 {
     (void)index;
     if (!has_tsc_adjust(v))
@@ -184,7 +184,7 @@ static bool pat_read(struct vcpu *v, u32 index, u64 *value)
     return true;
 }
 
-static bool pat_write(struct vcpu *v, u32 index, u64 value)
+COLD static bool pat_write(struct vcpu *v, u32 index, u64 value)
 {
     (void)index;
     if (!types_ok(value, true))
@@ -209,7 +209,7 @@ static u64 *mtrr_slot(struct vcpu *v, u32 index)
     return NULL;
 }
 
-static bool mtrr_read(struct vcpu *v, u32 index, u64 *value)
+COLD static bool mtrr_read(struct vcpu *v, u32 index, u64 *value)
 {
     const u64 *slot = mtrr_slot(v, index);
 
@@ -219,7 +219,7 @@ static bool mtrr_read(struct vcpu *v, u32 index, u64 *value)
 }
 
 /* Nested paging gives the memory types; the guest's MTRRs are kept for it to read back. */
-static bool mtrr_write(struct vcpu *v, u32 index, u64 value)
+COLD static bool mtrr_write(struct vcpu *v, u32 index, u64 value)
 {
     u64 *slot = mtrr_slot(v, index);
     u64 phys = BIT(v->vm->cpuid.phys_bits) - 1;
@@ -249,7 +249,7 @@ static bool efer_read(struct vcpu *v, u32 index, u64 *value)
     return true;
 }
 
-bool msr_write_efer(struct vcpu *v, u64 value)
+COLD bool msr_write_efer(struct vcpu *v, u64 value)
 {
     const struct cpuid_table *t = &v->vm->cpuid;
     u64 old = hvm->get(v->hv, HVM_EFER);
@@ -277,14 +277,14 @@ static bool efer_write(struct vcpu *v, u32 index, u64 value)
     return msr_write_efer(v, value);
 }
 
-static bool tsc_aux_read(struct vcpu *v, u32 index, u64 *value)
+COLD static bool tsc_aux_read(struct vcpu *v, u32 index, u64 *value)
 {
     (void)index;
     *value = hvm->get(v->hv, HVM_TSC_AUX);
     return cpuid_has(&v->vm->cpuid, 0x80000001, 0, CPUID_EDX, 27);
 }
 
-static bool tsc_aux_write(struct vcpu *v, u32 index, u64 value)
+COLD static bool tsc_aux_write(struct vcpu *v, u32 index, u64 value)
 {
     (void)index;
     if (value >> 32 || !cpuid_has(&v->vm->cpuid, 0x80000001, 0, CPUID_EDX, 27))
@@ -294,10 +294,10 @@ static bool tsc_aux_write(struct vcpu *v, u32 index, u64 value)
 }
 
 #define ONE(n)      n, n
-#define FN(rd, wr)  MSR_FUNCTION, ANY, 0, rd, wr
-#define DIRECT      MSR_DIRECT, ANY, 0, NULL, NULL
-#define CONST(w, x) MSR_CONSTANT, w, x, NULL, NULL
-#define IGN(w, x)   MSR_IGNORE, w, x, NULL, NULL
+#define FN(rd, wr)  0, MSR_FUNCTION, ANY, rd, wr
+#define DIRECT      0, MSR_DIRECT, ANY, NULL, NULL
+#define CONST(w, x) x, MSR_CONSTANT, w, NULL, NULL
+#define IGN(w, x)   x, MSR_IGNORE, w, NULL, NULL
 
 /* Sorted by number; ranges do not overlap (asserted in tests). */
 static const struct msr_rule rules[] = {
@@ -367,7 +367,7 @@ COLD const char *msr_answer(const struct vm *vm, u32 index)
     return r ? answers[r->kind] : NULL;
 }
 
-static void report_unknown(struct vcpu *v, u32 index, const char *what, u64 value)
+COLD static void report_unknown(struct vcpu *v, u32 index, const char *what, u64 value)
 {
     u32 dropped;
 
@@ -406,7 +406,7 @@ bool msr_write(struct vcpu *v, u32 index, u64 value)
     return false;
 }
 
-void msr_setup_vm(struct vm *vm)
+COLD void msr_setup_vm(struct vm *vm)
 {
     for (u32 i = 0; i < ARRAY_SIZE(rules); i++)
         if (rules[i].kind == MSR_DIRECT)
@@ -414,7 +414,7 @@ void msr_setup_vm(struct vm *vm)
                 hvm->msr_pass(&vm->hvm, n, true, true);
 }
 
-void msr_reset(struct vcpu *v)
+COLD void msr_reset(struct vcpu *v)
 {
     memset(&v->msr, 0, sizeof(v->msr));
     v->msr.misc_enable = MISC_ENABLE_INIT;

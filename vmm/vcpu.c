@@ -171,39 +171,65 @@ void vcpu_destroy(struct vcpu *v)
 
 /* ---- state ---- */
 
-static const struct x86_seg reset_segs[SEG_COUNT] = {
-    [SEG_ES] = {0, 0x93, 0xffff, 0},   [SEG_CS] = {0xf000, 0x9b, 0xffff, 0xffff0000},
-    [SEG_SS] = {0, 0x93, 0xffff, 0},   [SEG_DS] = {0, 0x93, 0xffff, 0},
-    [SEG_FS] = {0, 0x93, 0xffff, 0},   [SEG_GS] = {0, 0x93, 0xffff, 0},
-    [SEG_LDTR] = {0, 0x82, 0xffff, 0}, [SEG_TR] = {0, 0x8b, 0xffff, 0},
-};
+u64 vcpu_get(struct vcpu *v, enum hvm_reg reg)
+{
+    return hvm->get(v->hv, reg);
+}
+
+void vcpu_set(struct vcpu *v, enum hvm_reg reg, u64 value)
+{
+    hvm->set(v->hv, reg, value);
+}
+
+static void reset_segments(struct hvm_vcpu *hv)
+{
+    static const u8 attr[SEG_COUNT] = {
+        [SEG_ES] = 0x93, [SEG_CS] = 0x9b, [SEG_SS] = 0x93,   [SEG_DS] = 0x93,
+        [SEG_FS] = 0x93, [SEG_GS] = 0x93, [SEG_LDTR] = 0x82, [SEG_TR] = 0x8b,
+    };
+    struct x86_table table = {0, 0xffff};
+
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        struct x86_seg seg = {0, attr[i], 0xffff, 0};
+
+        if (i == SEG_CS)
+            seg = (struct x86_seg){0xf000, attr[i], 0xffff, 0xffff0000};
+        hvm->set_seg(hv, i, &seg);
+    }
+    hvm->set_table(hv, false, &table);
+    hvm->set_table(hv, true, &table);
+}
 
 void vcpu_reset(struct vcpu *v)
 {
+    static const struct {
+        u32 reg, value;
+    } regs[] = {
+        {HVM_CR0, CR0_ET | CR0_NW | CR0_CD},
+        {HVM_EFER, 0},
+        {HVM_CR4, 0},
+        {HVM_CR3, 0},
+        {HVM_CR2, 0},
+        {HVM_RIP, 0xfff0},
+        {HVM_RFLAGS, FLAG_FIXED},
+        {HVM_DR0, 0},
+        {HVM_DR1, 0},
+        {HVM_DR2, 0},
+        {HVM_DR3, 0},
+        {HVM_DR6, 0xffff0ff0},
+        {HVM_DR7, 0x400},
+        {HVM_INTR_SHADOW, 0},
+        {HVM_NMI_BLOCKED, 0},
+    };
     struct hvm_vcpu *hv = v->hv;
-    struct x86_table table = {0, 0xffff};
 
-    hvm->set(hv, HVM_CR0, CR0_ET | CR0_NW | CR0_CD);
-    hvm->set(hv, HVM_EFER, 0);
-    hvm->set(hv, HVM_CR4, 0);
-    hvm->set(hv, HVM_CR3, 0);
-    hvm->set(hv, HVM_CR2, 0);
-    for (unsigned s = 0; s < SEG_COUNT; s++)
-        hvm->set_seg(hv, s, &reset_segs[s]);
-    hvm->set_table(hv, false, &table);
-    hvm->set_table(hv, true, &table);
+    for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
+        hvm->set(hv, regs[i].reg, regs[i].value);
+    reset_segments(hv);
     for (unsigned r = 0; r < GPR_COUNT; r++)
         hvm_set_gpr(hv, r, 0);
     const struct cpuid_entry *e = cpuid_find(&v->vm->cpuid, 1, 0);
     hv->gpr[RDX] = e ? e->reg[CPUID_EAX] : 0;
-    hvm->set(hv, HVM_RIP, 0xfff0);
-    hvm->set(hv, HVM_RFLAGS, FLAG_FIXED);
-    for (unsigned r = HVM_DR0; r <= HVM_DR3; r++)
-        hvm->set(hv, r, 0);
-    hvm->set(hv, HVM_DR6, 0xffff0ff0);
-    hvm->set(hv, HVM_DR7, 0x400);
-    hvm->set(hv, HVM_INTR_SHADOW, 0);
-    hvm->set(hv, HVM_NMI_BLOCKED, 0);
     v->event.kind = v->deferred.kind = HVM_EVENT_NONE;
     hvm->inject(hv, &v->event);
     v->armed = v->nmi_pending = v->extint_pending = false;

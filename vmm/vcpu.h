@@ -109,6 +109,10 @@ void vcpu_reset(struct vcpu *v);
 /* The state that a loader asks for. Loaded here. */
 void vcpu_set_state(struct vcpu *v, const struct load_state *s);
 
+/* hvm's get and set, where code should rather be small than fast. Loaded here. */
+u64 vcpu_get(struct vcpu *v, enum hvm_reg reg);
+void vcpu_set(struct vcpu *v, enum hvm_reg reg, u64 value);
+
 /* Puts v's state on this CPU, its home, or away from it. Interrupts off. */
 void vcpu_load(struct vcpu *v);
 void vcpu_unload(struct vcpu *v);

@@ -68,25 +68,48 @@ static unsigned cpuid_class(u32 leaf)
 
 static const u32 class_base[3] = {0, HYPERVISOR_BASE, EXTENDED_BASE};
 
-static struct cpuid_entry *add(struct cpuid_table *t, u32 leaf, u32 sub, const u32 reg[4])
+/* A table in the making, and the registers of the leaf that is looked at. */
+struct build {
+    struct cpuid_table *t;
+    const struct cpuid_config *c;
+    cpuid_host_fn host;
+    u32 r[4];
+};
+
+static void ask(struct build *b, u32 leaf, u32 sub)
 {
+    b->host(leaf, sub, b->r);
+}
+
+/* Registers of skep's own. */
+static void say(struct build *b, u32 eax, u32 ebx, u32 ecx, u32 edx)
+{
+    b->r[CPUID_EAX] = eax;
+    b->r[CPUID_EBX] = ebx;
+    b->r[CPUID_ECX] = ecx;
+    b->r[CPUID_EDX] = edx;
+}
+
+static struct cpuid_entry *add(struct build *b, u32 leaf, u32 sub)
+{
+    struct cpuid_table *t = b->t;
     u32 offset = leaf - class_base[cpuid_class(leaf)];
 
     if (t->count == CPUID_MAX_ENTRIES || offset >= CPUID_CLASS_LEAVES)
         return NULL;
     struct cpuid_entry *e = &t->entry[t->count++];
     *e = (struct cpuid_entry){.leaf = leaf, .sub = sub};
-    memcpy(e->reg, reg, sizeof(e->reg));
+    memcpy(e->reg, b->r, sizeof(e->reg));
     u8 *first = &t->first[cpuid_class(leaf)][offset];
     if (*first == 0)
         *first = (u8)t->count;
     return e;
 }
 
-static void add_dynamic(struct cpuid_table *t, u32 leaf, u32 sub, const u32 reg[4], bool has_sub,
+static void add_dynamic(struct build *b, u32 leaf, u32 sub, bool has_sub,
                         enum cpuid_dynamic dynamic)
 {
-    struct cpuid_entry *e = add(t, leaf, sub, reg);
+    struct cpuid_entry *e = add(b, leaf, sub);
 
     if (e) {
         e->has_sub = has_sub;
@@ -94,9 +117,9 @@ static void add_dynamic(struct cpuid_table *t, u32 leaf, u32 sub, const u32 reg[
     }
 }
 
-static void add_sub(struct cpuid_table *t, u32 leaf, u32 sub, const u32 reg[4])
+static void add_sub(struct build *b, u32 leaf, u32 sub)
 {
-    add_dynamic(t, leaf, sub, reg, true, CPUID_STATIC);
+    add_dynamic(b, leaf, sub, true, CPUID_STATIC);
 }
 
 /* Bits needed to number n things. */
@@ -109,63 +132,61 @@ static u32 width(u32 n)
     return w;
 }
 
-static void add_features(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
+static void add_features(struct build *b)
 {
-    u32 r[4];
+    const struct cpuid_config *c = b->c;
+    u32 *r = b->r;
 
-    host(1, 0, r);
+    ask(b, 1, 0);
     r[CPUID_EBX] = (r[CPUID_EBX] & 0xff00u) | (MIN(1u << width(c->vcpus), 255u) << 16);
     r[CPUID_ECX] =
         (r[CPUID_ECX] & L1_ECX) | L1_ECX_X2APIC | L1_ECX_TSC_DEADLINE | L1_ECX_HYPERVISOR;
     r[CPUID_EDX] = (r[CPUID_EDX] & L1_EDX) | L1_EDX_APIC | L1_EDX_MTRR;
     if (c->vcpus > 1)
         r[CPUID_EDX] |= L1_EDX_HTT;
-    add_dynamic(t, 1, 0, r, false, CPUID_DYN_LEAF1);
+    add_dynamic(b, 1, 0, false, CPUID_DYN_LEAF1);
 
-    host(7, 0, r);
-    if (t->max_basic >= 7) {
-        u32 subs = MIN(r[CPUID_EAX], 1u);
-        r[CPUID_EAX] = subs;
-        r[CPUID_EBX] &= c->invpcid ? L7_EBX : L7_EBX & ~L7_EBX_INVPCID;
-        r[CPUID_EBX] |= L7_EBX_TSC_ADJUST;
-        r[CPUID_ECX] &= c->rdtscp ? L7_ECX : L7_ECX & ~L7_ECX_RDPID;
-        r[CPUID_EDX] &= L7_EDX;
-        add_dynamic(t, 7, 0, r, true, CPUID_DYN_LEAF7);
-        if (subs) {
-            host(7, 1, r);
-            add_sub(t, 7, 1, (u32[4]){r[CPUID_EAX] & L71_EAX});
-        }
+    if (b->t->max_basic < 7)
+        return;
+    ask(b, 7, 0);
+    u32 subs = r[CPUID_EAX] = MIN(r[CPUID_EAX], 1u);
+    r[CPUID_EBX] &= c->invpcid ? L7_EBX : L7_EBX & ~L7_EBX_INVPCID;
+    r[CPUID_EBX] |= L7_EBX_TSC_ADJUST;
+    r[CPUID_ECX] &= c->rdtscp ? L7_ECX : L7_ECX & ~L7_ECX_RDPID;
+    r[CPUID_EDX] &= L7_EDX;
+    add_dynamic(b, 7, 0, true, CPUID_DYN_LEAF7);
+    if (subs) {
+        ask(b, 7, 1);
+        say(b, r[CPUID_EAX] & L71_EAX, 0, 0, 0);
+        add_sub(b, 7, 1);
     }
 }
 
 /* Leaf 4: the cache levels, shared as the VM's one package of single-threaded cores shares them. */
-static void add_caches(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
+static void add_caches(struct build *b)
 {
-    u32 r[4];
+    u32 cores = (1u << width(b->c->vcpus)) - 1;
 
     for (u32 sub = 0; sub < 8; sub++) {
-        host(4, sub, r);
-        u32 type = r[CPUID_EAX] & 0x1f, level = (r[CPUID_EAX] >> 5) & 7;
+        ask(b, 4, sub);
+        u32 eax = b->r[CPUID_EAX], type = eax & 0x1f, level = eax >> 5 & 7;
         if (type == 0)
             break;
-        u32 cores = (1u << width(c->vcpus)) - 1;
         u32 sharing = level >= 3 ? cores : 0;
-        r[CPUID_EAX] = (r[CPUID_EAX] & 0x3fff) | sharing << 14 | MIN(cores, 63u) << 26;
-        add_sub(t, 4, sub, r);
+        b->r[CPUID_EAX] = (eax & 0x3fff) | sharing << 14 | MIN(cores, 63u) << 26;
+        add_sub(b, 4, sub);
     }
 }
 
 /* Leaf 0xb: a thread level of one, a core level of all. */
-static void add_topology(struct cpuid_table *t, const struct cpuid_config *c)
+static void add_topology(struct build *b)
 {
-    u32 levels[3][4] = {
-        {0, 1, 1 << 8, 0},
-        {width(c->vcpus), c->vcpus, 2 << 8 | 1, 0},
-        {0, 0, 2, 0},
-    };
-
-    for (u32 sub = 0; sub < 3; sub++)
-        add_dynamic(t, 0xb, sub, levels[sub], true, CPUID_DYN_TOPO);
+    say(b, 0, 1, 1 << 8, 0);
+    add_dynamic(b, 0xb, 0, true, CPUID_DYN_TOPO);
+    say(b, width(b->c->vcpus), b->c->vcpus, 2 << 8 | 1, 0);
+    add_dynamic(b, 0xb, 1, true, CPUID_DYN_TOPO);
+    say(b, 0, 0, 2, 0);
+    add_dynamic(b, 0xb, 2, true, CPUID_DYN_TOPO);
 }
 
 #define XSAVE_LEGACY_AND_HEADER 576u
@@ -175,46 +196,46 @@ static void add_topology(struct cpuid_table *t, const struct cpuid_config *c)
  * Whether the processor knows how large its compacted areas are. Bochs 2.7 does not, and its XSAVEC
  * writes AVX state over the area's header: a guest that uses it loses registers.
  */
-static bool can_compact(u64 xcr0, u32 told, cpuid_host_fn host)
+static bool can_compact(struct build *b)
 {
-    u32 size = XSAVE_LEGACY_AND_HEADER, r[4];
+    u32 size = XSAVE_LEGACY_AND_HEADER, told;
 
+    ask(b, 0xd, 1);
+    told = b->r[CPUID_EBX];
     for (u32 i = 2; i < 63; i++)
-        if (xcr0 & BIT(i)) {
-            host(0xd, i, r);
-            size = (r[CPUID_ECX] & XSAVE_ALIGNED ? ALIGN_UP(size, 64) : size) + r[CPUID_EAX];
+        if (b->c->xcr0 & BIT(i)) {
+            ask(b, 0xd, i);
+            if (b->r[CPUID_ECX] & XSAVE_ALIGNED)
+                size = ALIGN_UP(size, 64);
+            size += b->r[CPUID_EAX];
         }
     return told == size;
 }
 
-static void add_xsave(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
+static void add_xsave(struct build *b)
 {
-    u32 r[4], size = 576;
+    u32 *r = b->r, size = XSAVE_LEGACY_AND_HEADER;
+    u64 xcr0;
 
-    host(0xd, 0, r);
-    t->xcr0 = (r[CPUID_EAX] | (u64)r[CPUID_EDX] << 32) & XCR0_ALLOWED;
-    for (u32 i = 2; i < 63; i++) {
-        if (!(t->xcr0 & BIT(i)))
-            continue;
-        u32 s[4];
-        host(0xd, i, s);
-        size = MAX(size, s[CPUID_EAX] + s[CPUID_EBX]);
-    }
-    r[CPUID_EAX] = (u32)t->xcr0;
-    r[CPUID_EDX] = (u32)(t->xcr0 >> 32);
-    r[CPUID_ECX] = size;
-    add_dynamic(t, 0xd, 0, r, true, CPUID_DYN_XSAVE);
-
-    host(0xd, 1, r);
-    r[CPUID_EAX] &= LD1_EAX; /* no XSAVES: IA32_XSS is not offered */
-    if (!can_compact(c->xcr0, r[CPUID_EBX], host))
-        r[CPUID_EAX] &= ~LD1_EAX_XSAVEC;
-    r[CPUID_ECX] = r[CPUID_EDX] = 0;
-    add_dynamic(t, 0xd, 1, r, true, r[CPUID_EAX] & LD1_EAX_XSAVEC ? CPUID_DYN_XSAVE : CPUID_STATIC);
+    ask(b, 0xd, 0);
+    xcr0 = b->t->xcr0 = (r[CPUID_EAX] | (u64)r[CPUID_EDX] << 32) & XCR0_ALLOWED;
+    u32 ebx = r[CPUID_EBX]; /* dynamic */
     for (u32 i = 2; i < 63; i++)
-        if (t->xcr0 & BIT(i)) {
-            host(0xd, i, r);
-            add_sub(t, 0xd, i, r);
+        if (xcr0 & BIT(i)) {
+            ask(b, 0xd, i);
+            size = MAX(size, r[CPUID_EAX] + r[CPUID_EBX]);
+        }
+    say(b, (u32)xcr0, ebx, size, (u32)(xcr0 >> 32));
+    add_dynamic(b, 0xd, 0, true, CPUID_DYN_XSAVE);
+
+    u32 lacks = can_compact(b) ? 0 : LD1_EAX_XSAVEC;
+    ask(b, 0xd, 1); /* no XSAVES: IA32_XSS is not offered */
+    say(b, r[CPUID_EAX] & LD1_EAX & ~lacks, r[CPUID_EBX], 0, 0);
+    add_dynamic(b, 0xd, 1, true, r[CPUID_EAX] & LD1_EAX_XSAVEC ? CPUID_DYN_XSAVE : CPUID_STATIC);
+    for (u32 i = 2; i < 63; i++)
+        if (xcr0 & BIT(i)) {
+            ask(b, 0xd, i);
+            add_sub(b, 0xd, i);
         }
 }
 
@@ -245,130 +266,126 @@ static bool nearest_ratio(u32 tsc_khz, u32 apic_khz, u32 *n, u32 *d)
  * Leaves 0x15 and 0x16: the TSC as a multiple of the local APIC timer's clock, if it can be told
  * well; guests that are told nothing measure it.
  */
-static void add_frequency(struct cpuid_table *t, const struct cpuid_config *c)
+static void add_frequency(struct build *b)
 {
-    u32 n = 0, d = 0;
+    u32 n = 0, d = 0, mhz = b->c->tsc_khz / 1000;
 
-    if (nearest_ratio(c->tsc_khz, c->apic_khz, &n, &d))
-        add(t, 0x15, 0, (u32[4]){d, n, c->apic_khz * 1000, 0});
+    if (nearest_ratio(b->c->tsc_khz, b->c->apic_khz, &n, &d))
+        say(b, d, n, b->c->apic_khz * 1000, 0);
     else
-        add(t, 0x15, 0, (u32[4]){0});
-    add(t, 0x16, 0, (u32[4]){c->tsc_khz / 1000, c->tsc_khz / 1000, 100, 0});
+        say(b, 0, 0, 0, 0);
+    add(b, 0x15, 0);
+    say(b, mhz, mhz, 100, 0);
+    add(b, 0x16, 0);
 }
 
-static void add_basic(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
+static void add_basic(struct build *b)
 {
-    u32 r[4];
-
-    host(0, 0, r);
+    struct cpuid_table *t = b->t;
     bool intel = !t->amd;
-    u32 host_max = r[CPUID_EAX];
-    t->max_basic = intel ? MAX_BASIC : MIN(host_max, 0xdu);
-    r[CPUID_EAX] = t->max_basic;
-    add(t, 0, 0, r);
-    if (host_max < 7)
-        t->max_basic = MIN(t->max_basic, 6u); /* no leaf 7 to copy */
-    add_features(t, c, host);
-    t->max_basic = t->entry[0].reg[CPUID_EAX];
+
+    ask(b, 0, 0);
+    u32 host_max = b->r[CPUID_EAX];
+    u32 max = b->r[CPUID_EAX] = intel ? MAX_BASIC : MIN(host_max, 0xdu);
+    add(b, 0, 0);
+    t->max_basic = host_max < 7 ? MIN(max, 6u) : max; /* no leaf 7 to copy */
+    add_features(b);
+    t->max_basic = max;
     if (intel && host_max >= 2) {
-        host(2, 0, r);
-        add(t, 2, 0, r);
+        ask(b, 2, 0);
+        add(b, 2, 0);
     }
     if (intel && host_max >= 4)
-        add_caches(t, c, host);
-    add(t, 6, 0, (u32[4]){B(2)}); /* the APIC timer runs in every power state */
+        add_caches(b);
+    say(b, B(2), 0, 0, 0); /* the APIC timer runs in every power state */
+    add(b, 6, 0);
     if (intel)
-        add_topology(t, c);
+        add_topology(b);
     if (cpuid_has(t, 1, 0, CPUID_ECX, 26) && host_max >= 0xd)
-        add_xsave(t, c, host);
+        add_xsave(b);
     if (intel)
-        add_frequency(t, c);
+        add_frequency(b);
 }
 
-static void add_hypervisor(struct cpuid_table *t, const struct cpuid_config *c)
+static void add_hypervisor(struct build *b)
 {
-    u32 sig[3];
-
-    memcpy(sig, "SkepSkepSkep", sizeof(sig));
-    add(t, HYPERVISOR_BASE, 0, (u32[4]){MAX_HYPERVISOR, sig[0], sig[1], sig[2]});
-    add(t, MAX_HYPERVISOR, 0, (u32[4]){c->tsc_khz, c->apic_khz, 0, 0});
+    b->r[CPUID_EAX] = MAX_HYPERVISOR;
+    memcpy(b->r + CPUID_EBX, "SkepSkepSkep", 12);
+    add(b, HYPERVISOR_BASE, 0);
+    say(b, b->c->tsc_khz, b->c->apic_khz, 0, 0);
+    add(b, MAX_HYPERVISOR, 0);
 }
 
-static void add_address_sizes(struct cpuid_table *t, const struct cpuid_config *c,
-                              cpuid_host_fn host)
+static void add_address_sizes(struct build *b, u32 host_max)
 {
-    u32 r[4] = {36 | 48 << 8};
+    struct cpuid_table *t = b->t;
+    u32 vcpus = b->c->vcpus;
 
-    host(EXTENDED_BASE, 0, r);
-    if (r[CPUID_EAX] >= EXTENDED_BASE + 8)
-        host(EXTENDED_BASE + 8, 0, r);
+    if (host_max >= EXTENDED_BASE + 8)
+        ask(b, EXTENDED_BASE + 8, 0);
     else
-        r[CPUID_EAX] = 36 | 48 << 8;
-    t->phys_bits = (u8)MIN(r[CPUID_EAX] & 0xff, (u32)c->nested_phys_bits);
-    r[CPUID_EAX] = t->phys_bits | 48u << 8;
-    r[CPUID_EBX] &= t->amd ? E8_EBX : B(9);
-    r[CPUID_ECX] = t->amd ? (c->vcpus - 1) | width(c->vcpus) << 12 : 0;
-    r[CPUID_EDX] = 0;
-    add(t, EXTENDED_BASE + 8, 0, r);
+        say(b, 36, 0, 0, 0);
+    t->phys_bits = (u8)MIN(b->r[CPUID_EAX] & 0xff, (u32)b->c->nested_phys_bits);
+    say(b, t->phys_bits | 48u << 8, b->r[CPUID_EBX] & (t->amd ? E8_EBX : B(9)),
+        t->amd ? (vcpus - 1) | width(vcpus) << 12 : 0, 0);
+    add(b, EXTENDED_BASE + 8, 0);
 }
 
-static void add_extended(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
+static void add_extended(struct build *b)
 {
-    u32 r[4];
+    struct cpuid_table *t = b->t;
+    u32 *r = b->r;
 
-    host(EXTENDED_BASE, 0, r);
+    ask(b, EXTENDED_BASE, 0);
     u32 host_max = r[CPUID_EAX];
     t->max_ext = MAX(MIN(host_max, t->amd ? MAX_EXTENDED : EXTENDED_BASE + 8), EXTENDED_BASE + 8);
     r[CPUID_EAX] = t->max_ext;
-    add(t, EXTENDED_BASE, 0, r);
+    add(b, EXTENDED_BASE, 0);
 
-    host(EXTENDED_BASE + 1, 0, r);
+    ask(b, EXTENDED_BASE + 1, 0);
     r[CPUID_ECX] &= E1_ECX;
-    if (t->amd && c->vcpus > 1)
+    if (t->amd && b->c->vcpus > 1)
         r[CPUID_ECX] |= E1_ECX_CMP_LEGACY;
-    u32 leaf1 = t->entry[1].reg[CPUID_EDX];
-    r[CPUID_EDX] &= c->rdtscp ? E1_EDX : E1_EDX & ~E1_EDX_RDTSCP;
+    r[CPUID_EDX] &= b->c->rdtscp ? E1_EDX : E1_EDX & ~E1_EDX_RDTSCP;
     if (t->amd)
-        r[CPUID_EDX] |= leaf1 & E1_EDX_COPIES;
-    add(t, EXTENDED_BASE + 1, 0, r);
+        r[CPUID_EDX] |= t->entry[1].reg[CPUID_EDX] & E1_EDX_COPIES;
+    add(b, EXTENDED_BASE + 1, 0);
 
     /* Brand string, caches and TLBs as they are; power management as below. */
     static const u8 copied[] = {2, 3, 4, 5, 6, 0x19, 0x1a};
     for (u32 i = 0; i < ARRAY_SIZE(copied); i++) {
-        if (EXTENDED_BASE + copied[i] > MIN(host_max, t->max_ext))
+        u32 leaf = EXTENDED_BASE + copied[i];
+        if (leaf > MIN(host_max, t->max_ext))
             break;
-        host(EXTENDED_BASE + copied[i], 0, r);
-        add(t, EXTENDED_BASE + copied[i], 0, r);
+        ask(b, leaf, 0);
+        add(b, leaf, 0);
     }
     /*
      * Every clock of a guest is computed from the TSC, and its processors' have one offset: to the
      * guest the TSC is invariant on any processor.
      */
-    add(t, EXTENDED_BASE + 7, 0, (u32[4]){0, 0, 0, B(8)});
-    add_address_sizes(t, c, host);
+    say(b, 0, 0, 0, B(8));
+    add(b, EXTENDED_BASE + 7, 0);
+    add_address_sizes(b, host_max);
     if (t->max_ext >= MAX_EXTENDED) {
-        host(MAX_EXTENDED, 0, r);
-        add(t, MAX_EXTENDED, 0, (u32[4]){r[CPUID_EAX] & E21_EAX});
+        ask(b, MAX_EXTENDED, 0);
+        say(b, r[CPUID_EAX] & E21_EAX, 0, 0, 0);
+        add(b, MAX_EXTENDED, 0);
     }
-}
-
-static bool is_amd(cpuid_host_fn host)
-{
-    u32 r[4];
-
-    host(0, 0, r);
-    /* AuthenticAMD, HygonGenuine */
-    return r[CPUID_EBX] == 0x68747541 || r[CPUID_EBX] == 0x6f677948;
 }
 
 COLD void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_host_fn host)
 {
+    struct build b = {.t = t, .c = c, .host = host};
+
     memset(t, 0, sizeof(*t));
-    t->amd = is_amd(host);
+    ask(&b, 0, 0);
+    /* AuthenticAMD, HygonGenuine */
+    t->amd = b.r[CPUID_EBX] == 0x68747541 || b.r[CPUID_EBX] == 0x6f677948;
     t->xcr0 = XCR0_X87 | XCR0_SSE;
-    add_basic(t, c, host);
-    add_hypervisor(t, c);
-    add_extended(t, c, host);
+    add_basic(&b);
+    add_hypervisor(&b);
+    add_extended(&b);
     for (u32 leaf = 0; leaf <= t->max_basic; leaf++) {
         u8 first = t->first[0][leaf];
         if (first && !t->entry[first - 1].has_sub && !t->entry[first - 1].dynamic)

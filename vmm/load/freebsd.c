@@ -77,27 +77,28 @@ bool fb_take(struct freebsd *f, u64 len, u64 align, gpa_t *gpa)
     return ctx_claim(f->c, *gpa, len, "it");
 }
 
-static struct fb_text text_of(const char *s)
+static void set_text(struct fb_text *t, const char *s)
 {
-    return (struct fb_text){s, strlen(s)};
+    t->s = s;
+    t->len = strlen(s);
 }
 
 /* "[-t TYPE] NAME [ARGUMENTS]" */
 static void parse_module_line(const struct load_image *img, struct fb_file *file)
 {
-    const char *rest = image_cmdline(img), *word;
-    u64 len = parse_word(&rest, &word);
+    const char *rest = image_cmdline(img);
 
-    if (parse_is(word, len, "-t")) {
+    file->name.len = parse_word(&rest, &file->name.s);
+    if (parse_is(file->name.s, file->name.len, "-t")) {
         file->type.len = parse_word(&rest, &file->type.s);
         file->typed = file->type.len;
-        len = parse_word(&rest, &word);
+        file->name.len = parse_word(&rest, &file->name.s);
     }
-    file->name = len ? (struct fb_text){word, len}
-                     : text_of(img->name && img->name[0] ? img->name : "module");
+    if (!file->name.len)
+        set_text(&file->name, img->name && img->name[0] ? img->name : "module");
     while (*rest == ' ')
         rest++;
-    file->args = text_of(rest);
+    set_text(&file->args, rest);
 }
 
 void fb_file(const struct freebsd *f, unsigned i, struct fb_file *file)
@@ -107,17 +108,17 @@ void fb_file(const struct freebsd *f, unsigned i, struct fb_file *file)
     *file = (struct fb_file){.at = f->places[i]};
     if (i == 0) {
         f->c->img = &req->kernel;
-        file->name = text_of(KERNEL_NAME);
-        file->type = text_of("elf kernel");
-        file->args = text_of(image_cmdline(&req->kernel));
+        set_text(&file->name, KERNEL_NAME);
+        set_text(&file->type, "elf kernel");
+        set_text(&file->args, image_cmdline(&req->kernel));
         return;
     }
     parse_module_line(ctx_module(f->c, i - 1), file);
-    if (!file->type.len)
-        file->type = text_of(file->at.is_object           ? "elf obj module"
-                             : file->at.is_elf            ? "elf module"
-                             : req->modules[i - 1].initrd ? "mfs_root"
-                                                          : "raw");
+    if (!file->typed)
+        set_text(&file->type, file->at.is_object           ? "elf obj module"
+                              : file->at.is_elf            ? "elf module"
+                              : req->modules[i - 1].initrd ? "mfs_root"
+                                                           : "raw");
 }
 
 /* A module whose line names its type is taken as it is. */

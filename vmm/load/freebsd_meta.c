@@ -181,10 +181,10 @@ static void put_record(struct sink *s, u32 type, const void *data, u64 len)
 }
 
 /* A text with its NUL. */
-static void put_text(struct sink *s, u32 type, struct fb_text text)
+static void put_text(struct sink *s, u32 type, const struct fb_text *text)
 {
-    put_head(s, type, text.len + 1);
-    put(s, text.s, text.len);
+    put_head(s, type, text->len + 1);
+    put(s, text->s, text->len);
     put(s, "", 1);
     pad(s);
 }
@@ -248,10 +248,10 @@ static void put_files(struct sink *s)
         struct fb_file file;
 
         fb_file(s->f, i, &file);
-        put_text(s, MODINFO_NAME, file.name);
-        put_text(s, MODINFO_TYPE, file.type);
+        put_text(s, MODINFO_NAME, &file.name);
+        put_text(s, MODINFO_TYPE, &file.type);
         if (file.args.len)
-            put_text(s, MODINFO_ARGS, file.args);
+            put_text(s, MODINFO_ARGS, &file.args);
         put_word(s, MODINFO_ADDR, file.at.addr);
         put_word(s, MODINFO_SIZE, file.at.size);
         if (file.at.is_elf)

@@ -10,10 +10,10 @@
 
 #define MB_MAX_MODULES 16
 
-/* Load addresses that the header itself gives. */
+/* Load addresses that the header itself gives, as they stand there. */
 struct mb_addresses {
     u32 header_addr, load_addr, load_end_addr, bss_end_addr;
-};
+} PACKED;
 
 /* A kernel that has been put into memory. */
 struct mb_kernel {

@@ -68,7 +68,6 @@ static bool multiboot_probe(struct load_ctx *c)
 
 static bool load_by_addresses(struct load_ctx *c, u64 header, struct mb_kernel *k)
 {
-    struct mb_addresses a;
     const u8 *h = c->img->data + header;
 
     if (!image_has(c->img, header, HEADER_FULL))
@@ -76,11 +75,10 @@ static bool load_by_addresses(struct load_ctx *c, u64 header, struct mb_kernel *
                               "it is truncated: its Multiboot header at file offset 0x%llx has no "
                               "address fields",
                               (unsigned long long)header);
-    a = (struct mb_addresses){get32(h + 12), get32(h + 16), get32(h + 20), get32(h + 24)};
     k->entry = get32(h + 28);
     k->entry_at = header + 28;
     k->entry_at = header + 28;
-    return mb_load_addresses(c, k, &a, header);
+    return mb_load_addresses(c, k, (const void *)(h + 12), header);
 }
 
 static bool load_kernel(struct load_ctx *c, struct mb_kernel *k)
@@ -140,25 +138,24 @@ static void put_text(struct load_ctx *c, struct mb_cursor *at, const char *text,
     mb_put(c, at, text, strlen(text) + 1);
 }
 
-/* The module list, then the strings it points to: the strings' places are known beforehand. */
+/* The module list, with the strings it points to behind it. */
 static void put_modules(struct load_ctx *c, u8 *mbi, const struct mb_module *m,
                         struct mb_cursor *at)
 {
     unsigned n = c->req->module_count;
-    struct mb_cursor text = *at;
+    gpa_t list = at->next;
 
-    text.next += (u64)n * MODULE_ENTRY_SIZE;
+    at->next += (u64)n * MODULE_ENTRY_SIZE;
     put32(mbi + MBI_MODS_COUNT, n);
-    put32(mbi + MBI_MODS_ADDR, n ? (u32)at->next : 0);
-    for (unsigned i = 0; i < n; i++) {
+    put32(mbi + MBI_MODS_ADDR, n ? (u32)list : 0);
+    for (unsigned i = 0; i < n; i++, list += MODULE_ENTRY_SIZE) {
         u8 raw[MODULE_ENTRY_SIZE] = {0};
 
         put32(raw, (u32)m[i].start);
         put32(raw + 4, (u32)m[i].end);
-        put_text(c, &text, image_cmdline(&c->req->modules[i].image), raw + 8);
-        mb_put(c, at, raw, sizeof(raw));
+        put_text(c, at, image_cmdline(&c->req->modules[i].image), raw + 8);
+        ctx_write(c, list, raw, sizeof(raw));
     }
-    *at = text;
 }
 
 static void put_sections(struct load_ctx *c, u8 *mbi, const struct mb_kernel *k,

@@ -98,8 +98,7 @@ static bool read_tag(struct load_ctx *c, struct header *h, u64 off, u32 size)
         return check_request(c, off, size, optional);
     case TAG_ADDRESS:
         h->has_addresses = true;
-        h->addresses =
-            (struct mb_addresses){get32(p + 8), get32(p + 12), get32(p + 16), get32(p + 20)};
+        memcpy(&h->addresses, p + 8, sizeof(h->addresses));
         if (h->addresses.load_addr == UINT32_MAX) /* from the file's beginning on */
             h->addresses.load_addr = h->addresses.header_addr - (u32)h->off;
         return true;

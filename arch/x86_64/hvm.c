@@ -41,6 +41,23 @@ enum err hvm_init(char *why, size_t why_size)
     return e;
 }
 
+/* SDM 3, table 9-1; APM 2, table 14-1. */
+void hvm_init_segments(struct hvm_vcpu *v)
+{
+    static const struct x86_seg code = {0xf000, SEG_P | SEG_S | 0xb, 0xffff, 0xffff0000};
+    static const struct x86_seg data = {0, SEG_P | SEG_S | 0x3, 0xffff, 0};
+    static const struct x86_seg ldt = {0, SEG_P | 0x2, 0xffff, 0};
+    static const struct x86_seg tss = {0, SEG_P | 0xb, 0xffff, 0};
+    static const struct x86_table table = {0, 0xffff};
+
+    for (enum seg s = SEG_ES; s <= SEG_GS; s++)
+        hvm->set_seg(v, s, s == SEG_CS ? &code : &data);
+    hvm->set_seg(v, SEG_LDTR, &ldt);
+    hvm->set_seg(v, SEG_TR, &tss);
+    hvm->set_table(v, false, &table);
+    hvm->set_table(v, true, &table);
+}
+
 void hvm_describe(struct hvm_caps *caps, const bool *there, unsigned n, const char *words)
 {
     const size_t size = sizeof(caps->features);

@@ -319,6 +319,8 @@ extern struct hvm_caps hvm_caps;
 /* Picks the back end. ERR_NOSUP with a sentence in why if the processor has none that will do. */
 enum err hvm_init(char *why, size_t why_size);
 
+/* For back ends: gives a vCPU the segments and tables that INIT leaves. */
+void hvm_init_segments(struct hvm_vcpu *v);
 /* For probe: caps->features from n words that stand one behind another, those that are there. */
 void hvm_describe(struct hvm_caps *caps, const bool *there, unsigned n, const char *words);
 

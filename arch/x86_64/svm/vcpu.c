@@ -100,20 +100,9 @@ static void init_control(struct svm_vcpu *v)
 /* The state after INIT (SDM 3, table 9-1; APM 2, table 14-1). */
 static void init_guest(struct svm_vcpu *v)
 {
-    static const struct x86_seg code = {0xf000, SEG_P | SEG_S | 0xb, 0xffff, 0xffff0000};
-    static const struct x86_seg data = {0, SEG_P | SEG_S | 0x3, 0xffff, 0};
-    static const struct x86_seg ldt = {0, SEG_P | 0x2, 0xffff, 0};
-    static const struct x86_seg tss = {0, SEG_P | 0xb, 0xffff, 0};
-    static const struct x86_table table = {0, 0xffff};
-    struct hvm_vcpu *b = &v->base;
     struct vmcb *cb = v->vmcb;
 
-    for (enum seg s = SEG_ES; s <= SEG_GS; s++)
-        svm_set_seg(b, s, s == SEG_CS ? &code : &data);
-    svm_set_seg(b, SEG_LDTR, &ldt);
-    svm_set_seg(b, SEG_TR, &tss);
-    svm_set_table(b, false, &table);
-    svm_set_table(b, true, &table);
+    hvm_init_segments(&v->base);
     cb->rip = 0xfff0;
     cb->rflags = FLAG_FIXED;
     cb->cr0 = CR0_CD | CR0_NW | CR0_ET;

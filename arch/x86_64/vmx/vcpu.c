@@ -125,6 +125,43 @@ void vmx_destroy(struct hvm_vcpu *base)
     kmem_free(v, sizeof(*v));
 }
 
+/*
+ * Fields that begin as zero, or stay so. Null data segments are as good as any for the host: it
+ * runs in 64-bit mode.
+ */
+static const u16 zero_fields[] = {
+    VMCS_PF_ERROR_MASK,
+    VMCS_PF_ERROR_MATCH,
+    VMCS_CR3_TARGETS,
+    VMCS_EXIT_MSR_STORES,
+    VMCS_EXIT_MSR_LOADS,
+    VMCS_ENTRY_MSR_LOADS,
+    VMCS_ENTRY_INTR_INFO,
+    VMCS_TSC_OFFSET,
+    VMCS_GUEST_RSP,
+    VMCS_GUEST_CR3,
+    VMCS_GUEST_DEBUGCTL,
+    VMCS_GUEST_PENDING_DEBUG,
+    VMCS_GUEST_INTERRUPTIBILITY,
+    VMCS_GUEST_ACTIVITY,
+    VMCS_GUEST_SYSENTER_CS,
+    VMCS_GUEST_SYSENTER_ESP,
+    VMCS_GUEST_SYSENTER_EIP,
+    VMCS_GUEST_PDPTE0,
+    VMCS_GUEST_PDPTE1,
+    VMCS_GUEST_PDPTE2,
+    VMCS_GUEST_PDPTE3,
+    VMCS_HOST_SS_SEL,
+    VMCS_HOST_DS_SEL,
+    VMCS_HOST_ES_SEL,
+    VMCS_HOST_FS_SEL,
+    VMCS_HOST_GS_SEL,
+    VMCS_HOST_FS_BASE,
+    VMCS_HOST_SYSENTER_CS,
+    VMCS_HOST_SYSENTER_ESP,
+    VMCS_HOST_SYSENTER_EIP,
+};
+
 static void init_controls(struct vmx_vcpu *v)
 {
     bool scaled = v->base.vm->tsc_ratio != HVM_TSC_UNSCALED;
@@ -138,16 +175,8 @@ static void init_controls(struct vmx_vcpu *v)
         vmwrite(VMCS_TSC_MULTIPLIER, v->base.vm->tsc_ratio << 16);
     vmwrite(VMCS_EXIT_CTLS, vmx.exit);
     vmwrite(VMCS_ENTRY_CTLS, v->entry);
-    vmwrite(VMCS_PF_ERROR_MASK, 0);
-    vmwrite(VMCS_PF_ERROR_MATCH, 0);
-    vmwrite(VMCS_CR3_TARGETS, 0);
-    vmwrite(VMCS_EXIT_MSR_STORES, 0);
-    vmwrite(VMCS_EXIT_MSR_LOADS, 0);
-    vmwrite(VMCS_ENTRY_MSR_LOADS, 0);
-    vmwrite(VMCS_ENTRY_INTR_INFO, 0);
     vmwrite(VMCS_MSR_BITMAP, hpa_of(v->base.vm->msr_map));
     vmwrite(VMCS_EPTP, v->eptp);
-    vmwrite(VMCS_TSC_OFFSET, 0);
     vmwrite(VMCS_CR0_MASK, ~vmx.cr0_owned);
     vmwrite(VMCS_CR4_MASK, ~vmx.cr4_owned);
     vmwrite(VMCS_LINK, ~0ull);
@@ -167,42 +196,19 @@ static void init_controls(struct vmx_vcpu *v)
     vmx_apic_init(v);
 }
 
-/* The state after INIT (SDM 3, table 9-1). */
+/* The state after INIT (SDM 3, table 9-1), where it is not zero. */
 static void init_guest(struct vmx_vcpu *v)
 {
-    static const struct x86_seg code = {0xf000, SEG_P | SEG_S | 0xb, 0xffff, 0xffff0000};
-    static const struct x86_seg data = {0, SEG_P | SEG_S | 0x3, 0xffff, 0};
-    static const struct x86_seg ldt = {0, SEG_P | 0x2, 0xffff, 0};
-    static const struct x86_seg tss = {0, SEG_P | 0xb, 0xffff, 0};
-    static const struct x86_table table = {0, 0xffff};
-    struct hvm_vcpu *b = &v->base;
-
-    for (enum seg s = SEG_ES; s <= SEG_GS; s++)
-        vmx_set_seg(b, s, s == SEG_CS ? &code : &data);
-    vmx_set_seg(b, SEG_LDTR, &ldt);
-    vmx_set_seg(b, SEG_TR, &tss);
-    vmx_set_table(b, false, &table);
-    vmx_set_table(b, true, &table);
+    hvm_init_segments(&v->base);
     vmwrite(VMCS_GUEST_RIP, 0xfff0);
-    vmwrite(VMCS_GUEST_RSP, 0);
     vmwrite(VMCS_GUEST_RFLAGS, FLAG_FIXED);
-    vmwrite(VMCS_GUEST_CR3, 0);
     vmwrite(VMCS_GUEST_DR7, 0x400);
     v->dr6 = 0xffff0ff0;
-    vmwrite(VMCS_GUEST_DEBUGCTL, 0);
-    vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
-    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
-    vmwrite(VMCS_GUEST_ACTIVITY, 0);
     vmwrite(VMCS_GUEST_PAT, PAT_RESET);
-    vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
-    vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
-    vmwrite(VMCS_GUEST_SYSENTER_EIP, 0);
-    for (unsigned i = 0; i < 4; i++)
-        vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, 0);
     vmx_set_mode(v, CR0_CD | CR0_NW | CR0_ET, 0, 0);
 }
 
-/* What the exits load on this CPU. Null data segments are as good as any in 64-bit mode. */
+/* What the exits load on this CPU. */
 static void write_host_state(void)
 {
     struct percpu *cpu = this_cpu();
@@ -214,20 +220,11 @@ static void write_host_state(void)
     vmwrite(VMCS_HOST_CR3, cpu_read_cr3());
     vmwrite(VMCS_HOST_CR4, cpu_read_cr4());
     vmwrite(VMCS_HOST_CS_SEL, SEL_CODE);
-    vmwrite(VMCS_HOST_SS_SEL, 0);
-    vmwrite(VMCS_HOST_DS_SEL, 0);
-    vmwrite(VMCS_HOST_ES_SEL, 0);
-    vmwrite(VMCS_HOST_FS_SEL, 0);
-    vmwrite(VMCS_HOST_GS_SEL, 0);
     vmwrite(VMCS_HOST_TR_SEL, SEL_TSS);
-    vmwrite(VMCS_HOST_FS_BASE, 0);
     vmwrite(VMCS_HOST_GS_BASE, (u64)cpu);
     vmwrite(VMCS_HOST_TR_BASE, (u64)&cpu->tss);
     vmwrite(VMCS_HOST_GDTR_BASE, gdt.base);
     vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
-    vmwrite(VMCS_HOST_SYSENTER_CS, 0);
-    vmwrite(VMCS_HOST_SYSENTER_ESP, 0);
-    vmwrite(VMCS_HOST_SYSENTER_EIP, 0);
     vmwrite(VMCS_HOST_PAT, vmx_cpu()->pat);
     vmwrite(VMCS_HOST_EFER, vmx_cpu()->efer);
     vmwrite(VMCS_HOST_RIP, (u64)vmx_exit_point);
@@ -274,6 +271,8 @@ void vmx_load(struct hvm_vcpu *base)
         write_host_state();
     }
     if (fresh) {
+        for (unsigned i = 0; i < ARRAY_SIZE(zero_fields); i++)
+            vmwrite(zero_fields[i], 0);
         vmwrite(VMCS_HOST_RSP, (u64)v);
         init_controls(v);
         init_guest(v);

@@ -53,9 +53,9 @@ struct bus_region {
 };
 
 struct bus {
-    const struct bus_region *hint[BUS_HINTS]; /* regions hit before, by bus_hint(); into r[] */
     u32 count;
-    struct bus_region r[BUS_REGIONS]; /* by ascending base, no overlaps */
+    const struct bus_region *hint[BUS_HINTS]; /* regions hit before, by bus_hint(); into r[] */
+    struct bus_region r[BUS_REGIONS];         /* by ascending base, no overlaps */
 };
 
 /* The bus must not be moved or copied afterwards. */

@@ -38,9 +38,9 @@ struct hpet_state {
     u64 status;  /* level-triggered interrupts that are active */
     u64 counter; /* value at start_ns, or while halted */
     u64 start_ns;
-    struct hpet_timer t[HPET_TIMERS];
     u32 lines; /* lines as last told, a bit each */
     u64 deadline_ns;
+    struct hpet_timer t[HPET_TIMERS];
 };
 
 struct hpet_ops {
@@ -59,10 +59,10 @@ struct hpet_ops {
 };
 
 struct hpet {
-    struct hpet_state s;
     const struct hpet_ops *ops;
     void *arg;
     struct timer_out timer;
+    struct hpet_state s;
 };
 
 /* Halted at zero. ops: all set, outlives h. */

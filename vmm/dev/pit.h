@@ -41,21 +41,21 @@ struct pit_counter {
 };
 
 struct pit_state {
-    struct pit_counter c[3];
     u8 port61; /* bits 3:0 as written */
     bool line; /* counter 0's interrupt line as last told */
     u64 edge;  /* PIT tick of counter 0's next rising edge, or DEADLINE_NONE */
     struct ticks_owed owed;
     u64 deadline_ns;
+    struct pit_counter c[3];
 };
 
 struct pit {
-    struct pit_state s;
     struct irq_out irq; /* counter 0's output: IRQ 0 */
     struct timer_out timer;
     /* Whether the last interrupt of irq's line has not been taken by a processor yet; NULL: not
      * known. Set after pit_init. */
     bool (*waits)(void *arg, unsigned line);
+    struct pit_state s;
 };
 
 /* As a PC's firmware leaves it at now_ns: counter 0 in mode 3 with 65536 (18.2 Hz), counter 1 in

@@ -19,22 +19,22 @@
 #define RTC_CMOS_SIZE 128
 
 struct rtc_state {
-    u8 index;               /* port 0x70, bits 6:0 */
-    bool nmi_masked;        /* port 0x70, bit 7 */
-    u8 cmos[RTC_CMOS_SIZE]; /* registers and memory; the time bytes count only while halted */
-    s64 epoch_s;   /* the clock reads epoch_s + (VM time + phase_ns) / 1 s, since 1970 ... */
-    u32 phase_ns;  /* ... so that a clock that is set can begin its second when set */
-    u64 seen_s;    /* (VM time + phase) / 1 s as last looked at for update and alarm */
-    u64 seen_tick; /* 32768 Hz ticks as last looked at for the periodic interrupt */
-    bool halted;   /* SET is set or the divider is held in reset */
+    u8 index;        /* port 0x70, bits 6:0 */
+    bool nmi_masked; /* port 0x70, bit 7 */
+    s64 epoch_s;     /* the clock reads epoch_s + (VM time + phase_ns) / 1 s, since 1970 ... */
+    u32 phase_ns;    /* ... so that a clock that is set can begin its second when set */
+    u64 seen_s;      /* (VM time + phase) / 1 s as last looked at for update and alarm */
+    u64 seen_tick;   /* 32768 Hz ticks as last looked at for the periodic interrupt */
+    bool halted;     /* SET is set or the divider is held in reset */
     bool line;
     u64 deadline_ns;
+    u8 cmos[RTC_CMOS_SIZE]; /* registers and memory; the time bytes count only while halted */
 };
 
 struct rtc {
-    struct rtc_state s;
     struct irq_out irq; /* line 8 */
     struct timer_out timer;
+    struct rtc_state s;
 };
 
 /* `unix_s`: seconds since 1970 UTC that the guest's clock shows at now_ns. 24 h, BCD, as PCs do. */

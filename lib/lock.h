@@ -12,7 +12,7 @@ struct spinlock {
     u16 next, owner;
 };
 
-static inline void spin_lock(struct spinlock *l)
+inline void spin_lock(struct spinlock *l) /* where it is not inlined: lock.c's */
 {
     u16 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
 

@@ -11,45 +11,54 @@ enum { R = 1, W = 2, XR = 4, XW = 8, RW = R | W, XRW = XR | XW }; /* X: as an MS
 
 struct reg_info {
     u8 access;
-    u32 bits;    /* can be written */
-    u32 ignored; /* read-only bits that may be written without a fault */
+    u8 bits; /* into reg_bits */
 };
 
 #define BUSY 0x1000 /* delivery status */
 #define ALL  0xffffffff
 
+enum { NONE, BYTE, TOP_BYTE, DFR, SVR, ICR, TIMER, LOCAL, LINT, ERROR, COUNT, DIVISOR };
+static const struct {
+    u32 writable, ignored; /* ignored: read-only bits that may be written without a fault */
+} reg_bits[] = {
+    [NONE] = {0, 0},           [BYTE] = {0xff, 0},        [TOP_BYTE] = {0xff000000, 0},
+    [DFR] = {0xf0000000, 0},   [SVR] = {0x11ff, 0},       [ICR] = {0xccfff & ~BUSY, BUSY},
+    [TIMER] = {0x700ff, BUSY}, [LOCAL] = {0x107ff, BUSY}, [LINT] = {0x1a7ff, BUSY | LVT_REMOTE_IRR},
+    [ERROR] = {0x100ff, BUSY}, [COUNT] = {ALL, 0},        [DIVISOR] = {0xb, 0},
+};
+
 static const struct reg_info info[APIC_REGS] = {
-    [APIC_ID] = {R | XR, 0, 0},
-    [APIC_VERSION] = {R | XR, 0, 0},
-    [APIC_TPR] = {RW | XRW, 0xff, 0},
-    [APIC_APR] = {R, 0, 0},
-    [APIC_PPR] = {R | XR, 0, 0},
-    [APIC_EOI] = {RW | XW, 0, 0}, /* reads as zero */
-    [APIC_RRD] = {R, 0, 0},
-    [APIC_LDR] = {RW | XR, 0xff000000, 0},
-    [APIC_DFR] = {RW, 0xf0000000, 0},
-    [APIC_SVR] = {RW | XRW, 0x11ff, 0},
-    [APIC_ISR... APIC_ISR + 7] = {R | XR, 0, 0},
-    [APIC_TMR... APIC_TMR + 7] = {R | XR, 0, 0},
-    [APIC_IRR... APIC_IRR + 7] = {R | XR, 0, 0},
-    [APIC_ESR] = {RW | XRW, 0, 0},
-    [APIC_ICR] = {RW | XRW, 0xccfff & ~BUSY, BUSY},
-    [APIC_ICR2] = {RW, 0xff000000, 0},
-    [APIC_LVT_TIMER] = {RW | XRW, 0x700ff, BUSY},
-    [APIC_LVT_THERMAL] = {RW | XRW, 0x107ff, BUSY},
-    [APIC_LVT_PMC] = {RW | XRW, 0x107ff, BUSY},
-    [APIC_LVT_LINT0... APIC_LVT_LINT1] = {RW | XRW, 0x1a7ff, BUSY | LVT_REMOTE_IRR},
-    [APIC_LVT_ERROR] = {RW | XRW, 0x100ff, BUSY},
-    [APIC_TIMER_ICR] = {RW | XRW, ALL, 0},
-    [APIC_TIMER_CCR] = {R | XR, 0, 0},
-    [APIC_TIMER_DCR] = {RW | XRW, 0xb, 0},
-    [APIC_SELF_IPI] = {XW, 0xff, 0},
+    [APIC_ID] = {R | XR, NONE},
+    [APIC_VERSION] = {R | XR, NONE},
+    [APIC_TPR] = {RW | XRW, BYTE},
+    [APIC_APR] = {R, NONE},
+    [APIC_PPR] = {R | XR, NONE},
+    [APIC_EOI] = {RW | XW, NONE}, /* reads as zero */
+    [APIC_RRD] = {R, NONE},
+    [APIC_LDR] = {RW | XR, TOP_BYTE},
+    [APIC_DFR] = {RW, DFR},
+    [APIC_SVR] = {RW | XRW, SVR},
+    [APIC_ISR... APIC_ISR + 7] = {R | XR, NONE},
+    [APIC_TMR... APIC_TMR + 7] = {R | XR, NONE},
+    [APIC_IRR... APIC_IRR + 7] = {R | XR, NONE},
+    [APIC_ESR] = {RW | XRW, NONE},
+    [APIC_ICR] = {RW | XRW, ICR},
+    [APIC_ICR2] = {RW, TOP_BYTE},
+    [APIC_LVT_TIMER] = {RW | XRW, TIMER},
+    [APIC_LVT_THERMAL] = {RW | XRW, LOCAL},
+    [APIC_LVT_PMC] = {RW | XRW, LOCAL},
+    [APIC_LVT_LINT0... APIC_LVT_LINT1] = {RW | XRW, LINT},
+    [APIC_LVT_ERROR] = {RW | XRW, ERROR},
+    [APIC_TIMER_ICR] = {RW | XRW, COUNT},
+    [APIC_TIMER_CCR] = {R | XR, NONE},
+    [APIC_TIMER_DCR] = {RW | XRW, DIVISOR},
+    [APIC_SELF_IPI] = {XW, BYTE},
 };
 
 /* Bits 18:17 of the timer's LVT without TSC-deadline mode: one bit. */
 static u32 writable(const struct vlapic *l, unsigned reg)
 {
-    return reg == APIC_LVT_TIMER && !l->c.tsc_khz ? 0x300ff : info[reg].bits;
+    return reg == APIC_LVT_TIMER && !l->c.tsc_khz ? 0x300ff : reg_bits[info[reg].bits].writable;
 }
 
 /* A register that can be read. IRR and TMR take up first what was posted. */
@@ -248,7 +257,7 @@ bool vlapic_write_msr(struct vlapic *l, u32 msr, u64 now_ns, u64 value)
 
     if (l->mode != VLAPIC_X2APIC || reg >= APIC_REGS || !(info[reg].access & XW))
         return false;
-    if (low & ~(writable(l, reg) | info[reg].ignored))
+    if (low & ~(writable(l, reg) | reg_bits[info[reg].bits].ignored))
         return false;
     low &= writable(l, reg);
     if (reg == APIC_ICR) {

@@ -11,13 +11,17 @@ struct pattern {
     u32 n : 8;
 };
 
-static const struct pattern patterns[OP_COUNT] = {
-    [OP_CPUID] = {0xa20f, 2},    [OP_RDMSR] = {0x320f, 2},     [OP_WRMSR] = {0x300f, 2},
-    [OP_RDTSC] = {0x310f, 2},    [OP_RDTSCP] = {0xf9010f, 3},  [OP_RDPMC] = {0x330f, 2},
-    [OP_HLT] = {0xf4, 1},        [OP_INVD] = {0x080f, 2},      [OP_WBINVD] = {0x090f, 2},
-    [OP_XSETBV] = {0xd1010f, 3}, [OP_XGETBV] = {0xd0010f, 3},  [OP_CLTS] = {0x060f, 2},
-    [OP_PAUSE] = {0x90, 1},      [OP_MONITOR] = {0xc8010f, 3}, [OP_MWAIT] = {0xc9010f, 3},
-    [OP_VMCALL] = {0xc1010f, 3}, [OP_VMMCALL] = {0xd9010f, 3},
+#define SYSTEM(op) [op - OP_MOV_FROM_CR] /* the first system instruction */
+static const struct pattern patterns[OP_COUNT - OP_MOV_FROM_CR] = {
+    SYSTEM(OP_CPUID) = {0xa20f, 2},     SYSTEM(OP_RDMSR) = {0x320f, 2},
+    SYSTEM(OP_WRMSR) = {0x300f, 2},     SYSTEM(OP_RDTSC) = {0x310f, 2},
+    SYSTEM(OP_RDTSCP) = {0xf9010f, 3},  SYSTEM(OP_RDPMC) = {0x330f, 2},
+    SYSTEM(OP_HLT) = {0xf4, 1},         SYSTEM(OP_INVD) = {0x080f, 2},
+    SYSTEM(OP_WBINVD) = {0x090f, 2},    SYSTEM(OP_XSETBV) = {0xd1010f, 3},
+    SYSTEM(OP_XGETBV) = {0xd0010f, 3},  SYSTEM(OP_CLTS) = {0x060f, 2},
+    SYSTEM(OP_PAUSE) = {0x90, 1},       SYSTEM(OP_MONITOR) = {0xc8010f, 3},
+    SYSTEM(OP_MWAIT) = {0xc9010f, 3},   SYSTEM(OP_VMCALL) = {0xc1010f, 3},
+    SYSTEM(OP_VMMCALL) = {0xd9010f, 3},
 };
 
 /* Whether b may stand before these opcodes. LOCK may not: it makes them undefined. */
@@ -64,11 +68,11 @@ static inline bool matches(const u8 *bytes, unsigned n, struct pattern p)
 unsigned insn_length(const u8 *bytes, unsigned n, enum insn_mode mode, enum insn_op op)
 {
     unsigned limit = n < INSN_MAX ? n : INSN_MAX, pos = 0;
-    struct pattern p;
+    unsigned system = (unsigned)op - OP_MOV_FROM_CR;
+    struct pattern p = {0};
 
-    if ((unsigned)op >= OP_COUNT)
-        return 0;
-    p = patterns[op];
+    if (likely(system < ARRAY_SIZE(patterns)))
+        p = patterns[system];
     if (likely(p.n && matches(bytes, limit, p)))
         return p.n;
     while (pos < limit && is_prefix(bytes[pos], mode))

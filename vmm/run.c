@@ -180,7 +180,7 @@ COLD static bool prepare(struct vcpu *v)
     bool intr = interrupt_waits(v, &vector);
     if (v->state == VCPU_HALTED && !v->paused && wakes(v, intr))
         v->state = VCPU_RUNNABLE;
-    if (v->state != VCPU_RUNNABLE || v->paused || (*v->resched && !v->armed))
+    if (v->state != VCPU_RUNNABLE || v->paused || *v->resched)
         return false;
     v->armed = settle(v, v->armed, intr, vector);
     vlapic_lend(&v->apic);

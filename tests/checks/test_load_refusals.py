@@ -147,6 +147,10 @@ TABLE = {
     "segments overlap": (ERR_INVAL, "kernel: segment 1 .* goes to 0x200080-0x200180 and overlaps "
                          "0x200000-0x200100",
                          {"kernel": elf(32, [Segment(0x200000, CODE), Segment(0x200080, CODE)])}),
+    "relocatable segments overlap": (
+        ERR_INVAL, "kernel: its segments (headers at file offset 0x78) overlap",
+        {"kernel": elf(32, [Segment(0x200000, CODE)] * 3, head=bytes(4) + multiboot2(
+            tag(10, 0x400000, 0x7fffff, 16, 1)))}),
     "too many segments": (ERR_INVAL, "kernel: it has more than 40 separate pieces",
                           {"kernel": elf(32, PAGE_MAP)}),
     "entry": (ERR_INVAL, "kernel: its entry point 0x300000 (file offset 0x18) lies outside "
@@ -309,6 +313,9 @@ TABLE = {
                       bsd_module(elf(64, [Segment(0, CODE)], kind=im.DYN))),
     "FreeBSD module": (ERR_RANGE, "a module: its 0x4000000 bytes do not fit behind 0x400100 "
                        "(mem=64M)", bsd_module(bytes(64 * MIB))),
+    "FreeBSD shared, overlaps": (
+        ERR_INVAL, "a module: its segments (headers at file offset 0x38) overlap",
+        bsd_module(elf(32, [Segment(0, CODE)] * 2, kind=im.DYN))),
     "FreeBSD shared": (ERR_INVAL, "a module: it has no loadable segment (file offset 0x38)",
                        bsd_module(elf(32, [Segment(0, b"x", kind=im.PT_NOTE)], kind=im.DYN))),
     "object, no sections": (ERR_INVAL, "a module: an object with 0 sections (file offset "

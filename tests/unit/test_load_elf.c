@@ -158,6 +158,11 @@ static void pvh_notes(void **st)
     make_pvh(true);
     gen_segment(&img, 1, 4, GEN_SIZE - 8, 0, 0, 0x100, 0x100);
     load_fails(&r, &mem, ERR_INVAL, "it has no Xen note");
+    /* Behind the first 16 KiB of notes nothing is looked for. */
+    make_pvh(true);
+    gen_segment(&img, 1, 4, 0x4000, 0, 0, 0x6000, 0x6000);
+    note(note(0x4000, "GNU", 3, 0x4000, 0), "Xen", 18, 8, 0x1000123);
+    load_fails(&r, &mem, ERR_INVAL, "it has no Xen note");
     /* An entry outside the image. */
     make_pvh(false);
     note(note(note(0x4000, "GNU", 18, 8, 0), "Xen", 5, 6, 0), "Xen", 18, 4, 0x1004000);

@@ -309,9 +309,7 @@ static void bad_elf(void **st)
 
     (void)st;
     gen_segment(&img, 1, 1, 0x3000, 0, 0x101000, 0x100, 0x100);
-    load_fails(&r, &mem, ERR_INVAL,
-               "segment 1 (file offset 0x3000) goes to 0x101000-0x101100 and overlaps "
-               "0x100000-0x102000");
+    load_fails(&r, &mem, ERR_INVAL, "its segments (headers at file offset 0x40) overlap");
     gen_segment(&img, 1, 1, 0x3000, 0, 0x200000, 0x101, 0x100);
     load_fails(&r, &mem, ERR_INVAL, "segment 1 (header at file offset 0x78) has 0x101 bytes");
     gen_segment(&img, 1, 1, GEN_SIZE - 0xff, 0, 0x200000, 0x100, 0x100);

@@ -7,6 +7,7 @@
 
 #define EHDR32_SIZE 52
 #define EHDR64_SIZE 64
+#define NOTES_MAX   (16 * KIB) /* looked at in one place, of which a file may say many */
 
 bool elf_probe(const struct load_image *img)
 {
@@ -145,6 +146,7 @@ bool elf_loads(struct load_ctx *c, const struct elf *e, unsigned i, struct elf_s
 bool elf_extent(struct load_ctx *c, const struct elf *e, bool linked, struct elf_extent *x)
 {
     struct elf_segment s;
+    u64 bytes = 0;
 
     *x = (struct elf_extent){UINT64_MAX, 0};
     for (unsigned i = 0; i < e->phnum; i++)
@@ -153,9 +155,13 @@ bool elf_extent(struct load_ctx *c, const struct elf *e, bool linked, struct elf
 
             x->low = MIN(x->low, start);
             x->high = MAX(x->high, start + s.memsz);
+            bytes += MIN(s.memsz, PLAT_MEM_MAX);
         }
     if (x->low >= x->high)
         ctx_fail_image(c, ERR_INVAL, "it has no loadable segment (file offset 0x%llx)",
+                       (unsigned long long)e->phoff);
+    else if (bytes > x->high - x->low)
+        ctx_fail_image(c, ERR_INVAL, "its segments (headers at file offset 0x%llx) overlap",
                        (unsigned long long)e->phoff);
     return !c->err;
 }
@@ -203,6 +209,7 @@ static const u8 *scan_notes(const u8 *p, u64 len, const char *owner, u32 type, u
 {
     u64 name_len = strlen(owner) + 1;
 
+    len = MIN(len, NOTES_MAX);
     while (len >= 12) {
         u64 namesz = get32(p), desc = 12 + ALIGN_UP(namesz, 4), end;
 

@@ -82,7 +82,7 @@ bool elf_loads(struct load_ctx *c, const struct elf *e, unsigned i, struct elf_s
 
 /*
  * The bounds of what elf_load would take, before any offset; linked: in virtual addresses. Fails if
- * there is nothing.
+ * there is nothing, or more than can lie apart between the bounds.
  */
 bool elf_extent(struct load_ctx *c, const struct elf *e, bool linked, struct elf_extent *x);
 
@@ -101,7 +101,10 @@ bool elf_load(struct load_ctx *c, const struct elf *e, u64 offset, bool claim);
 #define ELF_BAD_ENTRY    "its entry point 0x%llx (file offset 0x%llx) lies outside what is loaded"
 bool elf_entry(struct load_ctx *c, const struct elf *e, u64 entry, u64 where, gpa_t *gpa);
 
-/* Finds a note by owner and type: its descriptor, of *size bytes. NULL if there is none. */
+/*
+ * Finds a note by owner and type among the first 16 KiB of each segment and section of notes: its
+ * descriptor, of *size bytes. NULL if there is none.
+ */
 const u8 *elf_note(const struct elf *e, const char *owner, u32 type, u64 *size);
 
 #endif

@@ -21,7 +21,7 @@ __asm__(".pushsection .head, \"a\"\n"
         ".word 0, 0\n .long 8\n"
         "2:\n"
         ".popsection\n"
-        /* Copies the image from where it was loaded to where it is linked; keeps EAX, EBX, EFLAGS. */
+        /* Copies the image to where it is linked; keeps EAX, EBX and EFLAGS. */
         ".pushsection .text\n"
         "entry_moved:\n"
         "mov $0x9f000, %esp\n"

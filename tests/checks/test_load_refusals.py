@@ -148,7 +148,7 @@ TABLE = {
                          "0x200000-0x200100",
                          {"kernel": elf(32, [Segment(0x200000, CODE), Segment(0x200080, CODE)])}),
     "relocatable segments overlap": (
-        ERR_INVAL, "kernel: its segments (headers at file offset 0x78) overlap",
+        ERR_INVAL, "kernel: its segments (headers at file offset 0x68) overlap",
         {"kernel": elf(32, [Segment(0x200000, CODE)] * 3, head=bytes(4) + multiboot2(
             tag(10, 0x400000, 0x7fffff, 16, 1)))}),
     "too many segments": (ERR_INVAL, "kernel: it has more than 40 separate pieces",

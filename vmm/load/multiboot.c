@@ -77,7 +77,6 @@ static bool load_by_addresses(struct load_ctx *c, u64 header, struct mb_kernel *
                               (unsigned long long)header);
     k->entry = get32(h + 28);
     k->entry_at = header + 28;
-    k->entry_at = header + 28;
     return mb_load_addresses(c, k, (const void *)(h + 12), header);
 }
 

@@ -2,28 +2,22 @@
 /* Reading the real-time clock (Motorola MC146818 data sheet). */
 #include "arch/x86_64/cmos.h"
 #include "arch/x86_64/cpu.h"
+#include "lib/calendar.h"
+#include "lib/string.h"
 
 #define CMOS_INDEX 0x70
 #define CMOS_DATA  0x71
 
-enum {
-    SECONDS = 0,
-    MINUTES = 2,
-    HOURS = 4,
-    DAY = 7,
-    MONTH = 8,
-    YEAR = 9,
-    STATUS_A = 10,
-    STATUS_B = 11
-};
+#define STATUS_A   10
+#define STATUS_B   11
 #define A_UPDATING 0x80
 #define B_BINARY   0x04
 #define B_24_HOURS 0x02
 #define HOUR_PM    0x80
 
-struct clock_regs {
-    u8 second, minute, hour, day, month, year;
-};
+/* What is read of the clock, and from which registers. */
+enum { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR, FIELDS };
+static const u8 registers[FIELDS] = {0, 2, 4, 7, 8, 9};
 
 static u8 reg(u8 index)
 {
@@ -31,16 +25,10 @@ static u8 reg(u8 index)
     return cpu_in8(CMOS_DATA);
 }
 
-static struct clock_regs read_regs(void)
+static void read_fields(u8 *fields)
 {
-    return (struct clock_regs){reg(SECONDS), reg(MINUTES), reg(HOURS),
-                               reg(DAY),     reg(MONTH),   reg(YEAR)};
-}
-
-static bool same(struct clock_regs a, struct clock_regs b)
-{
-    return a.second == b.second && a.minute == b.minute && a.hour == b.hour && a.day == b.day &&
-           a.month == b.month && a.year == b.year;
+    for (unsigned i = 0; i < FIELDS; i++)
+        fields[i] = reg(registers[i]);
 }
 
 static u8 decimal(u8 v, bool binary)
@@ -48,37 +36,34 @@ static u8 decimal(u8 v, bool binary)
     return binary ? v : (u8)((v >> 4) * 10 + (v & 15));
 }
 
-/* Days from 1970-01-01 to a date of the proleptic Gregorian calendar; March begins the year. */
-static s64 days_from_civil(s64 year, u32 month, u32 day)
-{
-    year -= month <= 2;
-    s64 era = year / 400, yoe = year % 400;
-    s64 doy = (153 * (s64)(month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-
-    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
 s64 cmos_read_time(void)
 {
-    struct clock_regs a, b = {0};
+    u8 a[FIELDS], b[FIELDS] = {0}, status;
+    bool binary, pm;
 
     /* Two equal readings outside an update; a clock that never settles is taken as it is. */
     for (unsigned tries = 0; tries < 1000; tries++) {
         if (reg(STATUS_A) & A_UPDATING)
             continue;
-        a = read_regs();
-        b = read_regs();
-        if (same(a, b))
+        read_fields(a);
+        read_fields(b);
+        if (!memcmp(a, b, FIELDS))
             break;
     }
-    u8 status = reg(STATUS_B);
-    bool binary = status & B_BINARY, pm = b.hour & HOUR_PM;
-    u32 hour = decimal(b.hour & ~HOUR_PM, binary);
+    status = reg(STATUS_B);
+    binary = status & B_BINARY;
+    pm = b[HOUR] & HOUR_PM;
+    b[HOUR] &= (u8)~HOUR_PM;
+    for (unsigned i = 0; i < FIELDS; i++)
+        b[i] = decimal(b[i], binary);
     if (!(status & B_24_HOURS))
-        hour = hour % 12 + (pm ? 12 : 0);
-    u32 month = decimal(b.month, binary), day = decimal(b.day, binary);
-    if (month < 1 || month > 12 || day < 1 || day > 31)
+        b[HOUR] = (u8)(b[HOUR] % 12 + (pm ? 12 : 0));
+    if (b[MONTH] < 1 || b[MONTH] > 12 || b[DAY] < 1 || b[DAY] > 31)
         return 0;
-    s64 days = days_from_civil(2000 + decimal(b.year, binary), month, day);
-    return days * 86400 + hour * 3600 + decimal(b.minute, binary) * 60 + decimal(b.second, binary);
+    return calendar_to_seconds(&(struct calendar){.year = 2000 + b[YEAR],
+                                                  .month = b[MONTH],
+                                                  .day = b[DAY],
+                                                  .hour = b[HOUR],
+                                                  .minute = b[MINUTE],
+                                                  .second = b[SECOND]});
 }

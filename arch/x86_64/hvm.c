@@ -28,17 +28,25 @@ enum err hvm_init(char *why, size_t why_size)
     const struct hvm_ops *ops = offered();
     enum err e;
 
-    if (!ops) {
-        fmt_print(why, why_size,
-                  "the processor offers neither VMX nor SVM: turn virtualisation on in the "
-                  "firmware's setup, or start the emulator with a processor that has it "
-                  "(QEMU: -cpu max or host,+vmx)");
-        return ERR_NOSUP;
-    }
+    if (!ops)
+        return hvm_refuse(why, why_size,
+                          "the processor offers neither VMX nor SVM: turn virtualisation on in the "
+                          "firmware's setup, or start the emulator with a processor that has it "
+                          "(QEMU: -cpu max or host,+vmx)");
     e = ops->probe(&hvm_caps, why, why_size);
     if (e == OK)
         hvm = ops;
     return e;
+}
+
+enum err hvm_refuse(char *why, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    fmt_vprint(why, size, fmt, ap);
+    va_end(ap);
+    return ERR_NOSUP;
 }
 
 /* SDM 3, table 9-1; APM 2, table 14-1. */

@@ -321,6 +321,13 @@ enum err hvm_init(char *why, size_t why_size);
 
 /* For back ends: gives a vCPU the segments and tables that INIT leaves. */
 void hvm_init_segments(struct hvm_vcpu *v);
+/* For probe and cpu_enable: says why not, and returns ERR_NOSUP. */
+enum err hvm_refuse(char *why, size_t size, const char *fmt, ...) PRINTF(3, 4);
+/* The same of a processor or a firmware, in the words of both back ends. */
+#define HVM_LACKS "the processor's %s lacks %s, which skep cannot do without"
+#define HVM_LOCKED_OFF                                                                             \
+    "the firmware has locked %s off: turn on %s in its setup, then switch the machine off and on " \
+    "again"
 /* For probe: caps->features from n words that stand one behind another, those that are there. */
 void hvm_describe(struct hvm_caps *caps, const bool *there, unsigned n, const char *words);
 

@@ -2,7 +2,7 @@
 /* The real-time clock against the MC146818 data sheet; the calendar against the C library's. */
 #include "tests/unit/dev_board.h"
 #include <time.h>
-#include "vmm/dev/calendar.h"
+#include "lib/calendar.h"
 #include "vmm/dev/rtc.h"
 
 #define IRQ8 8

@@ -3,8 +3,8 @@
  * MC146818 registers, clock and interrupts; see rtc.h. The clock is not stepped: the time bytes
  * are computed from the VM's time, flags when somebody looks.
  */
+#include "lib/calendar.h"
 #include "lib/string.h"
-#include "vmm/dev/calendar.h"
 #include "vmm/dev/rtc.h"
 #include "vmm/dev/ticks.h"
 

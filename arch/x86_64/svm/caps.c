@@ -35,10 +35,7 @@ static bool locked_off(void)
 
 static enum err refuse_locked(char *why, size_t size)
 {
-    fmt_print(why, size,
-              "the firmware has locked SVM off: turn on AMD virtualisation (SVM mode, AMD-V) in "
-              "its setup, then switch the machine off and on again");
-    return ERR_NOSUP;
+    return hvm_refuse(why, size, HVM_LOCKED_OFF, "SVM", "AMD virtualisation (SVM mode, AMD-V)");
 }
 
 static void read_features(void)
@@ -61,22 +58,16 @@ static void read_features(void)
 
 enum err svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
 {
-    if (cpu_cpuid_max(0x80000000) < CPUID_SVM || !(cpu_cpuid(0x80000001, 0).ecx & BIT(2))) {
-        fmt_print(why, why_size, "the processor has no SVM");
-        return ERR_NOSUP;
-    }
+    if (cpu_cpuid_max(0x80000000) < CPUID_SVM || !(cpu_cpuid(0x80000001, 0).ecx & BIT(2)))
+        return hvm_refuse(why, why_size, "the processor has no SVM");
     if (locked_off())
         return refuse_locked(why, why_size);
-    if (!(cpu_cpuid(CPUID_SVM, 0).edx & SVM_CPUID_NPT)) {
-        fmt_print(why, why_size,
-                  "the processor's SVM lacks nested paging (NPT), which skep cannot do without");
-        return ERR_NOSUP;
-    }
+    if (!(cpu_cpuid(CPUID_SVM, 0).edx & SVM_CPUID_NPT))
+        return hvm_refuse(why, why_size, HVM_LACKS, "SVM", "nested paging (NPT)");
     read_features();
-    if (svm.asids < 2) {
-        fmt_print(why, why_size, "the processor's SVM has no address-space identifier for guests");
-        return ERR_NOSUP;
-    }
+    if (svm.asids < 2)
+        return hvm_refuse(why, why_size,
+                          "the processor's SVM has no address-space identifier for guests");
     if (!svm.nrip)
         log_info("the processor's SVM does not give the next RIP: skep decodes instructions "
                  "to find their length");

@@ -110,9 +110,7 @@ static enum err choose_controls(bool true_controls, char *why, size_t size)
         if (may && want != LATER)
             *words[word].value |= bit;
         if (!may && want != WANT) {
-            fmt_print(why, size, "the processor's VMX lacks %s, which skep cannot do without",
-                      name);
-            return ERR_NOSUP;
+            return hvm_refuse(why, size, HVM_LACKS, "VMX", name);
         }
         if (!may && *cost)
             log_info("the processor's VMX has no %s: %s", name, cost);
@@ -125,11 +123,9 @@ static enum err choose_ept(char *why, size_t size)
 {
     u64 c = cpu_rdmsr(MSR_VMX_EPT_VPID);
 
-    if (!(c & EPT_WALK_4) || !(c & EPT_INVEPT) || !(c & (EPT_INVEPT_ONE | EPT_INVEPT_ALL))) {
-        fmt_print(why, size, "the processor's EPT lacks %s, which skep cannot do without",
-                  c & EPT_WALK_4 ? "INVEPT" : "four-level tables");
-        return ERR_NOSUP;
-    }
+    if (!(c & EPT_WALK_4) || !(c & EPT_INVEPT) || !(c & (EPT_INVEPT_ONE | EPT_INVEPT_ALL)))
+        return hvm_refuse(why, size, HVM_LACKS, "EPT",
+                          c & EPT_WALK_4 ? "INVEPT" : "four-level tables");
     vmx.ept_vpid = c;
     vmx.eptp_flags = (c & EPT_WB ? EPTP_WB : EPTP_UC) | EPTP_WALK_4 | (c & EPT_AD ? EPTP_AD : 0);
     if (!(c & EPT_INVVPID) || !(c & (EPT_INVVPID_ONE | EPT_INVVPID_ALL)))
@@ -216,10 +212,7 @@ static bool locked_off(void)
 
 static enum err refuse_locked(char *why, size_t size)
 {
-    fmt_print(why, size,
-              "the firmware has locked VMX off: turn on Intel virtualisation (VT-x) in its "
-              "setup, then switch the machine off and on again");
-    return ERR_NOSUP;
+    return hvm_refuse(why, size, HVM_LOCKED_OFF, "VMX", "Intel virtualisation (VT-x)");
 }
 
 enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
@@ -227,19 +220,15 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
     u64 basic;
     enum err e;
 
-    if (!(cpu_cpuid(1, 0).ecx & BIT(5))) {
-        fmt_print(why, why_size, "the processor has no VMX");
-        return ERR_NOSUP;
-    }
+    if (!(cpu_cpuid(1, 0).ecx & BIT(5)))
+        return hvm_refuse(why, why_size, "the processor has no VMX");
     if (locked_off())
         return refuse_locked(why, why_size);
     basic = cpu_rdmsr(MSR_VMX_BASIC);
-    if (BASIC_SIZE(basic) > PAGE_SIZE || basic & BASIC_32BIT) {
-        fmt_print(why, why_size,
-                  "the processor's VMX wants its structures larger than a page or "
-                  "below 4 GiB, which no 64-bit processor does");
-        return ERR_NOSUP;
-    }
+    if (BASIC_SIZE(basic) > PAGE_SIZE || basic & BASIC_32BIT)
+        return hvm_refuse(why, why_size,
+                          "the processor's VMX wants its structures larger than a page or "
+                          "below 4 GiB, which no 64-bit processor does");
     vmx.revision = (u32)basic & BASIC_REVISION;
     e = choose_controls(basic & BASIC_TRUE_CTLS, why, why_size);
     if (e == OK)
@@ -304,8 +293,7 @@ enum err vmx_cpu_enable(char *why, size_t why_size)
         cpu_write_cr4(cpu_read_cr4() & ~CR4_VMXE);
         kmem_free(cpu->region, PAGE_SIZE);
         kmem_free(cpu, sizeof(*cpu));
-        fmt_print(why, why_size, "VMXON failed on CPU %u", this_cpu()->id);
-        return ERR_NOSUP;
+        return hvm_refuse(why, why_size, "VMXON failed on CPU %u", this_cpu()->id);
     }
     cpu->efer = cpu_rdmsr(MSR_EFER);
     cpu->pat = cpu_rdmsr(MSR_PAT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Seconds since 1970 as date and time of the proleptic Gregorian calendar, and back. UTC. */
-#ifndef VMM_DEV_CALENDAR_H
-#define VMM_DEV_CALENDAR_H
+#ifndef LIB_CALENDAR_H
+#define LIB_CALENDAR_H
 
 #include "lib/types.h"
 

@@ -3,7 +3,7 @@
  * Gregorian calendar arithmetic on years that begin in March, so that the leap day comes last;
  * see calendar.h.
  */
-#include "vmm/dev/calendar.h"
+#include "lib/calendar.h"
 
 #define DAY_S        86400
 #define DAYS_400Y    146097

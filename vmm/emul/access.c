@@ -209,26 +209,32 @@ enum emul_result span_update(struct emul_cpu *c, struct span *s, emul_compute fn
 
 /* ---- a register-or-memory operand read or written ---- */
 
-enum emul_result rm_read(struct emul_cpu *c, u64 *value)
+enum emul_result mem_read(struct emul_cpu *c, unsigned size, u64 *value)
 {
-    const struct insn *in = &c->insn;
     struct span s;
     enum emul_result r;
 
-    if (!(in->flags & INSN_HAS_MEM)) {
-        *value = reg_read(c, in->rm, in->opsize);
+    if (!(c->insn.flags & INSN_HAS_MEM)) {
+        *value = reg_read(c, c->insn.rm, size);
         return emul_explained(c);
     }
+    TRY(mem_open(c, &s));
+    r = span_get(c, &s, value);
+    span_close(c, &s);
+    return r;
+}
+
+enum emul_result rm_read(struct emul_cpu *c, u64 *value)
+{
+    const struct insn *in = &c->insn;
+
     if (likely(device_hit(c, INSN_READ))) {
         enum err e = c->ops->mmio_read(c->ctx, c->exit.gpa, in->msize, value);
 
         *value &= size_mask(in->msize);
         return likely(!e) ? EMUL_DONE : stopped(c, e);
     }
-    TRY(mem_open(c, &s));
-    r = span_get(c, &s, value);
-    span_close(c, &s);
-    return r;
+    return mem_read(c, in->opsize, value);
 }
 
 enum emul_result rm_write(struct emul_cpu *c, u64 value)

@@ -101,6 +101,7 @@ static void put_walk(struct text *t, struct emul_cpu *c, gla_t gla)
 
 int emul_capsule(struct emul_cpu *c, char *buf, size_t size)
 {
+    static const u8 regs[] = {EMUL_CR0, EMUL_CR3, EMUL_CR4, EMUL_EFER, EMUL_RFLAGS, EMUL_RIP};
     struct text t = {.buf = buf, .size = size};
 
     emul_find_mode(c);
@@ -108,12 +109,8 @@ int emul_capsule(struct emul_cpu *c, char *buf, size_t size)
     put_word(&t, "real", !c->protected_mode && !c->vm86);
     put_word(&t, "vm86", c->vm86);
     put_word(&t, "cpl", c->cpl);
-    put_word(&t, "cr0", emul_get(c, EMUL_CR0));
-    put_word(&t, "cr3", emul_get(c, EMUL_CR3));
-    put_word(&t, "cr4", emul_get(c, EMUL_CR4));
-    put_word(&t, "efer", emul_get(c, EMUL_EFER));
-    put_word(&t, "fl", emul_get(c, EMUL_RFLAGS));
-    put_word(&t, "ip", emul_get(c, EMUL_RIP));
+    for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
+        put_word(&t, text_nth("cr0\0cr3\0cr4\0efer\0fl\0ip", i), emul_get(c, regs[i]));
     if (c->fetched)
         put(&t, " b=");
     for (unsigned i = 0; i < c->fetched && i < INSN_MAX; i++)

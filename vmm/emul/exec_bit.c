@@ -234,19 +234,9 @@ static void mulx(struct emul_cpu *c, u64 src)
 static enum emul_result crc(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
-    enum emul_result r;
-    struct span s;
     u64 v;
 
-    if (in->flags & INSN_HAS_MEM) {
-        TRY(mem_open(c, &s));
-        r = span_get(c, &s, &v);
-        span_close(c, &s);
-        TRY(r);
-    } else {
-        TRY(emul_explained(c));
-        v = reg_read(c, in->rm, in->msize);
-    }
+    TRY(mem_read(c, in->msize, &v));
     reg_write(c, in->reg, in->rexw ? 8 : 4, crc32c((u32)gpr_get(c, in->reg), v, in->msize));
     return EMUL_DONE;
 }

@@ -34,20 +34,9 @@ enum emul_result exec_movx(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
     unsigned from = MIN(in->msize, in->opsize);
-    struct span s;
     u64 v;
 
-    if (in->flags & INSN_HAS_MEM) {
-        enum emul_result r;
-
-        TRY(mem_open(c, &s));
-        r = span_get(c, &s, &v);
-        span_close(c, &s);
-        TRY(r);
-    } else {
-        TRY(emul_explained(c));
-        v = reg_read(c, in->rm, from);
-    }
+    TRY(mem_read(c, from, &v));
     if (in->op == OP_MOVSX)
         v = (u64)sign_extend(v, from);
     reg_write(c, in->reg, in->opsize, v);

@@ -140,19 +140,10 @@ enum emul_result emul_load_seg(struct emul_cpu *c, unsigned s, u16 sel)
 enum emul_result exec_sreg_load(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
-    u64 sel;
+    u64 sel = reg_read(c, in->rm, 2);
 
-    if (in->flags & INSN_HAS_MEM) {
-        enum emul_result r;
-        struct span s;
-
-        TRY(mem_open(c, &s));
-        r = span_get(c, &s, &sel);
-        span_close(c, &s);
-        TRY(r);
-    } else {
-        sel = reg_read(c, in->rm, 2);
-    }
+    if (in->flags & INSN_HAS_MEM) /* else the load itself asks whether it explains the exit */
+        TRY(mem_read(c, 2, &sel));
     return emul_load_seg(c, in->reg & 7, (u16)sel);
 }
 

@@ -55,13 +55,27 @@ static enum emul_result operand_open(struct emul_cpu *c, struct span *s)
     return span_open(c, s, gla, in->msize, in->access, 0, NULL);
 }
 
-/*
- * Moves a value from the operand to the stack; `value` is what is pushed if it is not the operand
- * itself. Both places are looked up before either is touched.
- */
-static enum emul_result push_operand(struct emul_cpu *c, u64 *operand, const u64 *value)
+/* A near branch: canonical in 64-bit mode, within the code segment elsewhere. */
+static enum emul_result branch(struct emul_cpu *c, u64 target)
 {
-    u64 sp = moved_sp(c, -(s64)c->insn.opsize);
+    if (c->mode == INSN_64) {
+        if (!walk_canonical(target, emul_get(c, EMUL_CR4) & CR4_LA57 ? 57 : 48))
+            return emul_raise_error(c, EXC_GP, 0);
+    } else if ((u32)target > emul_seg(c, SEG_CS)->limit) {
+        return emul_raise_error(c, EXC_GP, 0);
+    }
+    emul_put(c, EMUL_RIP, target);
+    c->branched = true;
+    return EMUL_DONE;
+}
+
+/*
+ * The memory operand is read, and pushed; or, of a call, branched to, and `rip` pushed. Both places
+ * are looked up before either is touched.
+ */
+static enum emul_result push_operand(struct emul_cpu *c, bool call, u64 rip)
+{
+    u64 value = 0, sp = moved_sp(c, -(s64)c->insn.opsize);
     enum emul_result r;
     struct span from, to;
 
@@ -71,9 +85,11 @@ static enum emul_result push_operand(struct emul_cpu *c, u64 *operand, const u64
         goto close_from;
     r = emul_explained(c);
     if (r == EMUL_DONE)
-        r = span_get(c, &from, operand);
+        r = span_get(c, &from, &value);
+    if (r == EMUL_DONE && call)
+        r = branch(c, value);
     if (r == EMUL_DONE)
-        r = span_put(c, &to, value ? *value : *operand);
+        r = span_put(c, &to, call ? rip : value);
     span_close(c, &to);
     if (r == EMUL_DONE)
         emul_put(c, EMUL_RSP, sp);
@@ -85,12 +101,11 @@ close_from:
 enum emul_result exec_push(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
-    u64 v;
 
     if (in->form == F_IMM)
         return push(c, in->imm);
     if (in->form == F_RM && (in->flags & INSN_HAS_MEM))
-        return push_operand(c, &v, NULL);
+        return push_operand(c, false, 0);
     return push(c, reg_read(c, in->rm, in->opsize));
 }
 
@@ -128,20 +143,6 @@ close_from:
     return r;
 }
 
-/* A near branch: canonical in 64-bit mode, within the code segment elsewhere. */
-static enum emul_result branch(struct emul_cpu *c, u64 target)
-{
-    if (c->mode == INSN_64) {
-        if (!walk_canonical(target, emul_get(c, EMUL_CR4) & CR4_LA57 ? 57 : 48))
-            return emul_raise_error(c, EXC_GP, 0);
-    } else if ((u32)target > emul_seg(c, SEG_CS)->limit) {
-        return emul_raise_error(c, EXC_GP, 0);
-    }
-    emul_put(c, EMUL_RIP, target);
-    c->branched = true;
-    return EMUL_DONE;
-}
-
 static u64 next_ip(struct emul_cpu *c)
 {
     return (emul_get(c, EMUL_RIP) + c->insn.len) &
@@ -170,31 +171,13 @@ static enum emul_result call_to(struct emul_cpu *c, u64 target, u64 rip)
 enum emul_result exec_call(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
-    u64 rip = next_ip(c), target;
-    enum emul_result r;
-    struct span from, to;
-    u64 sp = moved_sp(c, -(s64)in->opsize);
+    u64 rip = next_ip(c);
 
     if (in->form == F_IMM)
         return call_to(c, (rip + in->imm) & size_mask(in->opsize), rip);
     if (!(in->flags & INSN_HAS_MEM))
         return call_to(c, reg_read(c, in->rm, in->opsize), rip);
-    TRY(operand_open(c, &from));
-    r = stack_open(c, &to, sp, INSN_WRITE);
-    if (r == EMUL_DONE) {
-        r = emul_explained(c);
-        if (r == EMUL_DONE)
-            r = span_get(c, &from, &target);
-        if (r == EMUL_DONE)
-            r = branch(c, target);
-        if (r == EMUL_DONE)
-            r = span_put(c, &to, rip);
-        span_close(c, &to);
-    }
-    span_close(c, &from);
-    if (r == EMUL_DONE)
-        emul_put(c, EMUL_RSP, sp);
-    return r;
+    return push_operand(c, true, rip);
 }
 
 enum emul_result exec_jmp(struct emul_cpu *c)

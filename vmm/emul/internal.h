@@ -131,6 +131,9 @@ enum emul_result span_update(struct emul_cpu *c, struct span *s, emul_compute fn
 /* The memory operand of c->insn: c->insn.msize bytes of c->insn.access. */
 enum emul_result mem_open(struct emul_cpu *c, struct span *s);
 
+/* Its value, or that of the register in its place, of which `size` bytes count. */
+enum emul_result mem_read(struct emul_cpu *c, unsigned size, u64 *value);
+
 /* The memory operand read as two: opsize bytes, and `second` bytes behind them. */
 enum emul_result mem_pair(struct emul_cpu *c, unsigned second, u64 value[2]);
 

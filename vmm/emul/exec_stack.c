@@ -28,22 +28,6 @@ static enum emul_result stack_open(struct emul_cpu *c, struct span *s, u64 sp, u
     return span_open(c, s, gla, size, rw, 0, NULL);
 }
 
-static enum emul_result push(struct emul_cpu *c, u64 value)
-{
-    u64 sp = moved_sp(c, -(s64)c->insn.opsize);
-    enum emul_result r;
-    struct span s;
-
-    TRY(stack_open(c, &s, sp, INSN_WRITE));
-    r = emul_explained(c);
-    if (r == EMUL_DONE)
-        r = span_put(c, &s, value);
-    span_close(c, &s);
-    TRY(r);
-    emul_put(c, EMUL_RSP, sp);
-    return EMUL_DONE;
-}
-
 /* Looks up the memory operand without asking yet whether it explains the exit. */
 static enum emul_result operand_open(struct emul_cpu *c, struct span *s)
 {
@@ -66,6 +50,28 @@ static enum emul_result branch(struct emul_cpu *c, u64 target)
     }
     emul_put(c, EMUL_RIP, target);
     c->branched = true;
+    return EMUL_DONE;
+}
+
+/*
+ * Pushes a value, and branches if there is a target. A stack that cannot take the push faults
+ * before a bad target; nothing is pushed for either.
+ */
+static enum emul_result push(struct emul_cpu *c, u64 value, const u64 *target)
+{
+    u64 sp = moved_sp(c, -(s64)c->insn.opsize);
+    enum emul_result r;
+    struct span s;
+
+    TRY(stack_open(c, &s, sp, INSN_WRITE));
+    r = emul_explained(c);
+    if (r == EMUL_DONE && target)
+        r = branch(c, *target);
+    if (r == EMUL_DONE)
+        r = span_put(c, &s, value);
+    span_close(c, &s);
+    TRY(r);
+    emul_put(c, EMUL_RSP, sp);
     return EMUL_DONE;
 }
 
@@ -103,10 +109,10 @@ enum emul_result exec_push(struct emul_cpu *c)
     const struct insn *in = &c->insn;
 
     if (in->form == F_IMM)
-        return push(c, in->imm);
+        return push(c, in->imm, NULL);
     if (in->form == F_RM && (in->flags & INSN_HAS_MEM))
         return push_operand(c, false, 0);
-    return push(c, reg_read(c, in->rm, in->opsize));
+    return push(c, reg_read(c, in->rm, in->opsize), NULL);
 }
 
 /* POP: an address through RSP uses the value after the increment (SDM 2, POP). */
@@ -149,35 +155,16 @@ static u64 next_ip(struct emul_cpu *c)
            size_mask(c->mode == INSN_64 ? 8 : c->insn.opsize);
 }
 
-/* A stack that cannot take the push faults before a bad target; nothing is pushed for either. */
-static enum emul_result call_to(struct emul_cpu *c, u64 target, u64 rip)
-{
-    u64 sp = moved_sp(c, -(s64)c->insn.opsize);
-    enum emul_result r;
-    struct span s;
-
-    TRY(stack_open(c, &s, sp, INSN_WRITE));
-    r = emul_explained(c);
-    if (r == EMUL_DONE)
-        r = branch(c, target);
-    if (r == EMUL_DONE)
-        r = span_put(c, &s, rip);
-    span_close(c, &s);
-    TRY(r);
-    emul_put(c, EMUL_RSP, sp);
-    return EMUL_DONE;
-}
-
 enum emul_result exec_call(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
-    u64 rip = next_ip(c);
+    u64 rip = next_ip(c), target;
 
-    if (in->form == F_IMM)
-        return call_to(c, (rip + in->imm) & size_mask(in->opsize), rip);
-    if (!(in->flags & INSN_HAS_MEM))
-        return call_to(c, reg_read(c, in->rm, in->opsize), rip);
-    return push_operand(c, true, rip);
+    if (in->form != F_IMM && (in->flags & INSN_HAS_MEM))
+        return push_operand(c, true, rip);
+    target = in->form == F_IMM ? (rip + in->imm) & size_mask(in->opsize)
+                               : reg_read(c, in->rm, in->opsize);
+    return push(c, rip, &target);
 }
 
 enum emul_result exec_jmp(struct emul_cpu *c)

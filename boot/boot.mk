@@ -25,14 +25,14 @@ $(B)/objects: FORCE
 
 $(B)/obj/symbols0.o: boot/symbols.awk $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)awk -f boot/symbols.awk < /dev/null > $(@:.o=.S)
+	$(Q)LC_ALL=C awk -f boot/symbols.awk < /dev/null > $(@:.o=.S)
 	$(Q)$(CC) $(KFLAGS) -c $(@:.o=.S) -o $@
 
 $(B)/skep.pass1: $(OBJS) $(B)/obj/symbols0.o linker.ld $(B)/objects
 	$(Q)$(LD) $(LDFLAGS) -o $@ $(OBJS) $(B)/obj/symbols0.o
 
 $(B)/obj/symbols.o: $(B)/skep.pass1 boot/symbols.awk
-	$(Q)$(NM) -n $< | awk -f boot/symbols.awk > $(@:.o=.S)
+	$(Q)$(NM) -n $< | LC_ALL=C awk -f boot/symbols.awk > $(@:.o=.S)
 	$(Q)$(CC) $(KFLAGS) -c $(@:.o=.S) -o $@
 
 # skep.debug is the same with the debugger's sections, which a loader would only have to read.

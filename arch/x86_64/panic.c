@@ -15,6 +15,8 @@
 #define MAX_FRAMES 32
 #define NOBODY     UINT32_MAX
 #define MAX_CODE   16 /* bits */
+#define MAX_WORD   32 /* with its terminator */
+#define SAME_FIRST 1u /* the word that stands for another */
 
 extern const char text_start[], text_end[], data_start[], data_end[];
 /* Function names, packed by boot/symbols.awk, which describes them. */
@@ -76,50 +78,44 @@ static u32 read_code(u32 *at, const u16 *codes)
     return number + code;
 }
 
-static void skip_text(u32 *at, const u16 *codes)
+static u32 read_ones(u32 *at)
 {
-    while (read_code(at, codes))
-        ;
+    u32 n = 0;
+
+    while (read_bit(at))
+        n++;
+    return n;
 }
 
 static u32 read_distance(u32 *at)
 {
-    u32 upper = 0, lower = 0;
+    u32 d = read_ones(at);
 
-    while (read_bit(at))
-        upper++;
     for (unsigned i = 0; i < 7; i++)
-        lower = lower << 1 | read_bit(at);
-    return upper << 7 | lower;
+        d = d << 1 | read_bit(at);
+    return d;
 }
 
-/* Where symbol names and distances begin: the words come first. */
-static u32 find_symbols(void)
+/* The text of word `number`; returns where the next one is. Each begins like the one before it. */
+static u32 find_word(u32 number, char text[MAX_WORD])
 {
-    u32 at = 0;
+    u32 at = 0, len, letter;
 
-    for (u32 i = 0; i < symbol_table.words; i++)
-        skip_text(&at, symbol_table.letter_codes);
+    for (; number > SAME_FIRST; number--) {
+        len = read_ones(&at);
+        while ((letter = read_code(&at, symbol_table.letter_codes)) != 0)
+            if (len + 1 < MAX_WORD)
+                text[len++] = symbol_table.letters[letter];
+        text[len] = 0;
+    }
     return at;
-}
-
-/* Appends word `number` to the text at buf, of which `len` bytes are used. */
-static size_t add_word(char *buf, size_t size, size_t len, u32 number)
-{
-    u32 at = 0, letter;
-
-    while (--number)
-        skip_text(&at, symbol_table.letter_codes);
-    while ((letter = read_code(&at, symbol_table.letter_codes)) != 0)
-        if (len + 1 < size)
-            buf[len++] = symbol_table.letters[letter];
-    return len;
 }
 
 void symbol_format(u64 addr, char *buf, size_t size)
 {
+    char word[MAX_WORD];
     u64 offset = addr - (u64)text_start, start = 0, next;
-    u32 at = find_symbols(), name = 0, number;
+    u32 at = find_word(symbol_table.words + SAME_FIRST, word), name = 0, prefix = 0, first, number;
     size_t len = 0;
 
     for (u32 i = 0; i < symbol_table.symbols; i++) {
@@ -128,16 +124,22 @@ void symbol_format(u64 addr, char *buf, size_t size)
             break;
         start = next;
         name = at;
-        skip_text(&at, symbol_table.word_codes);
+        first = read_code(&at, symbol_table.word_codes);
+        if (!read_code(&at, symbol_table.word_codes))
+            continue;
+        if (first != SAME_FIRST)
+            prefix = first;
+        while (read_code(&at, symbol_table.word_codes))
+            ;
     }
     if (addr < (u64)text_start || addr >= (u64)text_end || !name) {
         str_copy(buf, size, "?");
         return;
     }
     while ((number = read_code(&name, symbol_table.word_codes)) != 0) {
-        if (len && len + 1 < size)
-            buf[len++] = '_';
-        len = add_word(buf, size, len, number);
+        find_word(number == SAME_FIRST ? prefix : number, word);
+        len += (size_t)fmt_print(buf + len, size - len, len ? "_%s" : "%s", word);
+        len = MIN(len, size - 1);
     }
     fmt_print(buf + len, size - len, "+%#lx", offset - start);
 }

@@ -242,34 +242,53 @@ static u8 escape_key(struct line *l, u8 byte)
     return key_of_sequence(byte, l->number);
 }
 
+/* Where a key takes the cursor, or up to where it deletes. */
+enum target { START, END, LEFT, RIGHT, WORD };
+
+static const struct {
+    u8 key, target;
+    bool erases;
+} motions[] = {
+    {CTRL('A'), START, false}, {CTRL('E'), END, false}, {CTRL('B'), LEFT, false},
+    {CTRL('F'), RIGHT, false}, {CTRL('H'), LEFT, true}, {DELETE, LEFT, true},
+    {CTRL('D'), RIGHT, true},  {CTRL('W'), WORD, true}, {CTRL('K'), END, true},
+};
+
+static unsigned target_of(const struct line *l, enum target target)
+{
+    switch (target) {
+    case START:
+        return 0;
+    case END:
+        return l->len;
+    case LEFT:
+        return l->cursor - (l->cursor != 0);
+    case RIGHT:
+        return l->cursor + (l->cursor != l->len);
+    default:
+        return word_start(l, true);
+    }
+}
+
+/* Whether the key moves the cursor, or deletes up to where it would. */
+static bool motion(struct line *l, u8 key)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(motions); i++) {
+        if (motions[i].key != key)
+            continue;
+        unsigned to = target_of(l, motions[i].target), at = l->cursor;
+        if (motions[i].erases)
+            erase(l, MIN(at, to), MAX(at, to));
+        else
+            move(l, to);
+        return true;
+    }
+    return false;
+}
+
 static void edit(struct line *l, u8 key)
 {
     switch (key) {
-    case CTRL('A'):
-        move(l, 0);
-        break;
-    case CTRL('E'):
-        move(l, l->len);
-        break;
-    case CTRL('B'):
-        move(l, l->cursor ? l->cursor - 1u : 0);
-        break;
-    case CTRL('F'):
-        move(l, MIN(l->cursor + 1u, (unsigned)l->len));
-        break;
-    case CTRL('H'):
-    case DELETE:
-        erase(l, l->cursor ? l->cursor - 1u : 0, l->cursor);
-        break;
-    case CTRL('D'):
-        erase(l, l->cursor, MIN(l->cursor + 1u, (unsigned)l->len));
-        break;
-    case CTRL('W'):
-        erase(l, word_start(l, true), l->cursor);
-        break;
-    case CTRL('K'):
-        erase(l, l->cursor, l->len);
-        break;
     case CTRL('U'):
         erase(l, 0, l->len);
         break;
@@ -318,6 +337,7 @@ enum line_result line_key(struct line *l, u8 byte)
         put(l, "\n", 1);
         return LINE_DROPPED;
     }
-    edit(l, byte);
+    if (!motion(l, byte))
+        edit(l, byte);
     return LINE_EDITED;
 }

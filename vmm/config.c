@@ -16,6 +16,15 @@ void config_error(struct config *c, const char *fmt, ...)
     va_end(ap);
 }
 
+struct slice slice_value(struct slice word, const char *key)
+{
+    size_t n = strlen(key);
+
+    if (word.len > n && !memcmp(word.s, key, n) && word.s[n] == '=')
+        return (struct slice){word.s + n + 1, word.len - n - 1};
+    return (struct slice){NULL, 0};
+}
+
 int slice_choice(struct slice x, const char *list)
 {
     struct slice word;

@@ -17,14 +17,7 @@ struct slice {
 #define SLICE_ARG(x) (int)MIN((x).len, (size_t)40), (x).s
 
 /* If word is KEY=VALUE with this key, its value; s NULL otherwise. */
-static inline struct slice slice_value(struct slice word, const char *key)
-{
-    size_t n = strlen(key);
-
-    if (word.len > n && !memcmp(word.s, key, n) && word.s[n] == '=')
-        return (struct slice){word.s + n + 1, word.len - n - 1};
-    return (struct slice){NULL, 0};
-}
+struct slice slice_value(struct slice word, const char *key);
 
 static inline bool slice_is(struct slice x, const char *text)
 {

@@ -54,7 +54,7 @@ static void legacy_set(void *arg, unsigned line, bool level)
         line_set(b, line, level);
 }
 
-static void hpet_takes_legacy(void *arg, bool taken)
+COLD static void hpet_takes_legacy(void *arg, bool taken)
 {
     struct board *b = arg;
 
@@ -206,7 +206,7 @@ void board_arm(struct board *b)
     spin_unlock(&b->lock);
 }
 
-static void timer_fired(struct timer *t)
+COLD static void timer_fired(struct timer *t)
 {
     struct board *b = container_of(t, struct board, timer);
 
@@ -240,9 +240,9 @@ COLD void board_unlock_and_tell(struct board *b)
 
 /* ---- accesses ---- */
 
-void board_mmio(struct board *b, struct bus_access *acc)
+void board_access(struct board *b, struct bus *bus, struct bus_access *acc)
 {
-    board_access(b, &b->mmio, acc);
+    board_access_inline(b, bus, acc);
 }
 
 void board_eoi(struct board *b, u8 vector)
@@ -260,7 +260,7 @@ u8 board_extint_ack(struct board *b)
     return vector;
 }
 
-unsigned board_console_input(struct board *b, const u8 *bytes, unsigned n)
+COLD unsigned board_console_input(struct board *b, const u8 *bytes, unsigned n)
 {
     spin_lock(&b->lock);
     unsigned taken = vuart_receive(b->console, bytes, n, vm_now(b->vm));
@@ -268,7 +268,7 @@ unsigned board_console_input(struct board *b, const u8 *bytes, unsigned n)
     return taken;
 }
 
-void board_plug_console(struct board *b, unsigned com)
+COLD void board_plug_console(struct board *b, unsigned com)
 {
     spin_lock(&b->lock);
     vuart_set_modem(b->console, 0);
@@ -277,7 +277,7 @@ void board_plug_console(struct board *b, unsigned com)
     board_unlock(b);
 }
 
-bool board_power_button(struct board *b)
+COLD bool board_power_button(struct board *b)
 {
     spin_lock(&b->lock);
     bool heard = acpipm_button_enabled(&b->pm);

@@ -67,8 +67,12 @@ static inline void board_unlock(struct board *b)
         spin_unlock(&b->lock);
 }
 
-/* Carries out an access; unclaimed reads answer all ones. Any CPU. In line, for the ports' sake. */
-static ALWAYS_INLINE void board_access(struct board *b, struct bus *bus, struct bus_access *acc)
+/* Carries out an access on a bus of b; unclaimed reads answer all ones. Any CPU. */
+void board_access(struct board *b, struct bus *bus, struct bus_access *acc);
+
+/* The same in line, for the sake of plain accesses to ports. */
+static ALWAYS_INLINE void board_access_inline(struct board *b, struct bus *bus,
+                                              struct bus_access *acc)
 {
     acc->clock = &b->clock;
     spin_lock(&b->lock);
@@ -77,13 +81,6 @@ static ALWAYS_INLINE void board_access(struct board *b, struct bus *bus, struct 
     if (unlikely(!claimed))
         acc->value = bus_open(acc->size);
 }
-
-static ALWAYS_INLINE void board_port(struct board *b, struct bus_access *acc)
-{
-    board_access(b, &b->ports, acc);
-}
-
-void board_mmio(struct board *b, struct bus_access *acc);
 
 /* A local APIC's EOI of a level-triggered vector, for the I/O APIC. Any CPU. */
 void board_eoi(struct board *b, u8 vector);

@@ -82,7 +82,7 @@ static u8 *vec_high(struct vcpu *v, unsigned reg)
     return (u8 *)v->fpu + cpu_cpuid(0xd, YMM_HALF).ebx + 16 * reg;
 }
 
-static void get_vec(void *ctx, unsigned reg, void *buf, unsigned size)
+COLD static void get_vec(void *ctx, unsigned reg, void *buf, unsigned size)
 {
     struct vcpu *v = ctx;
 
@@ -92,7 +92,7 @@ static void get_vec(void *ctx, unsigned reg, void *buf, unsigned size)
         memcpy((u8 *)buf + 16, vec_high(v, reg), 16);
 }
 
-static void set_vec(void *ctx, unsigned reg, const void *buf, unsigned size)
+COLD static void set_vec(void *ctx, unsigned reg, const void *buf, unsigned size)
 {
     struct vcpu *v = ctx;
 
@@ -140,7 +140,7 @@ static u64 mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 value)
         if (write || vlapic_pending(&v->apic) >= 0) /* a read may raise the error interrupt */
             vcpu_look(v);
     } else {
-        board_mmio(&v->vm->board, &acc);
+        board_access(&v->vm->board, &v->vm->board.mmio, &acc);
     }
     return acc.value;
 }
@@ -159,18 +159,20 @@ static enum err mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
 
 static enum err port_in(void *ctx, u16 port, unsigned size, u32 *value)
 {
+    struct board *b = &((struct vcpu *)ctx)->vm->board;
     struct bus_access acc = {.addr = port, .size = (u8)size};
 
-    board_port(&((struct vcpu *)ctx)->vm->board, &acc);
+    board_access(b, &b->ports, &acc);
     *value = (u32)acc.value;
     return OK;
 }
 
 static enum err port_out(void *ctx, u16 port, unsigned size, u32 value)
 {
+    struct board *b = &((struct vcpu *)ctx)->vm->board;
     struct bus_access acc = {.addr = port, .size = (u8)size, .write = true, .value = value};
 
-    board_port(&((struct vcpu *)ctx)->vm->board, &acc);
+    board_access(b, &b->ports, &acc);
     return OK;
 }
 
@@ -179,7 +181,8 @@ static void retire(void *ctx, unsigned len)
     hvm->advance(((struct vcpu *)ctx)->hv, len);
 }
 
-void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid, const u64 *generation)
+COLD void emulate_init_ops(struct emul_ops *ops, const struct cpuid_table *cpuid,
+                           const u64 *generation)
 {
     *ops = (struct emul_ops){
         .get = get_reg,

@@ -195,7 +195,7 @@ static void exit_io(struct vcpu *v, struct hvm_exit *e)
     acc.size = e->io.size;
     acc.write = !e->io.in;
     acc.value = *rax & bus_open(e->io.size);
-    board_port(&v->vm->board, &acc);
+    board_access_inline(&v->vm->board, &v->vm->board.ports, &acc);
     if (e->io.in)
         port_result(rax, acc.size, acc.value);
     hvm->advance(v->hv, e->insn_len); /* every processor tells the length of these */

@@ -99,7 +99,7 @@ static void mb2_module(struct boot_info *out, const u8 *data, u32 len)
     add_module(out, start, end > start ? end - start : 0, bounded_string(data + 8, len - 8));
 }
 
-static void mb2_tag(struct boot_info *out, u32 type, const u8 *data, u32 len)
+COLD static void mb2_tag(struct boot_info *out, u32 type, const u8 *data, u32 len)
 {
     switch (type) {
     case TAG_CMDLINE:

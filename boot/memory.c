@@ -69,7 +69,7 @@ static hpa_t frame_page(void)
     return frame_alloc(0);
 }
 
-static hpa_t image_hpa(const void *p)
+COLD static hpa_t image_hpa(const void *p)
 {
     return direct_hpa(p);
 }

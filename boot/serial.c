@@ -174,7 +174,7 @@ static bool find_input(void)
     return is_ours(card_line, true) || is_ours(card_line, false);
 }
 
-static bool route(void)
+COLD static bool route(void)
 {
     if (card)
         return find_input();

@@ -392,7 +392,7 @@ static bool show_json(const struct output *o, u64 *at, u64 end)
 }
 
 /* Under the lock. Output that was overwritten meanwhile is passed over. */
-static bool pump_replay(void)
+COLD static bool pump_replay(void)
 {
     struct output *o = console.replay;
 
@@ -442,7 +442,7 @@ static bool show_mixed(struct output *o, unsigned i, u32 len)
 }
 
 /* Returns whether all whole lines are shown. */
-static bool pump_mixed(void)
+COLD static bool pump_mixed(void)
 {
     if (!console.mix || console.json || console.hold)
         return true;

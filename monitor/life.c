@@ -86,7 +86,7 @@ static bool wants_restart(const struct vm *vm)
 }
 
 /* At once, but one whose life was short waits: 1 s, 2 s, 4 s… from the second time on. */
-static void plan_restart(struct vm *vm)
+COLD static void plan_restart(struct vm *vm)
 {
     struct life *l = &lives[vm->index];
     u64 now = clock_ns(), wait;

@@ -14,7 +14,7 @@ static void put(const struct line *l, const char *text, size_t len)
         l->ops->write(text, len);
 }
 
-static void repeat(const struct line *l, char c, unsigned n)
+COLD static void repeat(const struct line *l, char c, unsigned n)
 {
     while (n--)
         put(l, &c, 1);

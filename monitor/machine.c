@@ -52,7 +52,7 @@ static void show_pic(const struct pic_chip *c, const char *name)
         c->base, c->imr, c->irr, c->isr, c->pins);
 }
 
-static void show_pin(const struct vioapic_state *io, unsigned pin)
+COLD static void show_pin(const struct vioapic_state *io, unsigned pin)
 {
     static const char *const kinds[] = {"fixed", "lowest", "SMI", "?",
                                         "NMI",   "INIT",   "?",   "ExtINT"};

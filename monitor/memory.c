@@ -97,7 +97,7 @@ static void show_space(struct vm *vm)
         (ull)st.generation, (ull)st.kicks, (ull)st.held);
 }
 
-static void no_memory(void)
+COLD static void no_memory(void)
 {
     out_error("the machine has no memory for that");
 }
@@ -253,12 +253,6 @@ static struct vm *running_vm(const char *name)
     return NULL;
 }
 
-static void drop_word(struct args *a)
-{
-    a->count--;
-    memmove(a->word, a->word + 1, a->count * sizeof(a->word[0]));
-}
-
 void cmd_mem(struct args *a)
 {
     if (!a->count) {
@@ -268,7 +262,7 @@ void cmd_mem(struct args *a)
     a->vm = running_vm(a->word[0]);
     if (!a->vm)
         return;
-    drop_word(a);
+    args_shift(a);
     if (!a->count) {
         mem_vm(a);
         return;
@@ -276,7 +270,7 @@ void cmd_mem(struct args *a)
     for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
         if (strcmp(parts[i].name, a->word[0]) != 0 || a->count - 1 > parts[i].words)
             continue;
-        drop_word(a);
+        args_shift(a);
         parts[i].run(a);
         return;
     }

@@ -56,7 +56,7 @@ static void show_learned(const struct learned *l)
 }
 
 /* Whether a comes before b: what nobody claimed, then by kind and address. */
-static bool before(const struct learned *a, const struct learned *b)
+COLD static bool before(const struct learned *a, const struct learned *b)
 {
     if (!a->by != !b->by)
         return !a->by;
@@ -125,7 +125,7 @@ void cmd_exits(struct args *a)
 
 /* ---- events in order ---- */
 
-static void show_event(const struct trace_event *e, u64 first)
+COLD static void show_event(const struct trace_event *e, u64 first)
 {
     static const char *const kinds[] = {"exit", "inject", "yield", "on", "off"};
     static const char *const states[] = {"off", "waits", "time over", "halted"};

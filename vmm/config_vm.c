@@ -150,7 +150,7 @@ static const char *read_words(struct config_line *l, const char *text)
     return NULL;
 }
 
-static void parse_line(struct config_line *l, const char *text)
+COLD static void parse_line(struct config_line *l, const char *text)
 {
     const char *cmdline;
     const char *rest = text;

@@ -59,7 +59,7 @@ static void dump_segments(struct hvm_vcpu *hv, dump_line_fn out)
 }
 
 /* The bytes at RIP, if they can be read; ff from where they cannot. */
-static void dump_code(struct vcpu *v, dump_line_fn out)
+COLD static void dump_code(struct vcpu *v, dump_line_fn out)
 {
     struct emul_cpu *c = &v->emul;
     char text[3 * 16];

@@ -58,7 +58,7 @@ static enum err add_identity_tables(struct space *s)
     return err;
 }
 
-static enum err add_memory(struct space *s, u64 mem)
+COLD static enum err add_memory(struct space *s, u64 mem)
 {
     enum err err = space_add_ram(s, 0, PLAT_VGA_BASE);
 
@@ -140,7 +140,7 @@ static enum err add_apic_page(struct vm *vm)
                           NESTED_WB);
 }
 
-static enum err build(struct vm *vm)
+COLD static enum err build(struct vm *vm)
 {
     set_clock(vm);
     build_cpuid(vm);

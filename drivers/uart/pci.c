@@ -23,7 +23,7 @@
 #define BAR_PORT    1u
 #define BAR_64      4u
 
-static u32 config_read(u32 function, u32 reg)
+COLD static u32 config_read(u32 function, u32 reg)
 {
     cpu_out32(CONFIG_ADDRESS, CONFIG_ENABLE | function << 8 | reg);
     return cpu_in32(CONFIG_DATA);

@@ -8,7 +8,7 @@
 
 #define INFO_LOW 0x1000 /* what boot protocols tell goes from here on */
 
-static void take(struct load_ctx *c, gpa_t start, gpa_t end)
+COLD static void take(struct load_ctx *c, gpa_t start, gpa_t end)
 {
     c->taken[c->taken_count++] = (struct load_range){start, end};
 }

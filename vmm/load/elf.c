@@ -39,7 +39,7 @@ static void read_header(struct elf *e)
     e->shstrndx = get16(t + 10);
 }
 
-static bool check_tables(struct load_ctx *c, struct elf *e)
+COLD static bool check_tables(struct load_ctx *c, struct elf *e)
 {
     const struct load_image *img = e->img;
 

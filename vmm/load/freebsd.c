@@ -122,7 +122,7 @@ void fb_file(const struct freebsd *f, unsigned i, struct fb_file *file)
 }
 
 /* A module whose line names its type is taken as it is. */
-static void load_module(struct freebsd *f, struct fb_file *file)
+COLD static void load_module(struct freebsd *f, struct fb_file *file)
 {
     const struct load_image *img = f->c->img;
     struct elf elf;
@@ -189,7 +189,7 @@ static void write_bootinfo(struct freebsd *f)
  * i386: (*btext)(howto, bootdev, 0, 0, 0, &bootinfo, modulep, kernend), as if it had been called.
  * amd64: a 32-bit return address, then modulep and kernend, of 32 bits too.
  */
-static void start(struct freebsd *f)
+COLD static void start(struct freebsd *f)
 {
     static const u8 halt[] = {0xfa, 0xf4, 0xeb, 0xfc}; /* cli; hlt; jmp back to the cli */
     gpa_t sp = STACK_TOP - 64;

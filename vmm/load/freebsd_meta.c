@@ -157,7 +157,7 @@ bool fb_put_environment(struct freebsd *f)
 
 /* ---- module metadata -------------------------------------------------------------------- */
 
-static void put_head(struct sink *s, u32 type, u64 len)
+COLD static void put_head(struct sink *s, u32 type, u64 len)
 {
     u8 head[8];
 

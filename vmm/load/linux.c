@@ -126,7 +126,7 @@ static bool check_sizes(struct load_ctx *c, struct linux_image *im)
     return true;
 }
 
-static bool read_placement(struct load_ctx *c, struct linux_image *im)
+COLD static bool read_placement(struct load_ctx *c, struct linux_image *im)
 {
     const u8 *h = c->img->data;
 

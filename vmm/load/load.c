@@ -24,7 +24,7 @@ static const struct load_kind_ops *const kinds[LOAD_KIND_COUNT] = {
 static const u8 auto_order[] = {LOAD_LINUX,   LOAD_MULTIBOOT2, LOAD_MULTIBOOT,
                                 LOAD_FREEBSD, LOAD_PVH,        LOAD_ELF};
 
-static bool check_request(struct load_ctx *c, const struct load_request *req)
+COLD static bool check_request(struct load_ctx *c, const struct load_request *req)
 {
     if (!req->kernel.size)
         return ctx_fail_image(c, ERR_INVAL, "the file is empty");

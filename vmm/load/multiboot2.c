@@ -83,7 +83,7 @@ static bool check_request(struct load_ctx *c, u64 off, u32 size, bool optional)
 }
 
 /* One tag; size bytes at off are inside the file, and at least 8. */
-static bool read_tag(struct load_ctx *c, struct header *h, u64 off, u32 size)
+COLD static bool read_tag(struct load_ctx *c, struct header *h, u64 off, u32 size)
 {
     const u8 *p = c->img->data + off;
     u32 type = get16(p);
@@ -186,7 +186,7 @@ static bool link_extent(struct load_ctx *c, const struct header *h, const struct
  * A place for a relocatable image: where it is linked if that is allowed, free and the header has
  * no preference, else the lowest or highest there is. Takes it; sets k->offset.
  */
-static bool relocate(struct load_ctx *c, const struct header *h, struct mb_kernel *k)
+COLD static bool relocate(struct load_ctx *c, const struct header *h, struct mb_kernel *k)
 {
     struct elf_extent x;
     gpa_t at, lo = MAX(h->min_addr, PLAT_HIGH_RAM), hi;

@@ -34,7 +34,7 @@ bool mb2_has_info(u32 type)
 }
 
 /* A tag's head; `len` bytes follow. */
-static void put_head(struct load_ctx *c, struct mb_cursor *at, u32 type, u64 len)
+COLD static void put_head(struct load_ctx *c, struct mb_cursor *at, u32 type, u64 len)
 {
     u8 head[TAG_HEADER];
 
@@ -73,7 +73,7 @@ static void put_modules(struct load_ctx *c, struct mb_cursor *at, const struct m
     }
 }
 
-static void put_memory(struct load_ctx *c, struct mb_cursor *at)
+COLD static void put_memory(struct load_ctx *c, struct mb_cursor *at)
 {
     u8 basic[8], map[8 + MEMMAP_MAX * MMAP_ENTRY_SIZE] = {0};
     unsigned n = memmap_make(c->req->mem_size, map + 8, MMAP_ENTRY_SIZE);

@@ -9,6 +9,7 @@
 #include "vmm/debug.h"
 #include "vmm/exits.h"
 #include "vmm/memory.h"
+#include "vmm/sched.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 #include "vmm/watch.h"
@@ -143,8 +144,7 @@ static bool settle(struct vcpu *v, bool armed, bool want_intr, int vector)
     }
     if (want_intr && !armed && hvm->can_take_intr(v->hv)) {
         inject_interrupt(v, vector);
-        want_intr = interrupt_waits(v, &vector);
-        want_intr = must_inject(v, want_intr, &vector);
+        want_intr = extint_waits(v); /* what else the local APIC has waits for this one's end */
         armed = true;
     }
     ask_window(v, want_intr || v->deferred.kind, want_nmi);
@@ -203,13 +203,21 @@ static inline bool go_in(struct vcpu *v)
     return likely(!v->requests);
 }
 
+/* v is not to be entered now. Whether it is to be looked at again: an interrupt has ended HLT. */
+static bool wait(struct vcpu *v)
+{
+    /* What watches measures what an exit takes: without the time that the guest sleeps. */
+    return v->state == VCPU_HALTED && !v->paused && !v->vm->watch && sched_wait(v);
+}
+
 /* Goes round until no request is left; false if v is not to be entered now. */
 COLD static bool go_in_slowly(struct vcpu *v)
 {
     do {
         space_leave(&v->view);
-        if (!prepare(v))
-            return false;
+        while (!prepare(v))
+            if (!wait(v))
+                return false;
     } while (!go_in(v));
     return true;
 }

@@ -363,6 +363,15 @@ void sched_yield(void)
     set_resched(s);
 }
 
+/* Until an interrupt comes. Nothing was left to do when that was last looked at, s->idle set. */
+static void halt(struct sched *s)
+{
+    __atomic_store_n(&s->since_tsc, cpu_rdtsc(), __ATOMIC_RELAXED);
+    cpu_idle();
+    s->halted_tsc += cpu_rdtsc() - s->since_tsc;
+    __atomic_store_n(&s->since_tsc, 0, __ATOMIC_RELAXED);
+}
+
 /* Halts until an interrupt, unless something came up since the search for work. */
 static void idle(struct sched *s)
 {
@@ -370,13 +379,23 @@ static void idle(struct sched *s)
 
     __atomic_store_n(&s->idle, 1, __ATOMIC_SEQ_CST);
     if (!s->resched && !__atomic_load_n(&s->poked, __ATOMIC_SEQ_CST) && !pick(s, &more) &&
-        !__atomic_load_n(&s->incoming, __ATOMIC_SEQ_CST)) {
-        __atomic_store_n(&s->since_tsc, cpu_rdtsc(), __ATOMIC_RELAXED);
-        cpu_idle();
-        s->halted_tsc += cpu_rdtsc() - s->since_tsc;
-        __atomic_store_n(&s->since_tsc, 0, __ATOMIC_RELAXED);
-    }
+        !__atomic_load_n(&s->incoming, __ATOMIC_SEQ_CST))
+        halt(s);
     __atomic_store_n(&s->idle, 0, __ATOMIC_RELAXED);
+}
+
+/* Whatever else this CPU might have to do is announced by an interrupt that sets s->resched. */
+bool sched_wait(struct vcpu *v)
+{
+    struct sched *s = own();
+
+    if (s->list->next)
+        return false;
+    __atomic_store_n(&s->idle, 1, __ATOMIC_SEQ_CST);
+    if (!s->resched && !__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST))
+        halt(s);
+    __atomic_store_n(&s->idle, 0, __ATOMIC_RELAXED);
+    return !s->resched;
 }
 
 u64 sched_halted_tsc(u32 cpu)

@@ -36,6 +36,12 @@ void sched_poke(void);
 /* The vCPU that runs here waits for another one: others go first. From an exit handler. */
 void sched_yield(void);
 
+/*
+ * v, loaded here, has nothing to do: halts the CPU until an interrupt, unless v has a request by
+ * now. False: others have to be seen to first. Interrupts off.
+ */
+bool sched_wait(struct vcpu *v);
+
 /* TSC cycles that a CPU has been halted for, about. Any CPU. */
 u64 sched_halted_tsc(u32 cpu);
 

@@ -84,8 +84,27 @@ bool vcpu_set_apic_base(struct vcpu *v, u64 value)
     return vlapic_write_base(&v->apic, value);
 }
 
+/* The two writes that come often need no clock, and seldom bring an event. False: not done. */
+static bool write_x2apic_quickly(struct vcpu *v, u32 msr, u64 value)
+{
+    struct vlapic *l = &v->apic;
+
+    if (l->mode != VLAPIC_X2APIC)
+        return false;
+    if (msr == MSR_X2APIC_BASE + APIC_EOI && value == 0)
+        vlapic_eoi(l);
+    else if (msr == MSR_X2APIC_BASE + APIC_TPR && value <= 0xff)
+        vlapic_set_tpr(l, (u8)value);
+    else
+        return false;
+    vcpu_look_apic(v);
+    return true;
+}
+
 bool vcpu_write_x2apic(struct vcpu *v, u32 msr, u64 value)
 {
+    if (write_x2apic_quickly(v, msr, value))
+        return true;
     vcpu_look(v);
     return vlapic_write_msr(&v->apic, msr, vm_now(v->vm), value);
 }

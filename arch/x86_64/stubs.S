@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the processor arrives on an exception or an interrupt. Each stub leaves a struct trap_frame
- * (trap.h) on the stack; trap_dispatch(frame) in RDI may change it. skep runs at privilege level 0
+ * Where the processor arrives on an exception or an interrupt. The stub of an exception leaves a
+ * struct trap_frame (trap.h) on the stack; trap_dispatch(frame) in RDI may change it. skep runs at privilege level 0
  * alone: there is no GS to swap. SDM 3, 6.14.
  */
     .text
@@ -30,7 +30,7 @@ trap_stubs:
     .set vector, vector + 1
     .endr
 
-/* Interrupts: 8 bytes each; the vector, as a signed byte, stands in for the error code too. */
+/* Interrupts: 8 bytes each; the vector goes on the stack as a signed byte. */
     .balign 16
     .globl irq_stubs
 irq_stubs:
@@ -41,9 +41,34 @@ irq_stubs:
     .set vector, vector + 1
     .endr
 
+/* What C functions keep is not saved. RBP is the interrupted function's, for backtraces. */
 irq_common:
-    andq $0xff, (%rsp)
-    pushq (%rsp)
+    pushq %rax
+    pushq %rcx
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    cld
+    movzbl 9 * 8(%rsp), %edi
+    subq $8, %rsp /* the stack is aligned at the call */
+    call trap_dispatch_irq
+    addq $8, %rsp
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rdi
+    popq %rsi
+    popq %rdx
+    popq %rcx
+    popq %rax
+    addq $8, %rsp
+    iretq
+
 trap_common:
     pushq %rax
     pushq %rbx

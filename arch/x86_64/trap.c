@@ -30,7 +30,9 @@ static struct gate idt[VECTORS];
 static void (*irq_handlers[VECTORS - FIRST_IRQ])(void);
 static bool (*nmi_handler)(void);
 
-void trap_dispatch(struct trap_frame *f); /* from stubs.S */
+/* From stubs.S. */
+void trap_dispatch(struct trap_frame *f);
+void trap_dispatch_irq(unsigned vector);
 
 static const char names[][4] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM",
                                 "#DF", "?",   "#TS", "#NP", "#SS", "#GP", "#PF", "?",
@@ -98,7 +100,7 @@ static bool fix_up(struct trap_frame *f)
     return false;
 }
 
-static void dispatch_irq(unsigned vector)
+void trap_dispatch_irq(unsigned vector)
 {
     void (*fn)(void) = irq_handlers[vector - FIRST_IRQ];
 
@@ -149,9 +151,7 @@ static NORETURN void die(const struct trap_frame *f)
 
 void trap_dispatch(struct trap_frame *f)
 {
-    if (f->vector >= FIRST_IRQ)
-        dispatch_irq((unsigned)f->vector);
-    else if (f->vector == EXC_NMI)
+    if (f->vector == EXC_NMI)
         dispatch_nmi();
     else if (!fix_up(f))
         die(f);

@@ -20,7 +20,7 @@ enum irq_vector {
     VEC_SPURIOUS = 0xff, /* no EOI */
 };
 
-/* What the stubs in entry.S push; also what a panic prints. */
+/* What the exceptions' stubs push; also what a panic prints. */
 struct trap_frame {
     u64 r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     u64 vector, error;

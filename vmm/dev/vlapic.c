@@ -10,12 +10,16 @@
  */
 
 /* 10.8.3.1; where both classes are equal, as virtualised by hardware (SDM 3, 29.1.3). */
-void vlapic_update_ppr(struct vlapic *l)
+static void set_ppr(struct vlapic *l, u8 tpr)
 {
-    u8 tpr = (u8)*vlapic_reg(l, APIC_TPR);
     u8 isr = l->isr_top < 0 ? 0 : (u8)(l->isr_top & 0xf0);
 
     l->ppr = (tpr & 0xf0) >= isr ? tpr : isr;
+}
+
+void vlapic_update_ppr(struct vlapic *l)
+{
+    set_ppr(l, (u8)*vlapic_reg(l, APIC_TPR));
 }
 
 void vlapic_request(struct vlapic *l, u8 vector, bool level)
@@ -173,7 +177,7 @@ void vlapic_eoi(struct vlapic *l)
 void vlapic_set_tpr(struct vlapic *l, u8 value)
 {
     *vlapic_reg(l, APIC_TPR) = value;
-    vlapic_update_ppr(l);
+    set_ppr(l, value);
 }
 
 void vlapic_set_cr8(struct vlapic *l, u8 value)

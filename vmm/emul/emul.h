@@ -142,12 +142,12 @@ struct emul_again {
     u64 disp, base_mask, index_mask; /* the address: disp + base + (index << scale) */
     u64 imm, source_mask;            /* a write's value: imm + register; one of them is 0 */
     u8 base, index, scale;
-    u8 reg;    /* source or destination */
-    u8 len;    /* 0: empty */
-    u8 size;   /* 4 or 8 */
-    u8 access; /* INSN_READ or INSN_WRITE of a device; or EMUL_AGAIN_CR: */
-    u8 op, cr; /* OP_MOV_TO_CR or OP_MOV_FROM_CR, and which control register */
-};
+    u8 reg;              /* source or destination */
+    u8 len;              /* 0: empty */
+    u8 size;             /* 4 or 8 */
+    u8 access;           /* INSN_READ or INSN_WRITE of a device; or EMUL_AGAIN_CR: */
+    u8 op, cr;           /* OP_MOV_TO_CR or OP_MOV_FROM_CR, and which control register */
+} ALIGNED(64);           /* one is found quicker if their size is a power of two */
 #define EMUL_AGAIN    32 /* a power of two */
 #define EMUL_AGAIN_CR 0xff
 

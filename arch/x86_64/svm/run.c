@@ -82,9 +82,19 @@ static void fill_io(struct svm_vcpu *v, struct hvm_exit *exit)
     }
 }
 
+/* Most intercepted instructions: all there is to know is how long they are, if anything. */
+static void fill_len(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    u64 len = v->vmcb->next_rip - v->vmcb->rip;
+
+    exit->insn_len = svm.nrip && len <= 15 ? (u8)len : 0;
+}
+
 static void fill_msr(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     exit->reason = v->vmcb->exit_info1 & 1 ? HVM_EXIT_WRMSR : HVM_EXIT_RDMSR;
+    if (svm.nrip)
+        fill_len(v, exit);
 }
 
 static void fill_task_switch(struct svm_vcpu *v, struct hvm_exit *exit)
@@ -149,14 +159,6 @@ static void fill_nothing(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     (void)v;
     (void)exit;
-}
-
-/* Most intercepted instructions: all there is to know is how long they are, if anything. */
-static void fill_len(struct svm_vcpu *v, struct hvm_exit *exit)
-{
-    u64 len = v->vmcb->next_rip - v->vmcb->rip;
-
-    exit->insn_len = svm.nrip && len <= 15 ? (u8)len : 0;
 }
 
 /* What an exit code means. What is not named here is not expected. */

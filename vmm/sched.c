@@ -176,12 +176,12 @@ void vcpu_request(struct vcpu *v, u32 bits)
 /* Takes over what was given to this CPU; whether there was anything. */
 static bool take_incoming(struct sched *s)
 {
+    if (!__atomic_load_n(&s->incoming, __ATOMIC_RELAXED))
+        return false;
     spin_lock(&s->lock);
     struct vcpu *v = s->incoming;
     __atomic_store_n(&s->incoming, NULL, __ATOMIC_RELAXED);
     spin_unlock(&s->lock);
-    if (!v)
-        return false;
     while (v) {
         struct vcpu *next = v->next;
         v->next = s->list;

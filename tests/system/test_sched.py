@@ -65,7 +65,7 @@ def test_more_virtual_processors_than_physical(host, vcpus, workdir):
 
 @pytest.mark.parametrize("host", [
     pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx")),
-    pytest.param("bochs-zambezi", marks=pytest.mark.xdist_group("sched-svm"))])
+    pytest.param("bochs-zambezi", marks=pytest.mark.long)])
 def test_ticks_wait_with_their_processor(host, workdir):
     """One VM counts the ticks of each timer, a thousand a second, while three others never rest on
     the same processor: it has a quarter of the time, and every tick."""
@@ -146,7 +146,7 @@ def test_vcpus_move(host, workdir):
             ask("start a")
             ask("start b")
             assert home("a") == home("b") == 0
-            for cpu in (1, 0, 1, 0):
+            for cpu in (1, 0):
                 ask(f"set a cpus={cpu}")
                 assert wait(lambda: home("a") == cpu), cpu
                 assert home("b") == 0

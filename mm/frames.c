@@ -68,7 +68,7 @@ static void list_take(struct frames *f, struct frames_zone *z, u64 frame, unsign
 }
 
 /* Puts a block on the lists, merged with its free buddies. Its frames are INNER. */
-static void block_release(struct frames *f, struct frames_zone *z, u64 frame, unsigned order)
+static COLD void block_release(struct frames *f, struct frames_zone *z, u64 frame, unsigned order)
 {
     while (order < FRAME_ORDER_MAX) {
         u64 buddy = frame ^ (1ull << order);
@@ -97,6 +97,14 @@ static bool all_used(const u8 *state, u64 count)
     return true;
 }
 
+/* Of a block of order `from` all but one of `order` at its beginning goes back. */
+static COLD void give_halves(struct frames *f, struct frames_zone *z, u64 frame, unsigned from,
+                             unsigned order)
+{
+    while (from-- > order)
+        list_push(f, z, frame + (1ull << from), from);
+}
+
 hpa_t frames_alloc(struct frames *f, unsigned order)
 {
     unsigned from = order;
@@ -116,10 +124,8 @@ hpa_t frames_alloc(struct frames *f, unsigned order)
     frame = frame_of(f, f->lists[from].next);
     z = zone_of(f, frame);
     list_take(f, z, frame, from);
-    while (from > order) {
-        from--;
-        list_push(f, z, frame + (1ull << from), from);
-    }
+    if (from > order)
+        give_halves(f, z, frame, from, order);
     if (order == 0)
         z->state[frame - z->first] = STATE_USED;
     else

@@ -45,7 +45,7 @@ COLD static bool line_waits(void *arg, unsigned line)
 }
 
 /* The PIT's and the RTC's lines, which the HPET can take over. */
-static void legacy_set(void *arg, unsigned line, bool level)
+static COLD void legacy_set(void *arg, unsigned line, bool level)
 {
     struct board *b = arg;
 

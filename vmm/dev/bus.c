@@ -20,7 +20,7 @@ static void forget_hints(struct bus *bus)
         bus->hint[i] = bus->r;
 }
 
-void bus_init(struct bus *bus)
+COLD void bus_init(struct bus *bus)
 {
     memset(bus, 0, sizeof(*bus));
     forget_hints(bus);

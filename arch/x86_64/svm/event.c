@@ -55,7 +55,7 @@ void svm_advance(struct hvm_vcpu *base, unsigned len)
 
 /* ---- NMI blocking -------------------------------------------------------------------------- */
 
-static void set_iret_intercept(struct svm_vcpu *v, bool on)
+static COLD void set_iret_intercept(struct svm_vcpu *v, bool on)
 {
     v->vmcb->intercept1 &= ~(u32)INTERCEPT1_IRET;
     v->vmcb->intercept1 |= on ? (u32)INTERCEPT1_IRET : 0;
@@ -195,7 +195,7 @@ void svm_inject(struct hvm_vcpu *base, const struct hvm_event *e)
  * which the guest will simply execute once more. One that was injected may be reported under
  * another type.
  */
-void svm_read_vectoring(struct svm_vcpu *v, struct hvm_exit *exit)
+COLD void svm_read_vectoring(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     u64 event = v->vmcb->exit_event;
     struct hvm_event *e = &exit->vectoring;
@@ -229,7 +229,7 @@ bool svm_can_take_intr(struct hvm_vcpu *base)
            !(v->vmcb->shadow & SHADOW_INTR);
 }
 
-bool svm_can_take_nmi(struct hvm_vcpu *base)
+COLD bool svm_can_take_nmi(struct hvm_vcpu *base)
 {
     struct svm_vcpu *v = svm_vcpu(base);
 

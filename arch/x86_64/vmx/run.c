@@ -357,7 +357,7 @@ struct hvm_exit *vmx_after_exit(struct vmx_vcpu *v)
 }
 
 /* The entry instruction fell through (30.4). */
-struct hvm_exit *vmx_after_failure(struct vmx_vcpu *v)
+COLD struct hvm_exit *vmx_after_failure(struct vmx_vcpu *v)
 {
     struct hvm_exit *exit = v->base.exit;
     u32 error = (u32)vmread(VMCS_INSN_ERROR);

@@ -123,19 +123,22 @@ TABLE = {
                         {"kernel": patched(elf(32, [Segment(0x200000, CODE)]),
                                            (28, "<I", 0x10000))}),
     "file size above memory size": (
-        ERR_INVAL, "kernel: segment 0 (header at file offset 0x38) has 0x100 bytes in the file, "
-        "0x10 in memory", {"kernel": elf(32, [Segment(0x200000, CODE, memsz=16)])}),
+        ERR_INVAL, "kernel: segment 0 (header at file offset 0x38) wraps around, or has more bytes "
+        "in the file (0x100) than in memory (0x10)",
+        {"kernel": elf(32, [Segment(0x200000, CODE, memsz=16)])}),
     "segment truncated": (
         ERR_INVAL, "kernel: it is truncated: segment 0 is 0x5000 bytes at file offset 0x60, the "
         "file ends at 0x160",
         {"kernel": elf(32, [Segment(0x200000, CODE, memsz=0x5000, filesz=0x5000)])}),
-    "segment wraps": (ERR_INVAL, "kernel: segment 1 (header at file offset 0x78) of 0x2000 bytes "
-                      "wraps around", {"kernel": elf(64, [Segment(0x200000, CODE), Segment(
+    "segment wraps": (ERR_INVAL, "kernel: segment 1 (header at file offset 0x78) wraps around, or "
+                      "has more bytes in the file (0x100) than in memory (0x2000)",
+                      {"kernel": elf(64, [Segment(0x200000, CODE), Segment(
                           0xfffffffffffff000, CODE, memsz=0x2000)])}),
     "segment is linked to wrap": (
-        ERR_INVAL, "kernel: segment 1 (header at file offset 0x78) of 0x100 bytes wraps around",
+        ERR_INVAL, "kernel: segment 1 (header at file offset 0x78) wraps around, or has more bytes "
+        "in the file (0x100) than in memory (0x100)",
         {"kernel": elf(64, [Segment(0x200000, CODE), Segment(0x300000, CODE, vaddr=(1 << 64) - 1)])}),
-    "no segment": (ERR_INVAL, "kernel: it has no loadable segment (file offset 0x40)",
+    "no segment": (ERR_INVAL, "kernel: its segments (headers at file offset 0x40) take no memory",
                    {"kernel": elf(32, [Segment(0, b"xx", kind=im.PT_NOTE)], head=multiboot(),
                                   entry=0)}),
     "segment outside": (ERR_RANGE, "kernel: segment 0 (file offset 0x60) goes to "
@@ -316,7 +319,8 @@ TABLE = {
     "FreeBSD shared, overlaps": (
         ERR_INVAL, "a module: its segments (headers at file offset 0x38) overlap",
         bsd_module(elf(32, [Segment(0, CODE)] * 2, kind=im.DYN))),
-    "FreeBSD shared": (ERR_INVAL, "a module: it has no loadable segment (file offset 0x38)",
+    "FreeBSD shared": (ERR_INVAL, "a module: its segments (headers at file offset 0x38) take "
+                       "no memory",
                        bsd_module(elf(32, [Segment(0, b"x", kind=im.PT_NOTE)], kind=im.DYN))),
     "object, no sections": (ERR_INVAL, "a module: an object with 0 sections (file offset "
                             "0x0) is no module (1 to 4096)", bsd_module(obj([]))),

@@ -311,13 +311,13 @@ static void bad_elf(void **st)
     gen_segment(&img, 1, 1, 0x3000, 0, 0x101000, 0x100, 0x100);
     load_fails(&r, &mem, ERR_INVAL, "its segments (headers at file offset 0x40) overlap");
     gen_segment(&img, 1, 1, 0x3000, 0, 0x200000, 0x101, 0x100);
-    load_fails(&r, &mem, ERR_INVAL, "segment 1 (header at file offset 0x78) has 0x101 bytes");
+    load_fails(&r, &mem, ERR_INVAL, "more bytes in the file (0x101) than in memory (0x100)");
     gen_segment(&img, 1, 1, GEN_SIZE - 0xff, 0, 0x200000, 0x100, 0x100);
     load_fails(&r, &mem, ERR_INVAL, "truncated: segment 1 is 0x100 bytes at file offset 0xff01");
     gen_segment(&img, 1, 1, ~0ull - 8, 0, 0x200000, 0x100, 0x100);
     load_fails(&r, &mem, ERR_INVAL, "truncated: segment 1");
     gen_segment(&img, 1, 1, 0x3000, 0, ~0ull - 8, 0x100, 0x100);
-    load_fails(&r, &mem, ERR_INVAL, "of 0x100 bytes wraps around");
+    load_fails(&r, &mem, ERR_INVAL, "segment 1 (header at file offset 0x78) wraps around");
     gen_segment(&img, 1, 1, 0x3000, 0, 64 * MIB - 0xff, 0x100, 0x100);
     load_fails(&r, &mem, ERR_RANGE, "outside the guest's memory (mem=65536K)");
     gen_segment(&img, 1, 1, 0x3000, 0, 0x400, 0x100, 0x100);
@@ -330,7 +330,7 @@ static void bad_elf(void **st)
     load_ok(&r, &mem, &state);
     gen_segment(&img, 0, 4, 0, 0, 0, 0, 0);
     gen_segment(&img, 1, 1, 0, 0, 0, 0, 0);
-    load_fails(&r, &mem, ERR_INVAL, "it has no loadable segment");
+    load_fails(&r, &mem, ERR_INVAL, "take no memory");
     r = make_elf(true);
     gen16(&img, 54, 55);
     load_fails(&r, &mem, ERR_INVAL, "its 2 program headers of 55 bytes");

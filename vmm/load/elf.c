@@ -123,10 +123,10 @@ bool elf_loads(struct load_ctx *c, const struct elf *e, unsigned i, struct elf_s
     elf_segment(e, i, s);
     if (s->type != PT_LOAD || !s->memsz)
         return false;
-    if (s->filesz > s->memsz)
+    if (s->filesz > s->memsz || s->paddr + s->memsz < s->paddr || s->vaddr + s->memsz < s->vaddr)
         return ctx_fail_image(c, ERR_INVAL,
-                              "segment %u (header at file offset 0x%llx) has 0x%llx bytes in the "
-                              "file, 0x%llx in memory",
+                              "segment %u (header at file offset 0x%llx) wraps around, or has more "
+                              "bytes in the file (0x%llx) than in memory (0x%llx)",
                               i, header, (unsigned long long)s->filesz,
                               (unsigned long long)s->memsz);
     if (!image_has(e->img, s->offset, s->filesz))
@@ -135,11 +135,6 @@ bool elf_loads(struct load_ctx *c, const struct elf *e, unsigned i, struct elf_s
                               "the file ends at 0x%llx",
                               i, (unsigned long long)s->filesz, (unsigned long long)s->offset,
                               (unsigned long long)e->img->size);
-    if (s->paddr + s->memsz < s->paddr || s->vaddr + s->memsz < s->vaddr)
-        return ctx_fail_image(c, ERR_INVAL,
-                              "segment %u (header at file offset 0x%llx) of 0x%llx bytes wraps "
-                              "around",
-                              i, header, (unsigned long long)s->memsz);
     return true;
 }
 
@@ -157,12 +152,9 @@ bool elf_extent(struct load_ctx *c, const struct elf *e, bool linked, struct elf
             x->high = MAX(x->high, start + s.memsz);
             bytes += MIN(s.memsz, PLAT_MEM_MAX);
         }
-    if (x->low >= x->high)
-        ctx_fail_image(c, ERR_INVAL, "it has no loadable segment (file offset 0x%llx)",
-                       (unsigned long long)e->phoff);
-    else if (bytes > x->high - x->low)
-        ctx_fail_image(c, ERR_INVAL, "its segments (headers at file offset 0x%llx) overlap",
-                       (unsigned long long)e->phoff);
+    if (x->low >= x->high || bytes > x->high - x->low)
+        ctx_fail_image(c, ERR_INVAL, "its segments (headers at file offset 0x%llx) %s",
+                       (unsigned long long)e->phoff, bytes ? "overlap" : "take no memory");
     return !c->err;
 }
 

@@ -6,13 +6,14 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* Who waits lets the others on, and the name is skep's from here on. */
-static inline void race_pause(void)
+/* Who waits lets the others on. The name is skep's from here on. */
+void race_pause(void);
+#define __builtin_ia32_pause() race_pause()
+static inline void let_others(void)
 {
     sched_yield();
 }
-#define __builtin_ia32_pause() race_pause()
-#define sched_yield            skep_sched_yield
+#define sched_yield skep_sched_yield
 
 #define this_cpu this_real_cpu
 #define cpu_idle real_cpu_idle

@@ -63,6 +63,11 @@ static struct model *model_of(struct vcpu *v)
 
 /* ---- the machine ---- */
 
+void race_pause(void)
+{
+    let_others();
+}
+
 struct percpu *this_cpu(void)
 {
     return &cpus[me];

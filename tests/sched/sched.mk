@@ -4,7 +4,7 @@
 
 CHECK_TARGETS += sched-race
 SCHED_SECONDS ?= 2
-SCHED_SRCS := tests/sched/race.c vmm/sched.c
+SCHED_SRCS := tests/sched/race.c vmm/sched.c lib/lock.c
 
 $(B)/tsan/sched-race: $(SCHED_SRCS) tests/sched/cpu.h $(wildcard vmm/*.h arch/x86_64/*.h lib/*.h)
 	$(call say,TSANCC,$@)

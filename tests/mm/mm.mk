@@ -7,7 +7,7 @@ RACE_SECONDS ?= 10
 CHECK_TARGETS += races
 TS := $(B)/tsan
 TSFLAGS := $(HOST_BASE) -O1 -fsanitize=thread -pthread -include tests/mm/yield.h
-RACE_SRCS := tests/mm/race.c tests/unit/host.c $(PURE_mm)
+RACE_SRCS := tests/mm/race.c tests/unit/host.c lib/lock.c $(PURE_mm)
 
 $(TS)/obj/%.o: %.c $(T)/flags
 	$(call say,TSANCC,$<)

@@ -160,7 +160,8 @@ static void readme_example(void **st)
 static void all_words(void **st)
 {
     (void)st;
-    PARSE("(hd0)/k vm=a.b-c_9 mem=1g cpus=0,2-3 weight=1000 tsc=2400 start=manual fill=wired type=linux",
+    PARSE("(hd0)/k vm=a.b-c_9 mem=1g cpus=0,2-3 weight=1000 tsc=2400 start=manual fill=wired "
+          "type=linux",
           "/lib/m1 vm=a.b-c_9 module -- first one", "/lib/m2 vm=a.b-c_9 module");
     assert_int_equal(cfg.error_count, 0);
     assert_int_equal(cfg.vm_count, 1);

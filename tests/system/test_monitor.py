@@ -12,10 +12,10 @@ import image
 from machines import ESCAPE, PROMPT, Monitor, guest_elf, machine, on, plain, skep_iso
 from tree import ROOT
 
-def only_on_qemu(monitor):
-    """What is the same code and the same keys wherever it runs."""
-    if monitor.host.kind != "qemu":
-        pytest.skip("seen on QEMU")
+def once_a_kind(monitor):
+    """What is the same code and the same keys wherever it runs: on QEMU, and on one Bochs."""
+    if getattr(monitor.host, "model", "") == "zambezi":
+        pytest.skip("seen on QEMU and on bochs-skylake_x")
 
 
 # ---- VMs that come and go ------------------------------------------------------------------------
@@ -36,7 +36,7 @@ def monitor(request):
 
 
 def test_help(monitor):
-    only_on_qemu(monitor)
+    once_a_kind(monitor)
     text = monitor.say("help")
     names = re.findall(r"^  (\w+) ", text, re.M)
     assert {"list", "start", "stop", "pause", "resume", "reset", "destroy", "console", "log", "info",
@@ -70,6 +70,49 @@ def test_wrong_words(monitor):
     assert set(monitor.states()) == {"one", "two", "bad"}
     assert "too many words" in monitor.say("x a b c d e f g")
     assert monitor.say("") == ""
+
+
+# What each command says to good arguments and to bad ones, while `one` runs and `two` does not.
+ANSWERS = (
+    ("help bt", "for example: bt"), ("help me now", '"now" is too much'),
+    ("list", "NAME"), ("list all", '"all" is too much; list'),
+    ("info one", "at home on cpu"), ("info nobody", 'no VM "nobody"'),
+    ("console nobody", 'no VM "nobody"'), ("console two", "two is not running"),
+    ("log one 1", "press a key"), ("log one many", '"many" is no number'),
+    ("start one", "running already"), ("start bad", "colour"),
+    ("stop one", "power button"), ("stop one -x", "-f only"), ("stop two", "not running"),
+    ("pause one", "is paused"), ("pause one", "paused already"), ("pause one now", "too much"),
+    ("resume one", "goes on"), ("resume one", "not paused"),
+    ("reset two", "two is not running"), ("destroy two", "two is not running"),
+    ("create", "from a VM"), ("modules", "vm=two kernel"), ("modules 1", "too much"),
+    ("set one mem=16M", "cannot change while it runs"), ("set one restart=sometimes", "never, crash or"),
+    ("regs one v0", "rip"), ("regs one v1", 'no vCPU "v1"'),
+    ("dis one", ": "), ("dis one here", '"here" is no number'),
+    ("bt one", "rbp"), ("bt one v7", 'no vCPU "v7"'),
+    ("x one 0x100000 16", "100000: "), ("x one", "wanted is an address"),
+    ("xp one 0x100000 16", "100000: "), ("xp one 1 2 3", "too much"),
+    ("walk one 0x100000", "guest-physical 100000"), ("walk one", "wanted is a linear address"),
+    ("exits one", "all"), ("exits one -x", "-w only"),
+    ("measure one maybe", "on, off"), ("learn one maybe", "on, off"), ("trace one maybe", "on, off"),
+    ("last one 3", "newest first"), ("last one many", "no number"),
+    ("irq one", "PIC master"), ("irq two", "not running"),
+    ("devices one", "uart"), ("devices two", "not running"),
+    ("mem one", "touched"), ("mem nobody", 'no VM "nobody"'),
+    ("cpu", "load"), ("cpu 0", "too much"), ("version", "skep "), ("version 2", "too much"),
+    ("json maybe", "json on, or json off"), ("poweroff now", "too much"), ("reboot now", "too much"))
+
+
+def test_every_command(monitor):
+    monitor.say("start one")
+    time.sleep(1)
+    for line, text in ANSWERS:
+        assert text in monitor.say(line), line
+    assert {line.split()[0] for line, _ in ANSWERS} == \
+        set(re.findall(r"^  (\w+) ", monitor.say("help"), re.M))
+    assert monitor.say("reset one").strip().startswith("skep: vm one: ")
+    monitor.wait_state("one", "running")
+    monitor.say("destroy one")
+    monitor.wait_state("one", "stopped")
 
 
 def test_start_console_end(monitor):
@@ -219,7 +262,7 @@ def test_create(monitor):
 
 def test_restart(monitor):
     """A VM that resets at once starts again: first at once, then later and later."""
-    only_on_qemu(monitor)
+    once_a_kind(monitor)
     host = monitor.host
     host.send_line("create loop from two mem=16M restart=crash -- reset")
     host.expect(r"skep: vm loop: reset\r\n(?:.*\r\n)?skep: vm loop: starts again\r\n", 20)
@@ -250,7 +293,7 @@ def test_restart(monitor):
 
 def test_mix(monitor):
     """Lines of VMs without the focus, with their names; and no more when it is switched off."""
-    only_on_qemu(monitor)
+    once_a_kind(monitor)
     host = monitor.host
     assert "are shown" in monitor.say("console mix")
     host.send_line("start one")
@@ -304,19 +347,19 @@ def test_recording(monitor):
     assert "nothing is recorded" in monitor.say("learn one")
     assert "MEASURED" not in monitor.say("exits one")
     assert "-w only" in monitor.say("exits one -x")
-    if monitor.host.kind == "qemu":  # a second takes Bochs long while a guest polls
-        monitor.host.send_line("exits one -w")
-        for _ in range(2):
-            monitor.host.expect(r"\x1b\[H\x1b\[J  \w+ +\d+\r\n", 10)
-        monitor.host.send("q")
-        monitor.host.expect(PROMPT, 10)
+    monitor.say("pause one")  # a second takes Bochs long while a guest polls
+    monitor.host.send_line("exits one -w")
+    for _ in range(2):
+        monitor.host.expect(r"\x1b\[H\x1b\[J  \w+ +\d+\r\n", 10)
+    monitor.host.send("q")
+    monitor.host.expect(PROMPT, 10)
     monitor.say("destroy one")
     monitor.wait_state("one", "stopped")
 
 
 def test_escape_keys(monitor):
     """The escape key from a console and back, by number, to the next, and typed to the guest."""
-    only_on_qemu(monitor)
+    once_a_kind(monitor)
     monitor.say("start one")
     monitor.say("start two")
     host = monitor.host
@@ -388,7 +431,7 @@ def test_json(monitor):
 
 def test_line_editor(monitor):
     """Keys as a terminal sends them: history, arrows, completion."""
-    only_on_qemu(monitor)
+    once_a_kind(monitor)
     host = monitor.host
     monitor.say("version")
     host.send("\x1b[A")
@@ -403,9 +446,13 @@ def test_line_editor(monitor):
     host.expect(r"\n" + PROMPT, 5)
 
 
-def test_power_off(monitor):
-    """Last of this machine's tests."""
-    monitor.host.send_line("poweroff")
+def test_reboot_and_power_off(monitor):
+    """Last of this machine's tests. QEMU is started so that a reboot ends it."""
+    reboots = getattr(monitor.host, "model", "") != "zambezi"
+    monitor.host.send_line("reboot" if reboots else "poweroff")
+    if reboots and monitor.host.kind == "bochs":
+        monitor.host.expect("skep: version", 100)
+        return
     monitor.host.wait_end(20)
     assert not monitor.host.timed_out
 

@@ -5,6 +5,8 @@
  */
 #include "vmm/load/firmware.h"
 
+#include "lib/string.h"
+
 #define ENTRY_GPA  (PLAT_MP_BASE + 0x1000)
 #define TABLE_GPA  (ENTRY_GPA + 0x20)
 #define ENTRY_SIZE 31
@@ -29,20 +31,37 @@ static const char table[] = BIOS MACHINE "\x7f\x04\x02\x00\0";
 #define LARGEST       (sizeof(MACHINE) - 1) /* without the literal's own NUL */
 #define STRUCTURE_NUM 3
 
+/* The entry point, its two checksums left out. */
+static const struct PACKED {
+    char anchor[4];
+    u8 checksum, length, major, minor;
+    u16 largest;
+    u8 revision, formatted[5];
+    char dmi_anchor[5];
+    u8 dmi_checksum;
+    u16 table_size;
+    u32 table;
+    u16 structures;
+    u8 bcd_revision;
+} entry = {
+    .anchor = {'_', 'S', 'M', '_'},
+    .length = ENTRY_SIZE,
+    .major = 2,
+    .minor = 8,
+    .largest = LARGEST,
+    .dmi_anchor = {'_', 'D', 'M', 'I', '_'},
+    .table_size = sizeof(table),
+    .table = TABLE_GPA,
+    .structures = STRUCTURE_NUM,
+    .bcd_revision = 0x28,
+};
+_Static_assert(sizeof(entry) == ENTRY_SIZE, "SMBIOS entry point");
+
 void smbios_write(struct load_ctx *c)
 {
-    u8 p[ENTRY_SIZE] = {0};
+    u8 p[ENTRY_SIZE];
 
-    firmware_put_text(p, "_SM_");
-    p[5] = ENTRY_SIZE;
-    p[6] = 2;
-    p[7] = 8;
-    put16(p + 8, LARGEST);
-    firmware_put_text(p + 16, "_DMI_");
-    put16(p + 22, sizeof(table));
-    put32(p + 24, TABLE_GPA);
-    put16(p + 28, STRUCTURE_NUM);
-    p[30] = 0x28;
+    memcpy(p, &entry, sizeof(p));
     p[21] = firmware_checksum(p + 16, 15);
     p[4] = firmware_checksum(p, sizeof(p));
     ctx_write(c, ENTRY_GPA, p, sizeof(p));

@@ -11,7 +11,7 @@
 #define FIRST_S      (-62167219200ll) /* 0000-01-01 */
 #define LAST_S       253402300799ll   /* 9999-12-31 23:59:59 */
 
-static s64 clamp(s64 v, s64 low, s64 high)
+COLD static s64 clamp(s64 v, s64 low, s64 high)
 {
     return v < low ? low : v > high ? high : v;
 }

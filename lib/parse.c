@@ -3,7 +3,7 @@
 #include "lib/parse.h"
 #include "lib/string.h"
 
-static int digit_value(char c)
+COLD static int digit_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';

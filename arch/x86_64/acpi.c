@@ -215,7 +215,7 @@ static void add_override(struct acpi *a, const u8 *e)
     };
 }
 
-static void madt_entry(struct acpi *a, const u8 *e, u8 len)
+COLD static void madt_entry(struct acpi *a, const u8 *e, u8 len)
 {
     switch (e[0]) {
     case MADT_LAPIC:

@@ -36,7 +36,7 @@ def test_kernel(host, name, workdir):
         m.expect(r"skep: vm linux: powered off", 60)
 
 
-# In Bochs it is a quarter of an hour and more to the first dialog.
+# In Bochs it is some 17,000 million instructions to the first dialog.
 @pytest.mark.parametrize("arch", ("amd64", "i386"))
 @pytest.mark.parametrize("host", [*on("qemu"), *long("bochs-skylake_x")])
 def test_installer(host, arch, workdir):

@@ -38,15 +38,14 @@ static void put_field(struct out *o, const struct fmt_spec *sp, const char *pref
         put_n(o, ' ', pad);
 }
 
-static void put_number(struct out *o, const struct fmt_spec *sp, u64 v, unsigned base, bool upper,
+static void put_number(struct out *o, const struct fmt_spec *sp, u64 v, unsigned base,
                        const char *prefix)
 {
-    const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
     char tmp[24];
     int n = 0, zeroes = 0;
 
     do {
-        tmp[sizeof(tmp) - 1 - n++] = digits[v % base];
+        tmp[sizeof(tmp) - 1 - n++] = "0123456789abcdef"[v % base];
         v /= base;
     } while (v);
     if (sp->precise) {
@@ -143,18 +142,17 @@ static void convert(struct out *o, char c, const struct fmt_spec *sp, va_list *a
     case 'd':
     case 'i':
         s = fmt_signed(ap, sp->longs);
-        put_number(o, sp, s < 0 ? 0 - (u64)s : (u64)s, 10, false, s < 0 ? "-" : "");
+        put_number(o, sp, s < 0 ? 0 - (u64)s : (u64)s, 10, s < 0 ? "-" : "");
         break;
     case 'u':
-        put_number(o, sp, fmt_unsigned(ap, sp->longs), 10, false, "");
+        put_number(o, sp, fmt_unsigned(ap, sp->longs), 10, "");
         break;
     case 'x':
-    case 'X':
         v = fmt_unsigned(ap, sp->longs);
-        put_number(o, sp, v, 16, c == 'X', sp->alt && v ? (c == 'X' ? "0X" : "0x") : "");
+        put_number(o, sp, v, 16, sp->alt && v ? "0x" : "");
         break;
     case 'p':
-        put_number(o, sp, (u64)(uintptr_t)va_arg(*ap, void *), 16, false, "0x");
+        put_number(o, sp, (u64)(uintptr_t)va_arg(*ap, void *), 16, "0x");
         break;
     case 's':
         put_text(o, sp, va_arg(*ap, const char *));

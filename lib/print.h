@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Formatted print into a buffer: %d %i %u %x %X %p %s %c %% with h/hh/l/ll/z/j, '0' and '-' flags,
+ * Formatted print into a buffer: %d %i %u %x %p %s %c %% with h/hh/l/ll/z/j, '0' and '-' flags,
  * '#' for hex, width and precision ('*' too).
  */
 #ifndef LIB_PRINT_H

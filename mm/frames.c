@@ -97,14 +97,6 @@ static bool all_used(const u8 *state, u64 count)
     return true;
 }
 
-/* Of a block of order `from` all but one of `order` at its beginning goes back. */
-static COLD void give_halves(struct frames *f, struct frames_zone *z, u64 frame, unsigned from,
-                             unsigned order)
-{
-    while (from-- > order)
-        list_push(f, z, frame + (1ull << from), from);
-}
-
 hpa_t frames_alloc(struct frames *f, unsigned order)
 {
     unsigned from = order;
@@ -124,8 +116,10 @@ hpa_t frames_alloc(struct frames *f, unsigned order)
     frame = frame_of(f, f->lists[from].next);
     z = zone_of(f, frame);
     list_take(f, z, frame, from);
-    if (from > order)
-        give_halves(f, z, frame, from, order);
+    while (from > order) {
+        from--;
+        list_push(f, z, frame + (1ull << from), from);
+    }
     if (order == 0)
         z->state[frame - z->first] = STATE_USED;
     else

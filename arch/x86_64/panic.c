@@ -183,13 +183,18 @@ void backtrace(u64 rip, u64 rbp)
     }
 }
 
+/* The general registers but RSP, which a trap frame has in the opposite order, from R15 up. */
 static void say_registers(const struct trap_frame *f)
 {
+    enum { GENERAL = 15 };
+    const u64 *from_r15 = (const u64 *)f;
+    static const char names[] = "rax\0rbx\0rcx\0rdx\0rsi\0rdi\0rbp\0r8\0r9\0r10\0r11\0r12\0r13\0"
+                                "r14\0r15";
+
     say("rip %016lx rsp %016lx rflags %08lx\n", f->rip, f->rsp, f->rflags);
-    say("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
-    say("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
-    say("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
-    say("r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
+    for (unsigned i = 0; i < GENERAL; i++)
+        say("%-3s %016lx%c", text_nth(names, i), from_r15[GENERAL - 1 - i],
+            i % 4 == 3 || i + 1 == GENERAL ? '\n' : ' ');
 }
 
 /* One CPU panics; another that comes here stops, the same one again has broken the panic itself. */

@@ -351,37 +351,53 @@ const struct insn_row insn_row_les_lds =
     ROW(OP_LOAD_FAR_PTR, F_R_RM, S_Z, I_NONE, M_PLUS2, R, FL_MEM);
 const struct insn_row insn_row_plain = PLAIN;
 
-static const struct insn_row row_ud = UD, row_modrm = MODRM, row_modrm_i = MODRM_I,
-                             row_map38_g17 = GROUP(G17, I_NONE, FL_GROUP);
+static const struct insn_row row_ud = UD, row_modrm = MODRM, row_modrm_i = MODRM_I;
+
+/* Opcodes of the map 0F 38 that are executed, with VEX or without: by prefix none, 66, F3, F2. */
+struct row_38 {
+    u8 opcode;
+    struct insn_row row[4];
+};
+
+#define MOVBE_LOAD  ROW(OP_MOVBE, F_R_RM, S_V, I_NONE, M_SAME, R, FL_MEM)
+#define MOVBE_STORE ROW(OP_MOVBE, F_RM_R, S_V, I_NONE, M_SAME, W, FL_MEM)
+#define CRC_B       ROW(OP_CRC32, F_R_RM, S_Y, I_NONE, M_1, R, FL_MODRM)
+#define CRC_V       ROW(OP_CRC32, F_R_RM, S_V, I_NONE, M_SAME, R, FL_MODRM)
+#define ADX(o)      ROW(o, F_R_RM, S_Y, I_NONE, M_SAME, R, FL_MODRM)
+#define INVPCID     ROW(OP_INVPCID, F_R_RM, S_N, I_NONE, M_16, R, FL_MEM)
+#define NTDQA       VLOAD(FL_VEX_ALIGNED_MEM)
+#define BMI(o, f)   ROW(o, f, S_Y, I_NONE, M_SAME, R, FL_VEX_L0)
+
+static const struct row_38 rows_38[] = {
+    {0x2a, {UD, NTDQA, UD, UD}},
+    {0x82, {UD, INVPCID, UD, UD}},
+    {0xf0, {MOVBE_LOAD, MOVBE_LOAD, UD, CRC_B}},
+    {0xf1, {MOVBE_STORE, MOVBE_STORE, UD, CRC_V}},
+    {0xf6, {MODRM, ADX(OP_ADCX), ADX(OP_ADOX), MODRM}},
+    {0xf9, {NTI, MODRM, MODRM, MODRM}},
+};
+
+static const struct row_38 rows_vex38[] = {
+    {0x2a, {UD, NTDQA, UD, UD}},
+    {0xf2, {BMI(OP_ANDN, F_R_V_RM), UD, UD, UD}},
+    {0xf3, {GROUP(G17, I_NONE, FL_GROUP), UD, UD, UD}},
+    {0xf5, {BMI(OP_BZHI, F_R_RM_V), UD, BMI(OP_PEXT, F_R_V_RM), BMI(OP_PDEP, F_R_V_RM)}},
+    {0xf6, {UD, UD, UD, BMI(OP_MULX, F_R_V_RM)}},
+    {0xf7, {BMI(OP_BEXTR, F_R_RM_V), BMI(OP_SHLX, F_R_RM_V), BMI(OP_SARX, F_R_RM_V),
+            BMI(OP_SHRX, F_R_RM_V)}},
+};
+
+static const struct insn_row *find_38(const struct row_38 *rows, unsigned n, u8 opcode, unsigned pp)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (rows[i].opcode == opcode)
+            return &rows[i].row[pp];
+    return &row_modrm;
+}
 
 const struct insn_row *insn_row_38(u8 opcode, unsigned pp)
 {
-    static const struct insn_row ntdqa = VLOAD(FL_VEX_ALIGNED_MEM);
-    static const struct insn_row movbe_load = ROW(OP_MOVBE, F_R_RM, S_V, I_NONE, M_SAME, R, FL_MEM);
-    static const struct insn_row movbe_store =
-        ROW(OP_MOVBE, F_RM_R, S_V, I_NONE, M_SAME, W, FL_MEM);
-    static const struct insn_row crc_b = ROW(OP_CRC32, F_R_RM, S_Y, I_NONE, M_1, R, FL_MODRM);
-    static const struct insn_row crc_v = ROW(OP_CRC32, F_R_RM, S_V, I_NONE, M_SAME, R, FL_MODRM);
-    static const struct insn_row adcx = ROW(OP_ADCX, F_R_RM, S_Y, I_NONE, M_SAME, R, FL_MODRM);
-    static const struct insn_row adox = ROW(OP_ADOX, F_R_RM, S_Y, I_NONE, M_SAME, R, FL_MODRM);
-    static const struct insn_row movdiri = ROW(OP_MOV, F_RM_R, S_Y, I_NONE, M_SAME, W, FL_MEM);
-    static const struct insn_row invpcid = ROW(OP_INVPCID, F_R_RM, S_N, I_NONE, M_16, R, FL_MEM);
-
-    switch (opcode) {
-    case 0x2a:
-        return pp == 1 ? &ntdqa : &row_ud;
-    case 0x82:
-        return pp == 1 ? &invpcid : &row_ud;
-    case 0xf0:
-        return pp == 3 ? &crc_b : pp == 2 ? &row_ud : &movbe_load;
-    case 0xf1:
-        return pp == 3 ? &crc_v : pp == 2 ? &row_ud : &movbe_store;
-    case 0xf9:
-        return pp == 0 ? &movdiri : &row_modrm;
-    case 0xf6:
-        return pp == 1 ? &adcx : pp == 2 ? &adox : &row_modrm;
-    }
-    return &row_modrm;
+    return find_38(rows_38, ARRAY_SIZE(rows_38), opcode, pp);
 }
 
 const struct insn_row *insn_row_3a(u8 opcode, unsigned pp)
@@ -389,35 +405,6 @@ const struct insn_row *insn_row_3a(u8 opcode, unsigned pp)
     (void)opcode;
     (void)pp;
     return &row_modrm_i;
-}
-
-#define BMI(o, f) ROW(o, f, S_Y, I_NONE, M_SAME, R, FL_VEX_L0)
-
-static const struct insn_row *row_vex38(u8 opcode, unsigned pp)
-{
-    static const struct insn_row andn = BMI(OP_ANDN, F_R_V_RM);
-    static const struct insn_row f5[4] = {BMI(OP_BZHI, F_R_RM_V), UD, BMI(OP_PEXT, F_R_V_RM),
-                                          BMI(OP_PDEP, F_R_V_RM)};
-    static const struct insn_row mulx = BMI(OP_MULX, F_R_V_RM);
-    static const struct insn_row f7[4] = {BMI(OP_BEXTR, F_R_RM_V), BMI(OP_SHLX, F_R_RM_V),
-                                          BMI(OP_SARX, F_R_RM_V), BMI(OP_SHRX, F_R_RM_V)};
-    static const struct insn_row ntdqa = VLOAD(FL_VEX_ALIGNED_MEM);
-
-    switch (opcode) {
-    case 0x2a:
-        return pp == 1 ? &ntdqa : &row_ud;
-    case 0xf2:
-        return pp == 0 ? &andn : &row_ud;
-    case 0xf3:
-        return pp == 0 ? &row_map38_g17 : &row_ud;
-    case 0xf5:
-        return &f5[pp];
-    case 0xf6:
-        return pp == 3 ? &mulx : &row_ud;
-    case 0xf7:
-        return &f7[pp];
-    }
-    return &row_modrm;
 }
 
 static const struct insn_row *row_vex0f(u8 opcode, unsigned pp)
@@ -447,7 +434,7 @@ const struct insn_row *insn_row_vex(unsigned map, u8 opcode, unsigned pp)
     case 1:
         return row_vex0f(opcode, pp);
     case 2:
-        return row_vex38(opcode, pp);
+        return find_38(rows_vex38, ARRAY_SIZE(rows_vex38), opcode, pp);
     case 3:
         return opcode == 0xf0 && pp == 3 ? &rorx : &row_modrm_i;
     }

@@ -93,18 +93,6 @@ void cmd_create(struct args *a)
 
 /* ---- changes ---- */
 
-static bool set_log(const char *word)
-{
-    static const char *const levels[] = {"error", "warn", "info", "debug"};
-
-    for (unsigned i = 0; i < ARRAY_SIZE(levels); i++)
-        if (strcmp(word, levels[i]) == 0) {
-            log_set_level(i);
-            return true;
-        }
-    return false;
-}
-
 static void set_vm(unsigned i, const char *words)
 {
     static struct config_vm draft;
@@ -133,14 +121,16 @@ void cmd_set(struct args *a)
 {
     char word[CONFIG_NAME_SIZE + 1];
     const char *words = a->rest;
-    int i = monitor_last_vm();
+    int i = monitor_last_vm(), level = -1;
+    bool any = next_word(&words, word, sizeof(word)), log = strncmp(word, "log=", 4) == 0;
 
-    if (!next_word(&words, word, sizeof(word)) ||
-        (strncmp(word, "log=", 4) == 0 && !set_log(word + 4))) {
+    if (log)
+        level = config_log_level(word + 4);
+    if (!any || (log && level < 0))
         out_error("what can be set: log=error|warn|info|debug, or a VM and words of grub.cfg");
-        return;
-    }
-    if (strncmp(word, "log=", 4) == 0)
+    if (level >= 0)
+        log_set_level((enum log_level)level);
+    if (!any || log)
         return;
     if (strchr(word, '='))
         words = a->rest;

@@ -119,11 +119,18 @@ static bool set_escape(struct config_line *l, struct slice v)
     return true;
 }
 
+#define LOG_WORDS "error, warn, info or debug"
+
+int config_log_level(const char *word)
+{
+    return slice_choice((struct slice){word, strlen(word)}, LOG_WORDS);
+}
+
 static const struct config_key own_words[] = {
     {"console",
      "com1 to com4, 0xPORT, spcr or pci, then perhaps ,BAUD that divides 115200 and ,rtscts",
      .set = set_console},
-    {"log", "error, warn, info or debug", CONFIG_FIELD(config, log)},
+    {"log", LOG_WORDS, CONFIG_FIELD(config, log)},
     {"escape", "^A to ^Z or one of ^[ ^\\ ^] ^^ ^_", .set = set_escape},
     {"idle", "monitor, poweroff or reboot", CONFIG_FIELD(config, idle)},
     {"apic", "emulate, shadow or virtual", CONFIG_FIELD(config, apic)},

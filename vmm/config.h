@@ -131,6 +131,9 @@ void config_parse_own(struct config *c, const char *cmdline);
 void config_parse_modules(struct config *c, const char *const *text, unsigned count,
                           const struct config_limits *limits);
 
+/* What log= calls this level: enum log_level; -1: nothing. */
+int config_log_level(const char *word);
+
 /*
  * A new VM with the defaults and no kernel; free it with config_vm_drop. ERR_INVAL: that is no
  * name; ERR_EXISTS; ERR_NOMEM: CONFIG_MAX_VMS are there.

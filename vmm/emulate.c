@@ -157,7 +157,7 @@ static enum err mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
     return OK;
 }
 
-static enum err port_in(void *ctx, u16 port, unsigned size, u32 *value)
+COLD static enum err port_in(void *ctx, u16 port, unsigned size, u32 *value)
 {
     struct board *b = &((struct vcpu *)ctx)->vm->board;
     struct bus_access acc = {.addr = port, .size = (u8)size};
@@ -167,7 +167,7 @@ static enum err port_in(void *ctx, u16 port, unsigned size, u32 *value)
     return OK;
 }
 
-static enum err port_out(void *ctx, u16 port, unsigned size, u32 value)
+COLD static enum err port_out(void *ctx, u16 port, unsigned size, u32 value)
 {
     struct board *b = &((struct vcpu *)ctx)->vm->board;
     struct bus_access acc = {.addr = port, .size = (u8)size, .write = true, .value = value};

@@ -44,7 +44,7 @@ KFLAGS := $(BASE) -I$(B) -Oz -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pi
           -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -ffunction-sections \
           -fdata-sections -fno-jump-tables -mstack-protector-guard=global \
           $(if $(findstring clang,$(CC)),-mstack-alignment=8,-mpreferred-stack-boundary=3) -MMD -MP $(if $(CHECKED),-DCHECKED=1,-DCHECKED=0)
-KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage -malign-data=abi)
+KFLAGS += $(if $(findstring clang,$(CC)),,-fstack-usage -malign-data=abi -fno-shrink-wrap -fno-tree-loop-im)
 
 HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/emulate vmm/msr \
        vmm/dev/bus vmm/dev/vuart vmm/dev/vlapic vmm/dev/vlapic_regs \
@@ -53,7 +53,7 @@ HOT := vmm/run vmm/exits vmm/skip vmm/board vmm/emulate vmm/msr \
        arch/x86_64/svm/run arch/x86_64/svm/event arch/x86_64/svm/regs \
        mm/space_fault mm/space_harvest mm/frames
 $(HOT:%=$(B)/obj/%.o): KFLAGS += -O2 -fjump-tables -fomit-frame-pointer -falign-functions=1 \
-    $(if $(findstring clang,$(CC)),,-falign-jumps=1 -falign-loops=1 -falign-labels=1)
+    $(if $(findstring clang,$(CC)),,-fshrink-wrap -ftree-loop-im -falign-jumps=1 -falign-loops=1 -falign-labels=1)
 # The functions that the compiler makes of the others' copies must not be made of themselves.
 $(B)/obj/lib/string.o: KFLAGS += -fno-builtin
 

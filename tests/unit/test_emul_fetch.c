@@ -146,6 +146,8 @@ static void test_operand_helpers(void **state)
     assert_string_equal(insn_name(OP_XLAT), "xlat");
     assert_string_equal(insn_name(OP_CMPXCHG8B), "cmpxchg8b");
     assert_string_equal(insn_name(OP_SHRD), "shrd");
+    assert_string_equal(insn_name(OP_BSF), "bsf");
+    assert_string_equal(insn_name(OP_BTC), "btc");
     assert_string_equal(insn_name(OP_CRC32), "crc32");
     assert_string_equal(insn_name(OP_ARPL), "arpl");
     assert_string_equal(insn_name(OP_OUT), "out");

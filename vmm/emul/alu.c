@@ -31,11 +31,10 @@ __asm__(".pushsection .text.alu, \"ax\"\n"
         BINARY("add") ABSENT ABSENT /* XADD, CMPXCHG, CMPXCHG8B */
         SHIFT("rol") SHIFT("ror") SHIFT("rcl") SHIFT("rcr") SHIFT("shl") SHIFT("shr") SHIFT("shl")
         SHIFT("sar") DOUBLE("shld") DOUBLE("shrd")
-        ABSENT ABSENT ABSENT ABSENT /* BT, BTS, BTR, BTC */
         WIDE("bsf") WIDE("bsr")
         ".popsection");
 /* clang-format on */
-_Static_assert(OP_BSR - OP_ADD == 36, "alu_routines has a row for each of these");
+_Static_assert(OP_BSR - OP_ADD == 32, "alu_routines has a row for each of these");
 
 extern const u8 alu_routines[];
 /* Loads RAX, RCX, RDX and flags, calls the routine, stores RDX and flags, returns RAX. */

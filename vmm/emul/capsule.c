@@ -126,7 +126,7 @@ int emul_capsule(struct emul_cpu *c, char *buf, size_t size)
 
         if (c->mode != INSN_64 || (c->insn.seg >= SEG_FS && c->insn.seg <= SEG_GS))
             gla += emul_seg(c, c->insn.seg)->base;
-        emul_find_walk(c);
+        emul_find_walk_slow(c);
         put_walk(&t, c, gla);
     }
     return t.len;

@@ -169,6 +169,9 @@ static ALWAYS_INLINE void emul_find_walk(struct emul_cpu *c)
     c->have_walk = true;
 }
 
+/* The same for where it is not that urgent. */
+void emul_find_walk_slow(struct emul_cpu *c);
+
 /*
  * The case that MMIO exits are made of: 64-bit code reads or writes one device register, the exit
  * says where that is, and the operand is exactly there.

@@ -96,6 +96,11 @@ void emul_renew_walk(struct emul_cpu *c)
     c->serial += c->serial == ~0u ? 2 : 1; /* never 0 */
 }
 
+void emul_find_walk_slow(struct emul_cpu *c)
+{
+    emul_find_walk(c);
+}
+
 static enum emul_result walk_failed(struct emul_cpu *c, enum walk_result r, gla_t gla,
                                     const struct walk_out *out)
 {
@@ -116,7 +121,7 @@ enum emul_result emul_translate(struct emul_cpu *c, gla_t gla, u32 access, gpa_t
     struct walk_out out;
     enum walk_result r;
 
-    emul_find_walk(c);
+    emul_find_walk_slow(c);
     if (!(access & WALK_SYSTEM) && c->cpl == 3)
         access |= WALK_USER;
     r = walk_gla(&c->walk, gla, access, &out);

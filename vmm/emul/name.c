@@ -16,7 +16,7 @@ static const char names[] =
     /* Shifts and rotates in ModRM order (6 is an alias of SHL) */
     "rol\0" "ror\0" "rcl\0" "rcr\0" "shl\0" "shr\0" "sal\0" "sar\0" "shld\0" "shrd\0"
     /* Bits */
-    "bt\0" "bts\0" "btr\0" "btc\0" "bsf\0" "bsr\0" "tzcnt\0" "lzcnt\0" "popcnt\0" "andn\0" "bextr\0"
+    "bsf\0" "bsr\0" "tzcnt\0" "lzcnt\0" "popcnt\0" "bt\0" "bts\0" "btr\0" "btc\0" "andn\0" "bextr\0"
     "blsr\0" "blsmsk\0" "blsi\0" "bzhi\0" "pdep\0" "pext\0" "mulx\0" "rorx\0" "sarx\0" "shlx\0"
     "shrx\0" "adcx\0" "adox\0" "crc32\0"
     /* Stack and control flow through memory */

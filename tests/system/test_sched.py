@@ -157,3 +157,26 @@ def test_vcpus_move(host, workdir):
             assert wait(lambda: home("b") == 1)
             assert home("a") == 0
             assert "names a processor that is not there" in ask("set a cpus=2", ok=False)["error"]
+
+
+@pytest.mark.parametrize("host", [
+    pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx"))])
+def test_nothing_is_owed_for_a_pause(host, workdir):
+    """A VM that counts its ticks is paused for longer than it runs: it has no more of them, and no
+    fewer, than its clock says."""
+    guest = image.Guest("check", guest_elf("check64"), "mem=32M start=manual testdev",
+                        "testdev only=ticks_pit only=ticks_apic")
+    with machine(host, workdir, skep_iso(workdir, [guest], words="idle=monitor")) as m:
+        m.expect(PROMPT, 60)
+        pauses = 0
+        with Monitor(m).as_program() as ask:
+            ask("start check")
+            while ask("pause check", ok=None)["ok"]:
+                pauses += 1
+                for _ in range(10):
+                    ask("version")
+                ask("resume check")
+                time.sleep(0.5)
+            text = ask("log check")["text"]
+    assert not re.findall(r"^FAIL.*", text, re.M), text
+    assert len(re.findall(r"^PASS", text, re.M)) == 2 and pauses > 3, (text, pauses)

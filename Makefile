@@ -37,7 +37,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 # What both compilers and both worlds (hypervisor, host tests) share.
 BASE := -std=gnu11 -I. -g $(WARN) -fno-common -fno-strict-aliasing -fwrapv
 
-# Small everywhere but on the way of an exit: the image without the monitor is to stay below 256 KiB
+# Small everywhere but on the way of an exit: the image is to stay below 256 KiB
 # (tests/checks/test_image.py).
 KFLAGS := $(BASE) -I$(B) -Oz -m64 -march=x86-64 -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel \
           -mno-red-zone -mgeneral-regs-only -fstack-protector -fcf-protection=none \

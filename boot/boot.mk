@@ -3,8 +3,9 @@
 # The link. Twice: the first pass fixes the addresses of the text, from which the symbol table for
 # backtraces is made; it lies behind all text, so the second pass moves none of it.
 
-# Loaded bytes, at most, the monitor included. Clang's code is a tenth larger, and assertions take room.
-IMAGE_LIMIT := $(if $(findstring clang,$(CC))$(CHECKED),0x60000,0x50000)
+# From the first byte of text to the last of data, gaps up to page boundaries included, at most. Clang's
+# code is larger, and assertions take room.
+IMAGE_LIMIT := $(if $(findstring clang,$(CC))$(CHECKED),0x60000,0x43000)
 LDFLAGS := -T linker.ld --defsym=IMAGE_LIMIT=$(IMAGE_LIMIT) \
            -nostdlib -static --gc-sections -z max-page-size=4096 --build-id=none \
            --no-warn-rwx-segments --fatal-warnings

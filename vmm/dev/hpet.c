@@ -37,7 +37,7 @@ static bool running(const struct hpet *h)
 }
 
 /* Ticks since the counter was started or set. */
-static u64 run_ticks(const struct hpet *h, u64 now_ns)
+COLD static u64 run_ticks(const struct hpet *h, u64 now_ns)
 {
     return running(h) ? (now_ns - h->s.start_ns) / TICK_NS : 0;
 }

@@ -210,7 +210,7 @@ static void write_ocw2(struct pic_chip *c, u8 value)
         c->lowest = (u8)input;
 }
 
-static void write_ocw3(struct pic_chip *c, u8 value)
+COLD static void write_ocw3(struct pic_chip *c, u8 value)
 {
     if (value & 0x04)
         c->poll = true;

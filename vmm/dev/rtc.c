@@ -180,7 +180,7 @@ static unsigned periodic_shift(const struct rtc *r)
 }
 
 /* The first value from `from` up, below `limit`, that an alarm byte lets through; limit if none. */
-static unsigned next_match(unsigned alarm, unsigned from, unsigned limit)
+COLD static unsigned next_match(unsigned alarm, unsigned from, unsigned limit)
 {
     if (alarm == ANY)
         return from;

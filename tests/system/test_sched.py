@@ -159,8 +159,8 @@ def test_vcpus_move(host, workdir):
             assert "names a processor that is not there" in ask("set a cpus=2", ok=False)["error"]
 
 
-@pytest.mark.parametrize("host", [
-    pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx"))])
+@pytest.mark.long
+@pytest.mark.parametrize("host", ["bochs-skylake_x"])
 def test_nothing_is_owed_for_a_pause(host, workdir):
     """A VM that counts its ticks is paused for longer than it runs: it has no more of them, and no
     fewer, than its clock says."""

@@ -111,12 +111,15 @@ static void grow(char key, unsigned count)
 /* ---- the other CPU ----------------------------------------------------------------------------
  */
 
+/* With interrupts on, as in wait_key. */
 static void count_round(void *arg)
 {
     (void)arg;
+    cpu_sti();
     for (rounds = 0; !stop; rounds++)
         for (unsigned i = 0; i < pages; i++)
             page(i)[WORD_COUNT]++;
+    cpu_cli();
 }
 
 static void slowly(void)
@@ -128,6 +131,7 @@ static void slowly(void)
 static void toggle_round(void *arg)
 {
     (void)arg;
+    cpu_sti();
     wrong = 0;
     for (rounds = 0; !stop; rounds++)
         for (unsigned i = 0; i < pages && !stop; i++) {
@@ -137,6 +141,7 @@ static void toggle_round(void *arg)
             wrong += page(i)[WORD_COUNT] != i + 1;
             page(i)[WORD_COUNT] = 0;
         }
+    cpu_cli();
 }
 
 static void stop_toggling(void)
@@ -176,8 +181,10 @@ static void call_code(void)
 static void call_round(void *arg)
 {
     (void)arg;
+    cpu_sti();
     for (rounds = 0; !stop; rounds++)
         call_code();
+    cpu_cli();
 }
 
 static void write_code(void)

@@ -58,7 +58,7 @@ def shell(request):
     kernel, initrd = image.debian(arch)
     words = f"mem=256M vcpus={vcpus} uart=com1,com2"
     linux = image.Guest("linux", kernel, words, "console=ttyS0 quiet", initrd)
-    with machine(where, work, skep_iso(work, [linux])) as host:
+    with machine(where, work, skep_iso(work, [linux]), limit=3600) as host:  # a megabyte takes long
         host.expect(r"guest: ready", 240)
         host.expect(PROMPT, 60)
         guest = Shell(host, vcpus, name)

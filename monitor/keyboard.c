@@ -18,6 +18,11 @@
  */
 #define BYTE_NS 86806u
 /*
+ * And one that takes long to read what it is given is given more only when it has had as long again
+ * to leave its handler.
+ */
+#define LEAVE_MAX_NS 100000000ull
+/*
  * While much waits for a guest that takes it, the line is asked to hold; a guest that has taken
  * nothing for so long holds nobody, for the escape key has to get through.
  */
@@ -35,6 +40,7 @@ static struct {
     struct vm *to; /* whose the bytes are, and those to come; NULL: the monitor */
     u64 next_ns;   /* when the line could have brought more */
     u64 moved_ns;  /* when the guest took some, or nothing waited */
+    u64 room_ns;   /* when it had read all it was given; any CPU */
     bool held;     /* the line is */
     u32 head, tail;
     u32 dropped;
@@ -88,8 +94,10 @@ static void receive(const u8 *bytes, size_t n)
 
 void keyboard_vm_room(struct vm *vm)
 {
-    if (vm == __atomic_load_n(&paste.to, __ATOMIC_RELAXED) && paste.head != paste.tail)
-        sched_poke();
+    if (vm != __atomic_load_n(&paste.to, __ATOMIC_RELAXED) || paste.head == paste.tail)
+        return;
+    __atomic_store_n(&paste.room_ns, clock_ns(), __ATOMIC_RELAXED);
+    sched_poke();
 }
 
 /* A program that sends the next command does not cut this one's answer short. */
@@ -119,10 +127,12 @@ static void deliver_paste(void)
 {
     struct vm *vm = paste.to;
 
-    u64 now = clock_ns();
+    u64 now = clock_ns(), room = __atomic_load_n(&paste.room_ns, __ATOMIC_RELAXED);
 
     if (!vm || vm->state != VM_RUNNING || vm->paused || paste.tail == paste.head)
         return;
+    if (room > paste.moved_ns)
+        paste.next_ns = MAX(paste.next_ns, room + MIN(room - paste.moved_ns, LEAVE_MAX_NS));
     if (now < paste.next_ns) {
         timer_arm(&paste.pace, paste.next_ns);
         return;

@@ -57,6 +57,29 @@ static void irq_stays_out(void)
     }
 }
 
+static void on_vector_slowly(struct trap_frame *f)
+{
+    for (volatile unsigned i = 0; i < 2000; i++)
+        ;
+    on_vector(f);
+}
+
+/*
+ * One request is one run of its handler, however long that takes. QEMU 7.2 delivers an interrupt
+ * that VMRUN injects a second time, whether interrupts are on or not, if its own loop is left by
+ * anything but an exit of the guest before the first one is.
+ */
+static void irq_once(void)
+{
+    trap_set(VECTOR, on_vector_slowly);
+    disturb();
+    for (unsigned i = 0; i < 20 * ROUNDS; i++) {
+        request();
+        asm volatile("sti\n nop\n cli" : : : "memory");
+        EXPECT(count == 1, "%u times in round %u", count, i);
+    }
+}
+
 /* The frame goes to a page never touched before; the event before it was another. */
 static void irq_to_new_memory(void)
 {
@@ -75,6 +98,7 @@ static void irq_to_new_memory(void)
 
 static const struct check list[] = {
     {"irq_stays_out", irq_stays_out, ANYWHERE},
+    {"irq_once", irq_once, ANYWHERE},
     {"irq_to_new_memory", irq_to_new_memory, ANYWHERE},
 };
 CHECK_GROUP(delivery, list);

@@ -35,3 +35,13 @@ def test_local_apic(host, asked, used, workdir):
         assert any(line.endswith(f"; local APICs: {used}") for line in lines), lines
         for bits in (32, 64):
             assert f"vm g{bits}: exited, status 0" in lines
+
+
+@pytest.mark.xdist_group("apic-qemu")
+def test_delivered_once(workdir):
+    """QEMU, as it counts instructions, leaves its loop whenever one of its timers is due, and would
+    deliver an injected interrupt twice if the guest had not left before."""
+    guest = image.Guest("g", guest_elf("check64"), "mem=64M testdev", "testdev only=irq_once")
+    with machine("qemu", workdir, skep_iso(workdir, [guest]), icount=True) as m:
+        m.wait_end(100)
+        assert "1 passed, 0 failed" in m.console, m.console[-1000:]

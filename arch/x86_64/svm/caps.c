@@ -7,7 +7,8 @@
 #include "mm/kmap.h"
 #include "mm/kmem.h"
 
-#define CPUID_SVM 0x8000000au
+#define CPUID_SVM     0x8000000au
+#define TCG_SIGNATURE 0x54474354u /* "TCGT" */
 
 struct svm_platform svm;
 
@@ -53,6 +54,7 @@ static void read_features(void)
     svm.lbr = c.edx & SVM_CPUID_LBR;
     svm.clean = c.edx & SVM_CPUID_CLEAN ? CLEAN_ALL : 0;
     svm.tsc_aux = cpu_cpuid(0x80000001, 0).edx & BIT(27) || rdpid;
+    svm.tcg = cpu_cpuid(1, 0).ecx & BIT(31) && cpu_cpuid(0x40000000, 0).ebx == TCG_SIGNATURE;
     svm.rdpru = cpu_cpuid_max(0x80000000) >= 0x80000008 && cpu_cpuid(0x80000008, 0).ebx & BIT(4);
 }
 

@@ -146,6 +146,9 @@ COLD void svm_attend(struct svm_vcpu *v)
     }
     if (v->attention & ATTEND_NMI)
         attend_nmi(v);
+    if (v->attention & ATTEND_OUT)
+        ipi_kick(this_cpu()->id);
+    v->attention &= (u8)~ATTEND_OUT;
 }
 
 /* ---- in and out ---------------------------------------------------------------------------- */
@@ -163,6 +166,12 @@ static void prepare_soft(struct svm_vcpu *v, const struct hvm_event *e)
     v->vmcb->rip = v->vmcb->next_rip = v->soft_next;
 }
 
+/*
+ * QEMU 7.2 keeps the vector of an interrupt that VMRUN injects as an exception yet to come. If its
+ * loop is left, for a timer of its own say, before the guest has left for any reason, it delivers
+ * that as well, whether the guest's interrupts are on or not. So the guest is to leave at once: an
+ * interrupt waits for the entry.
+ */
 void svm_inject(struct hvm_vcpu *base, const struct hvm_event *e)
 {
     struct svm_vcpu *v = svm_vcpu(base);
@@ -185,6 +194,8 @@ void svm_inject(struct hvm_vcpu *base, const struct hvm_event *e)
         prepare_soft(v, e);
     if (e->kind == HVM_EVENT_NMI)
         svm_block_nmi(v, true);
+    if (svm.tcg && e->kind == HVM_EVENT_INTR)
+        v->attention |= ATTEND_OUT;
     cb->event = event;
     cb->shadow &= ~SHADOW_INTR;
     svm_set_attention(v, ATTEND_EVENT, true);

@@ -12,6 +12,7 @@ struct svm_platform {
     u32 asids; /* 0 to asids - 1; 0 is the host's */
     bool nrip, flush_asid, decode, pause_filter, pause_threshold, lbr;
     bool rdpru;
+    bool tcg; /* QEMU's emulation: see svm_inject() */
     bool tsc_rate;
     bool tsc_aux; /* RDTSCP or RDPID */
     u32 clean;    /* CLEAN_ALL where there are clean bits, else 0 */
@@ -38,11 +39,12 @@ struct svm_cpu {
 
 /* svm_vcpu.attention: what the next entry, or the exit after it, has to see to. */
 enum {
-    ATTEND_STEP = 1, /* a single-step trap is pending */
-    ATTEND_NMI = 2,  /* the caller waits for NMIs to be possible */
-    ATTEND_INTR = 4, /* likewise interrupts */
-    ATTEND_ASID = 8, /* needs a new ASID */
-    ATTEND_ENTRY = ATTEND_STEP | ATTEND_NMI | ATTEND_INTR | ATTEND_ASID,
+    ATTEND_STEP = 1,   /* a single-step trap is pending */
+    ATTEND_NMI = 2,    /* the caller waits for NMIs to be possible */
+    ATTEND_INTR = 4,   /* likewise interrupts */
+    ATTEND_ASID = 8,   /* needs a new ASID */
+    ATTEND_OUT = 0x80, /* is to come out again right behind the event */
+    ATTEND_ENTRY = ATTEND_STEP | ATTEND_NMI | ATTEND_INTR | ATTEND_ASID | ATTEND_OUT,
 
     ATTEND_EVENT = 0x10,    /* an event goes in with the next entry */
     ATTEND_STEPPING = 0x20, /* the guest executes one instruction, then traps */

@@ -50,7 +50,8 @@ def come_and_go(ask, kind):
     wait_gone(ask, "new")
 
 
-@pytest.mark.parametrize("host", on("qemu", "bochs-skylake_x"))
+@pytest.mark.parametrize("host", [*on("qemu"),
+                                  pytest.param("bochs-skylake_x", marks=pytest.mark.long)])
 def test_every_kind(host, workdir):
     vms = [guests.promise(kind, "start=manual") for kind in KINDS]
     with machine(host, workdir, skep_iso(workdir, vms, words="idle=monitor"), mem=768) as m:

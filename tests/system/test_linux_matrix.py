@@ -65,6 +65,7 @@ def runs():
 def skep_by_another_name():
     """A skep that CPUID calls KVM, of which it offers no feature."""
     tree = os.path.join(ROOT, "build/system/matrix-kvm")
+    shutil.rmtree(tree, ignore_errors=True)
     for name in tracked():
         target = os.path.join(tree, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)

@@ -36,9 +36,11 @@ def test_kernel(host, name, workdir):
         m.expect(r"skep: vm linux: powered off", 60)
 
 
-# In Bochs it is some 17,000 million instructions to the first dialog.
-@pytest.mark.parametrize("arch", ("amd64", "i386"))
-@pytest.mark.parametrize("host", [*on("qemu"), *long("bochs-skylake_x")])
+# In Bochs it is some 17,000 million instructions to the first dialog. One of them is enough for every day.
+@pytest.mark.parametrize("host, arch", [
+    pytest.param("qemu", "i386", marks=pytest.mark.xdist_group("qemu")),
+    *[pytest.param(host, arch, marks=[pytest.mark.long, pytest.mark.xdist_group(host)])
+      for host, arch in (("qemu", "amd64"), ("bochs-skylake_x", "amd64"), ("bochs-skylake_x", "i386"))]])
 def test_installer(host, arch, workdir):
     """Debian's installer comes to its first dialog, the language; Enter takes what it proposes, and it
     asks for the place."""

@@ -200,25 +200,6 @@ void vcpu_set(struct vcpu *v, enum hvm_reg reg, u64 value)
     hvm->set(v->hv, reg, value);
 }
 
-static void reset_segments(struct hvm_vcpu *hv)
-{
-    static const u8 attr[SEG_COUNT] = {
-        [SEG_ES] = 0x93, [SEG_CS] = 0x9b, [SEG_SS] = 0x93,   [SEG_DS] = 0x93,
-        [SEG_FS] = 0x93, [SEG_GS] = 0x93, [SEG_LDTR] = 0x82, [SEG_TR] = 0x8b,
-    };
-    struct x86_table table = {0, 0xffff};
-
-    for (unsigned i = 0; i < SEG_COUNT; i++) {
-        struct x86_seg seg = {0, attr[i], 0xffff, 0};
-
-        if (i == SEG_CS)
-            seg = (struct x86_seg){0xf000, attr[i], 0xffff, 0xffff0000};
-        hvm->set_seg(hv, i, &seg);
-    }
-    hvm->set_table(hv, false, &table);
-    hvm->set_table(hv, true, &table);
-}
-
 void vcpu_reset(struct vcpu *v)
 {
     static const struct {
@@ -244,7 +225,7 @@ void vcpu_reset(struct vcpu *v)
 
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
         hvm->set(hv, regs[i].reg, regs[i].value);
-    reset_segments(hv);
+    hvm_init_segments(hv);
     for (unsigned r = 0; r < GPR_COUNT; r++)
         hvm_set_gpr(hv, r, 0);
     const struct cpuid_entry *e = cpuid_find(&v->vm->cpuid, 1, 0);

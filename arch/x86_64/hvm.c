@@ -77,14 +77,8 @@ void hvm_describe(struct hvm_caps *caps, const bool *there, unsigned n, const ch
                                      text_nth(words, i));
 }
 
-/* clang-format off */
-/* In the order of enum hvm_exit_reason. */
-static const char exit_names[] =
-    "intr\0" "nmi\0" "intr-window\0" "nmi-window\0" "exception\0" "cpuid\0" "hlt\0" "pause\0"
-    "invd\0" "wbinvd\0" "rdmsr\0" "wrmsr\0" "rdpmc\0" "rdtscp\0" "xsetbv\0" "monitor\0" "mwait\0"
-    "invlpg\0" "cr\0" "dr\0" "desc-table\0" "io\0" "nested-fault\0" "task-switch\0" "undefined\0"
-    "triple-fault\0" "shutdown\0" "pml-full\0" "apic\0" "failed-entry\0" "other\0";
-/* clang-format on */
+#define NAME(id, name) name "\0"
+static const char exit_names[] = HVM_EXITS(NAME);
 
 const char *hvm_exit_name(enum hvm_exit_reason reason)
 {

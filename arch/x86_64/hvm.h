@@ -78,41 +78,43 @@ struct hvm_event {
     u32 error;
 };
 
-/* Why the guest stopped running. */
-enum hvm_exit_reason {
-    HVM_EXIT_INTR,        /* a physical interrupt waits; it is taken once interrupts are on */
-    HVM_EXIT_NMI,         /* a physical NMI came; it has been delivered to the host's handler */
-    HVM_EXIT_INTR_WINDOW, /* the guest can take an interrupt now */
-    HVM_EXIT_NMI_WINDOW,  /* the guest can take an NMI now */
-    HVM_EXIT_EXCEPTION,   /* an intercepted exception: .exception */
-    HVM_EXIT_CPUID,
-    HVM_EXIT_HLT,
-    HVM_EXIT_PAUSE, /* PAUSE, or a loop of them */
-    HVM_EXIT_INVD,
-    HVM_EXIT_WBINVD,
-    HVM_EXIT_RDMSR, /* index in the guest's ECX */
-    HVM_EXIT_WRMSR,
-    HVM_EXIT_RDPMC,
-    HVM_EXIT_RDTSCP, /* only where it must be emulated */
-    HVM_EXIT_XSETBV,
-    HVM_EXIT_MONITOR,
-    HVM_EXIT_MWAIT,
-    HVM_EXIT_INVLPG,
-    HVM_EXIT_CR,           /* .cr */
-    HVM_EXIT_DR,           /* debug register access: see intercept_dr */
-    HVM_EXIT_DESC_TABLE,   /* LGDT, LIDT, LLDT, LTR or a store; instruction to be decoded */
-    HVM_EXIT_IO,           /* .io */
-    HVM_EXIT_NESTED_FAULT, /* .nested */
-    HVM_EXIT_TASK_SWITCH,  /* .task */
-    HVM_EXIT_UNDEFINED,    /* an instruction that guests are not offered: #UD */
-    HVM_EXIT_TRIPLE_FAULT,
-    HVM_EXIT_SHUTDOWN,     /* guest state is lost (SVM SHUTDOWN, INIT signal): .detail */
-    HVM_EXIT_PML_FULL,     /* the page-modification log is full */
-    HVM_EXIT_APIC,         /* the local APIC's help has done its part, the rest is due: .apic */
-    HVM_EXIT_FAILED_ENTRY, /* the processor refused the guest state: .detail says why */
-    HVM_EXIT_OTHER,        /* not expected: .detail says what */
-    HVM_EXIT_COUNT
-};
+/* clang-format off */
+/* Why the guest stopped running, and what people call that. */
+#define HVM_EXITS(X) \
+    X(INTR, "intr")                   /* a physical interrupt waits; it is taken once interrupts are on */ \
+    X(NMI, "nmi")                     /* a physical NMI came; it has been delivered to the host's handler */ \
+    X(INTR_WINDOW, "intr-window")     /* the guest can take an interrupt now */ \
+    X(NMI_WINDOW, "nmi-window")       /* the guest can take an NMI now */ \
+    X(EXCEPTION, "exception")         /* an intercepted exception: .exception */ \
+    X(CPUID, "cpuid") \
+    X(HLT, "hlt") \
+    X(PAUSE, "pause")                 /* PAUSE, or a loop of them */ \
+    X(INVD, "invd") \
+    X(WBINVD, "wbinvd") \
+    X(RDMSR, "rdmsr")                 /* index in the guest's ECX */ \
+    X(WRMSR, "wrmsr") \
+    X(RDPMC, "rdpmc") \
+    X(RDTSCP, "rdtscp")               /* only where it must be emulated */ \
+    X(XSETBV, "xsetbv") \
+    X(MONITOR, "monitor") \
+    X(MWAIT, "mwait") \
+    X(INVLPG, "invlpg") \
+    X(CR, "cr")                       /* .cr */ \
+    X(DR, "dr")                       /* debug register access: see intercept_dr */ \
+    X(DESC_TABLE, "desc-table")       /* LGDT, LIDT, LLDT, LTR or a store; instruction to be decoded */ \
+    X(IO, "io")                       /* .io */ \
+    X(NESTED_FAULT, "nested-fault")   /* .nested */ \
+    X(TASK_SWITCH, "task-switch")     /* .task */ \
+    X(UNDEFINED, "undefined")         /* an instruction that guests are not offered: #UD */ \
+    X(TRIPLE_FAULT, "triple-fault") \
+    X(SHUTDOWN, "shutdown")           /* guest state is lost (SVM SHUTDOWN, INIT signal): .detail */ \
+    X(PML_FULL, "pml-full")           /* the page-modification log is full */ \
+    X(APIC, "apic")                   /* the local APIC's help has done its part, the rest is due: .apic */ \
+    X(FAILED_ENTRY, "failed-entry")   /* the processor refused the guest state: .detail says why */ \
+    X(OTHER, "other")                 /* not expected: .detail says what */
+/* clang-format on */
+#define HVM_EXIT_ENUM(id, name) HVM_EXIT_##id,
+enum hvm_exit_reason { HVM_EXITS(HVM_EXIT_ENUM) HVM_EXIT_COUNT };
 
 enum hvm_cr_op { HVM_CR_WRITE, HVM_CR_READ, HVM_CR_CLTS, HVM_CR_LMSW };
 
@@ -319,7 +321,7 @@ extern struct hvm_caps hvm_caps;
 /* Picks the back end. ERR_NOSUP with a sentence in why if the processor has none that will do. */
 enum err hvm_init(char *why, size_t why_size);
 
-/* For back ends: gives a vCPU the segments and tables that INIT leaves. */
+/* Gives a vCPU, loaded here, the segments and tables that INIT leaves. */
 void hvm_init_segments(struct hvm_vcpu *v);
 /* For probe and cpu_enable: says why not, and returns ERR_NOSUP. */
 enum err hvm_refuse(char *why, size_t size, const char *fmt, ...) PRINTF(3, 4);

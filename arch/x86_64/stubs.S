@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where the processor arrives on an exception or an interrupt. The stub of an exception leaves a
- * struct trap_frame (trap.h) on the stack; trap_dispatch(frame) in RDI may change it. skep runs at privilege level 0
- * alone: there is no GS to swap. SDM 3, 6.14.
+ * struct trap_frame (trap.h) on the stack; trap_dispatch(frame) in RDI may change it. skep runs at
+ * privilege level 0 alone: there is no GS to swap. SDM 3, 6.14.
  */
     .text
 

@@ -41,6 +41,11 @@ static volatile u8 *touch_at;
 static u64 empty_mean;
 static u64 empty_min;
 
+static u64 less(u64 a, u64 b)
+{
+    return a > b ? a - b : 0;
+}
+
 static ALWAYS_INLINE u64 now(void)
 {
     asm volatile("lfence" : : : "memory");
@@ -173,7 +178,7 @@ static bool setup_hlt(void)
     return true;
 }
 
-/* From arming the timer to behind HLT, the wait included. */
+/* From arming the timer to behind HLT, without the time that the timer is set to. */
 static u64 sample_hlt(void)
 {
     u64 start = now();
@@ -181,10 +186,12 @@ static u64 sample_hlt(void)
 
     bench_irq_tsc = 0;
     mmio_write32(APIC_MMIO + APIC_TIMER_INITIAL, wait_count);
-    cpu_sti_hlt();
-    end = now();
-    cpu_cli();
-    return bench_irq_tsc ? end - start : 0;
+    do {
+        cpu_sti_hlt();
+        end = now();
+        cpu_cli();
+    } while (!bench_irq_tsc);
+    return less(end - start, WAIT_TICKS);
 }
 
 static bool setup_x2apic(void)
@@ -282,11 +289,6 @@ static void take(u64 (*sample)(void), unsigned count, u64 *mean, u64 *min)
         *min = MIN(*min, ticks);
     }
     *mean = (sum + count / 2) / count;
-}
-
-static u64 less(u64 a, u64 b)
-{
-    return a > b ? a - b : 0;
 }
 
 static void run(const struct bench *b)

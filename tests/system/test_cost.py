@@ -12,9 +12,8 @@ from machines import guest_elf, machine, on, plain, skep_iso
 EXITS = {"cpuid": 150, "in_uart_lsr": 250}
 EMULATED = {"lapic_id": 350, "lapic_tpr": 350, "lapic_eoi": 350, "cr8_write": 350, "self_ipi": 900,
             "x2apic_tpr": 350}
-WAIT = 1000  # what the guest itself sets its timer to before it halts: guests/bench
 SHADOW = {"lapic_tpr": 5, "cr8_write": 5, "x2apic_tpr": 5}  # nothing left but the instructions
-HLT = {"hlt_wake": WAIT + 1500}
+HLT = {"hlt_wake": 1500}
 VIRTUAL = {**SHADOW, "lapic_id": 5, "lapic_eoi": 5, "self_ipi": 20, "x2apic_id": 5,
            "x2apic_self_ipi": 20}
 
@@ -26,7 +25,7 @@ BUDGETS = {
     ("qemu", "emulate"): {"cpuid": 350, "in_uart_lsr": 250, "lapic_id": 400, "lapic_tpr": 400,
                           "lapic_eoi": 400, "cr8_write": 350,
                           # with one exit more behind each injection: docs/interrupts.md, "QEMU"
-                          "self_ipi": 900 + 500, "hlt_wake": WAIT + 1500 + 500},
+                          "self_ipi": 900 + 500, "hlt_wake": 1500 + 500},
 }
 
 

@@ -207,7 +207,7 @@ static inline bool go_in(struct vcpu *v)
 static bool wait(struct vcpu *v)
 {
     /* What watches measures what an exit takes: without the time that the guest sleeps. */
-    return v->state == VCPU_HALTED && !v->paused && !v->vm->watch && sched_wait(v);
+    return v->state == VCPU_HALTED && !v->paused && !v->watch && sched_wait(v);
 }
 
 /* Goes round until no request is left; false if v is not to be entered now. */
@@ -284,7 +284,7 @@ void vcpu_run(struct vcpu *v, const bool *resched)
     v->hv->exit = prepare_entry(v);
     if (!v->hv->exit)
         return;
-    if (unlikely(v->vm->watch))
+    if (unlikely(v->watch))
         watch_run(v);
     hvm->run(v->hv);
 }

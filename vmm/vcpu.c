@@ -265,13 +265,13 @@ void vcpu_load(struct vcpu *v)
     fpu_set_xcr0(v->xcr0);
     hvm->load(v->hv);
     v->loaded = true;
-    if (unlikely(v->vm->watch))
+    if (unlikely(v->watch))
         watch_switch(v, true);
 }
 
 void vcpu_unload(struct vcpu *v)
 {
-    if (unlikely(v->vm->watch))
+    if (unlikely(v->watch))
         watch_switch(v, false);
     hvm->unload(v->hv);
     v->xcr0 = fpu_xcr0(); /* QEMU's TCG does not intercept XSETBV */

@@ -19,6 +19,7 @@
 #include "vmm/load/load.h"
 
 struct vm;
+struct watch;
 
 /* Home CPU only. */
 enum vcpu_state {
@@ -73,6 +74,7 @@ struct vcpu {
     u64 had_ns;                   /* time that it has had, as if its VM had the usual weight */
     struct hvm_event event;       /* to be injected at the next entry */
     struct hvm_event deferred;    /* an interrupt that an exception in its delivery went before */
+    struct watch *watch;          /* the VM's while its recorder is installed here, else NULL */
     u64 xcr0;
     void *fpu; /* fpu_area_size() bytes; the registers' contents while not loaded */
     u32 *apic_page;

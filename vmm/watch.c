@@ -87,7 +87,7 @@ static void learn_exit(struct vcpu *v, struct watch *w, const struct hvm_exit *e
 
 static void trace(struct vcpu *v, enum trace_kind kind, u8 code, u64 rip, u64 info, u32 cycles)
 {
-    struct watch *w = v->vm->watch;
+    struct watch *w = v->watch;
 
     spin_lock(&w->lock);
     w->trace[w->events++ % WATCH_EVENTS] =
@@ -95,38 +95,50 @@ static void trace(struct vcpu *v, enum trace_kind kind, u8 code, u64 rip, u64 in
     spin_unlock(&w->lock);
 }
 
-void watch_switch(struct vcpu *v, bool on)
+/* What is recorded of v now. */
+static u32 on(const struct vcpu *v)
 {
-    if (v->vm->watch->on & WATCH_TRACE)
-        trace(v, on ? TRACE_ON : TRACE_OFF, 0, 0, 0, 0);
+    return __atomic_load_n(&v->watch->on, __ATOMIC_RELAXED);
+}
+
+void watch_switch(struct vcpu *v, bool comes)
+{
+    if (on(v) & WATCH_TRACE)
+        trace(v, comes ? TRACE_ON : TRACE_OFF, 0, 0, 0, 0);
 }
 
 void watch_run(struct vcpu *v)
 {
-    if ((v->vm->watch->on & WATCH_TRACE) && v->armed)
+    if ((on(v) & WATCH_TRACE) && v->armed)
         trace(v, TRACE_INJECT, 0, hvm->get(v->hv, HVM_RIP), hvm->get(v->hv, HVM_ENTRY_EVENT), 0);
 }
 
 /* ---- in place of vcpu_next ---- */
 
+static void measure(const struct vcpu *v, u8 reason, u64 cycles)
+{
+    struct watch *w = v->watch;
+
+    spin_lock(&w->lock);
+    w->cost[v->id][reason].count++;
+    w->cost[v->id][reason].cycles += cycles;
+    spin_unlock(&w->lock);
+}
+
 static struct hvm_exit *next_recorded(void *arg, struct hvm_exit *e)
 {
     struct vcpu *v = arg;
-    struct watch *w = v->vm->watch;
     u64 begin = cpu_rdtsc();
 
-    if (w->on & WATCH_LEARN)
-        learn_exit(v, w, e);
+    if (on(v) & WATCH_LEARN)
+        learn_exit(v, v->watch, e);
     struct hvm_exit *next = v->next_exit(v, e);
-    w = v->vm->watch; /* it may be gone now */
-    if (!w)
+    if (!v->watch) /* taken out meanwhile */
         return next;
     u64 cycles = cpu_rdtsc() - begin;
-    if (w->on & WATCH_MEASURE) {
-        w->cost[v->id][e->reason].count++;
-        w->cost[v->id][e->reason].cycles += cycles;
-    }
-    if (w->on & WATCH_TRACE) {
+    if (on(v) & WATCH_MEASURE)
+        measure(v, e->reason, cycles);
+    if (on(v) & WATCH_TRACE) {
         trace(v, TRACE_EXIT, e->reason, e->rip, hvm_exit_info(e),
               (u32)MIN(cycles, (u64)UINT32_MAX));
         if (!next)
@@ -149,12 +161,14 @@ void watch_set_next(struct vcpu *v, struct hvm_exit *(*next)(void *arg, struct h
 static void install(struct vcpu *v, void *arg)
 {
     (void)arg;
+    v->watch = v->vm->watch;
     v->hv->next = next_recorded;
 }
 
 static void take_out(struct vcpu *v, void *arg)
 {
     (void)arg;
+    v->watch = NULL;
     v->hv->next = v->next_exit;
 }
 
@@ -196,7 +210,7 @@ enum err watch_begin(struct vm *vm, u32 what)
 
     if (w) {
         clear(w, what);
-        w->on |= what;
+        __atomic_fetch_or(&w->on, what, __ATOMIC_RELAXED);
         return OK;
     }
     w = kmem_alloc(sizeof(*w));
@@ -226,8 +240,7 @@ enum err watch_end(struct vm *vm, u32 what)
 
     if (!w)
         return OK;
-    w->on &= ~what;
-    if (w->on)
+    if (__atomic_and_fetch(&w->on, ~what, __ATOMIC_RELAXED))
         return OK;
     if (!on_all(vm, take_out, install))
         return ERR_BUSY;

@@ -48,7 +48,7 @@ struct trace_event {
 };
 
 struct watch {
-    u32 on;               /* WATCH_*; the boot CPU's loop writes it */
+    u32 on;               /* WATCH_*; atomically: the boot CPU's loop writes it */
     struct spinlock lock; /* guards what follows */
     u32 left_out;         /* accesses that found no room in learned[] */
     u64 events;           /* recorded; the newest is at (events - 1) % WATCH_EVENTS */
@@ -75,8 +75,8 @@ void watch_free(struct vm *vm);
 /* What is to be called after each exit, beside the recorder. Loaded here. */
 void watch_set_next(struct vcpu *v, struct hvm_exit *(*next)(void *arg, struct hvm_exit *e));
 
-/* v's state has come to this CPU, or goes; it is about to be entered: where vm->watch is set. */
-void watch_switch(struct vcpu *v, bool on);
+/* v's state has come to this CPU, or goes; it is about to be entered: where v->watch is set. */
+void watch_switch(struct vcpu *v, bool comes);
 void watch_run(struct vcpu *v);
 
 #endif

@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 #   make sched-race [SCHED_SECONDS=n]   the scheduler, its CPUs threads, under the thread sanitizer
+#   make watch-race                     the recorder likewise
 
-CHECK_TARGETS += sched-race
+CHECK_TARGETS += sched-race watch-race
 SCHED_SECONDS ?= 2
 SCHED_SRCS := tests/sched/race.c vmm/sched.c lib/lock.c
 
-$(B)/tsan/sched-race: $(SCHED_SRCS) tests/sched/cpu.h $(wildcard vmm/*.h arch/x86_64/*.h lib/*.h)
+WATCH_TIMES := 500
+WATCH_SRCS := tests/sched/watch.c vmm/watch.c lib/lock.c
+
+$(B)/tsan/sched-race: $(SCHED_SRCS)
+$(B)/tsan/watch-race: $(WATCH_SRCS)
+$(B)/tsan/sched-race $(B)/tsan/watch-race: tests/sched/cpu.h $(wildcard vmm/*.h arch/x86_64/*.h lib/*.h)
 	$(call say,TSANCC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_BASE) -MF $@.d -O1 -fsanitize=thread -pthread -include tests/sched/cpu.h \
-	    -o $@ $(SCHED_SRCS)
+	    -o $@ $(filter %.c,$^)
 
 sched-race: $(B)/tsan/sched-race ## the scheduler under the thread sanitizer
 	@if timeout 120 setarch -R $< $(SCHED_SECONDS); then echo "1 0"; else echo "0 1"; fi \
-	    | tee -a /dev/stderr | tail -n 1 >$(B)/sched-race.result; grep -q '^1 0' $(B)/sched-race.result
+	    | tee -a /dev/stderr | tail -n 1 >$(B)/$@.result; grep -q '^1 0' $(B)/$@.result
 
-.PHONY: sched-race
+watch-race: $(B)/tsan/watch-race ## the recorder under the thread sanitizer
+	@if timeout 120 setarch -R $< $(WATCH_TIMES); then echo "1 0"; else echo "0 1"; fi \
+	    | tee -a /dev/stderr | tail -n 1 >$(B)/$@.result; grep -q '^1 0' $(B)/$@.result
+
+.PHONY: sched-race watch-race

@@ -7,6 +7,7 @@
 #include "mm/kmem.h"
 #include "vmm/emulate.h"
 #include "vmm/msr.h"
+#include "vmm/sched.h"
 #include "vmm/vm.h"
 #include "vmm/watch.h"
 
@@ -147,17 +148,19 @@ static enum err apic_init(struct vcpu *v)
     return vlapic_init(&v->apic, &c);
 }
 
-enum err vcpu_create(struct vm *vm, u32 id, u32 cpu)
+enum err vcpu_create(struct vm *vm, u32 id)
 {
     struct vcpu *v = kmem_alloc(sizeof(*v));
 
-    if (!v)
+    if (!v || space_attach(vm->space, &v->view)) {
+        kmem_free(v, sizeof(*v));
         return ERR_NOMEM;
+    }
     vm->vcpu[id] = v;
     v->vm = vm;
     v->space = vm->space;
     v->id = id;
-    v->cpu = cpu;
+    v->cpu = sched_place(vm->config->cpus);
     v->timer.fn = apic_timer_fired;
     v->apic_page = kmem_alloc(PAGE_SIZE);
     v->fpu = kmem_alloc(fpu_area_size());
@@ -171,8 +174,7 @@ enum err vcpu_create(struct vm *vm, u32 id, u32 cpu)
     fpu_reset_area(v->fpu);
     v->xcr0 = XCR0_X87;
     msr_reset(v);
-    enum err err = apic_init(v);
-    return err ? err : space_attach(vm->space, &v->view);
+    return apic_init(v);
 }
 
 void vcpu_destroy(struct vcpu *v)

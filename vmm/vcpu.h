@@ -101,8 +101,11 @@ static inline u32 vcpu_exit_count(const struct vcpu *v)
     return v->rounds * VCPU_LAST_EXITS + (u32)(v->newest - v->last);
 }
 
-/* Makes a vCPU in the state after INIT, VCPU_OFF, at home on `cpu`. ERR_NOMEM. */
-enum err vcpu_create(struct vm *vm, u32 id, u32 cpu);
+/*
+ * Makes the VM's vCPU number id, in the state after INIT, VCPU_OFF, and chooses its home. ERR_NOMEM:
+ * vm->vcpu[id] is NULL, or to be destroyed.
+ */
+enum err vcpu_create(struct vm *vm, u32 id);
 /* Frees it. It is loaded nowhere and in no list, and its timer is not armed. Boot CPU. */
 void vcpu_destroy(struct vcpu *v);
 

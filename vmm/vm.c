@@ -155,7 +155,7 @@ COLD static enum err build(struct vm *vm)
     msr_setup_vm(vm);
     err = board_init(vm, cmos_read_time());
     for (u32 i = 0; i < vm->config->vcpus && !err; i++) {
-        err = vcpu_create(vm, i, sched_place(vm->config->cpus));
+        err = vcpu_create(vm, i);
         vm->vcpu_count = i + 1;
     }
     return err;

@@ -24,9 +24,10 @@
 #define T_PERIODIC BIT(3)
 #define T_SET      BIT(6) /* the next comparator write sets the accumulator; clears itself */
 #define T_32       BIT(8)
-#define T_ROUTE(c) (((c) >> 9) & 31)
+#define T_ROUTES   0x3e00ull
+#define T_ROUTE(c) (((c)&T_ROUTES) >> 9)
 #define T_FSB      BIT(14)
-#define T_WRITABLE (T_LEVEL | T_ENABLE | T_PERIODIC | T_SET | T_32 | 0x3e00 | T_FSB)
+#define T_WRITABLE (T_LEVEL | T_ENABLE | T_PERIODIC | T_SET | T_32 | T_ROUTES | T_FSB)
 #define T_CAPABLE                                                                                  \
     ((u64)HPET_ROUTES << 32 | BIT(15) | BIT(5) | BIT(4)) /* FSB, 64 bits, periodic                 \
                                                           */
@@ -69,7 +70,7 @@ static int line_of(const struct hpet *h, unsigned n)
         return n == 0 ? 0 : 8;
     if (t->config & T_FSB)
         return -1;
-    return BIT(T_ROUTE(t->config)) & HPET_ROUTES ? (int)T_ROUTE(t->config) : -1;
+    return t->config & T_ROUTES ? (int)T_ROUTE(t->config) : -1;
 }
 
 static void drive(struct hpet *h, unsigned line, bool level)
@@ -301,13 +302,21 @@ static void write_counter(struct hpet *h, u64 value, u64 now_ns)
     arm_all(h, now_ns);
 }
 
-/* A 32-bit comparator is the low half; turning the mode on cuts what is there (2.3.8). */
+static u64 merge(u64 old, u64 value, u64 mask)
+{
+    return (old & ~mask) | (value & mask);
+}
+
+/*
+ * A 32-bit comparator is the low half; turning the mode on cuts what is there. A route that is not
+ * offered is not taken (2.3.8).
+ */
 static void write_timer_config(struct hpet *h, unsigned n, u64 value, u64 now_ns)
 {
     struct hpet_timer *t = &h->s.t[n];
-    u64 old = t->config;
+    u64 old = t->config, offered = HPET_ROUTES & BIT(T_ROUTE(value));
 
-    t->config = value & T_WRITABLE;
+    t->config = merge(old, value, offered ? T_WRITABLE : T_WRITABLE & ~T_ROUTES);
     if (!(t->config & T_LEVEL))
         h->s.status &= ~BIT(n);
     t->comparator &= width_mask(t);
@@ -317,21 +326,26 @@ static void write_timer_config(struct hpet *h, unsigned n, u64 value, u64 now_ns
     update_lines(h);
 }
 
-static u64 merge(u64 old, u64 value, u64 mask)
-{
-    return (old & ~mask) | (value & mask);
-}
-
-/* In periodic mode a write gives the period; with T_SET, or in one-shot mode, the next match. */
+/*
+ * In periodic mode a write gives the period; with T_SET, or in one-shot mode, the next match. T_SET
+ * is for a whole write, or for one of either half: the second one may come behind its end.
+ */
 static void write_comparator(struct hpet *h, unsigned n, u64 value, u64 mask, u64 now_ns)
 {
     struct hpet_timer *t = &h->s.t[n];
+    u64 set = t->set;
 
+    t->set = 0;
+    if (t->config & T_SET) {
+        set = UINT64_MAX;
+        t->set = ~mask;
+    }
     mask &= width_mask(t);
-    if (!(t->config & T_PERIODIC) || (t->config & T_SET))
-        t->comparator = merge(read_comparator(h, t, now_ns), value, mask);
     if (t->config & T_PERIODIC)
         t->period = merge(t->period, value, mask);
+    else
+        set = UINT64_MAX;
+    t->comparator = merge(read_comparator(h, t, now_ns), value, mask & set);
     t->config &= ~T_SET;
     arm(h, n, now_ns);
 }

@@ -23,14 +23,15 @@
 #define HPET_ROUTES    0x00f00000u /* I/O APIC pins that a comparator may use: 20-23 */
 
 struct hpet_timer {
-    u64 config; /* writable bits only */
+    u32 config; /* writable bits only */
+    bool armed;
     u64 comparator;
     u64 period;  /* last value written while periodic */
+    u64 set;     /* bits of the comparator that the next write of it sets even while periodic */
     u64 message; /* FSB route: data 31:0, address 63:32 */
     u64 match;   /* ticks of running time at the next match, if armed */
     u64 tell_ns; /* VM time at which tick() has to look at it */
     struct ticks_owed owed;
-    bool armed;
 };
 
 struct hpet_state {

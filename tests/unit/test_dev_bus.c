@@ -388,9 +388,15 @@ static void msi_to_message(void **state)
     assert_int_equal(m.mode, APIC_NMI);
     assert_true(apic_msg_from_msi(0xfeeff020, 0x0030, &m)); /* extended: ID 0x1ff */
     assert_int_equal(m.dest, 0x1ff);
+    assert_false(apic_msg_from_msi(0xfee00000, 0x8030, &m)); /* level, de-assert: no interrupt */
+    assert_true(apic_msg_from_msi(0xfee0300c, 0x0052, &m));  /* redirection hint: to one of a set */
+    assert_int_equal(m.mode, APIC_LOWEST);
+    assert_true(apic_msg_from_msi(0xfee03004, 0x0052, &m));
+    assert_int_equal(m.mode, APIC_FIXED);
+    assert_true(apic_msg_from_msi(0xfee0300c, 0x0452, &m)); /* NMI has no priority */
+    assert_int_equal(m.mode, APIC_NMI);
     assert_true(apic_msg_from_msi(0xfee00000, 0xc030, &m));
     assert_true(m.level);
-    assert_false(m.deassert);
     assert_false(apic_msg_from_msi(0xfed00000, 0x30, &m));
     assert_false(apic_msg_from_msi(0x1fee00000, 0x30, &m));
 }

@@ -4,23 +4,21 @@
 
 bool apic_msg_from_msi(u64 address, u32 data, struct apic_msg *msg)
 {
-    u32 dest = (address >> 12) & 0xff;
+    u32 dest = (address >> 12) & 0xff, high = address & 0xfe0;
+    u8 mode = (data >> 8) & 7;
 
-    if ((address & ~0xfffffull) != 0xfee00000)
+    if (address >> 20 != 0xfee)
         return false;
     /* Address bits 11:5 extend the ID; all zero on a guest that knows nothing of it. */
-    if (dest == 0xff && !(address & 0xfe0))
-        dest = APIC_DEST_ALL;
-    else
-        dest |= (u32)(address & 0xfe0) << 3;
+    dest = dest == 0xff && !high ? APIC_DEST_ALL : dest | high << 3;
+    if (mode == APIC_FIXED && (address & BIT(3))) /* redirection hint: to one of them */
+        mode = APIC_LOWEST;
     *msg = (struct apic_msg){
         .dest = dest,
         .vector = (u8)data,
-        .mode = (data >> 8) & 7,
+        .mode = mode,
         .logical = address & BIT(2),
         .level = data & BIT(15),
-        .deassert = (data & BIT(15)) && !(data & BIT(14)),
     };
-    /* Redirection hint with physical destination still names one processor (10.11.1). */
-    return true;
+    return (data & (BIT(14) | BIT(15))) != BIT(15);
 }

@@ -32,7 +32,8 @@ struct apic_msg {
 
 /*
  * Whether an address and data pair is an MSI (0xFEExxxxx), and its meaning. The extended
- * destination ID (address bits 11:5 as ID bits 14:8) is understood. False: not an MSI.
+ * destination ID (address bits 11:5 as ID bits 14:8) is understood. False: not an MSI, or the end
+ * of a level (de-assert), which asks for nothing.
  */
 bool apic_msg_from_msi(u64 address, u32 data, struct apic_msg *msg);
 

@@ -359,7 +359,7 @@ static void ipi_both(unsigned i, u32 low, u32 dest)
     if (mode == APIC_EXTINT)
         return;
     if (mode <= APIC_LOWEST && m.vector < 16) {
-        slow_error(&cpu[i], 0x20);
+        slow_error(&cpu[i], shorthand == 1 ? 0x60 : 0x20); /* to oneself: received too */
         return;
     }
     if (shorthand == 1) {

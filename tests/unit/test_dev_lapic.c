@@ -252,6 +252,11 @@ static void error_status(void **state)
     rd(t, 0, 0x05); /* no such register */
     assert_int_equal(take(t, 0), 0xfe);
     assert_int_equal(esr(t, 0), 0x80);
+    /* To oneself by the shorthand: sent, and received. */
+    wr(t, 0, APIC_EOI, 0);
+    wr(t, 0, APIC_ICR, 0x44003);
+    assert_int_equal(take(t, 0), 0xfe);
+    assert_int_equal(esr(t, 0), 0x60);
     /* From outside: the receiver finds out, and is woken for it. */
     wr(t, 0, APIC_EOI, 0);
     assert_int_equal(vlapic_deliver(&t->group, NULL, &(struct apic_msg){.dest = 0, .vector = 3}),

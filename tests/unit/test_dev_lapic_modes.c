@@ -138,6 +138,11 @@ static void x2apic_registers(void **state)
     assert_int_equal(take(t, 1), -1);
     assert_true(wrmsr(t, 0, APIC_SELF_IPI, 0x77));
     assert_int_equal(take(t, 0), 0x77);
+    assert_true(wrmsr(t, 0, APIC_SELF_IPI, 0x0f)); /* illegal: sent, and received (10.5.3) */
+    assert_int_equal(take(t, 0), -1);
+    assert_true(wrmsr(t, 0, APIC_ESR, 0));
+    assert_true(rdmsr(t, 0, APIC_ESR, &v));
+    assert_int_equal(v, 0x60);
     /* Page accesses find nothing now. */
     assert_int_equal(rd(t, 1, APIC_VERSION), 0);
     wr(t, 1, APIC_TPR, 0x50);

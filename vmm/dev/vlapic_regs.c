@@ -111,7 +111,7 @@ static void write_svr(struct vlapic *l, u32 value)
 static void self_ipi(struct vlapic *l, u8 vector)
 {
     if (vector < 16)
-        vlapic_error(l, ESR_RECEIVE_VECTOR);
+        vlapic_error(l, ESR_SEND_VECTOR | ESR_RECEIVE_VECTOR);
     else if (vlapic_enabled(l))
         vlapic_request(l, vector, false);
 }

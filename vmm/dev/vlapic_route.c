@@ -221,7 +221,7 @@ void vlapic_send(struct vlapic *l, u32 low, u32 dest)
     if (msg.mode == APIC_EXTINT) /* reserved in ICR */
         return;
     if ((msg.mode == APIC_FIXED || msg.mode == APIC_LOWEST) && msg.vector < 16) {
-        vlapic_error(l, ESR_SEND_VECTOR);
+        vlapic_error(l, s == SHORT_SELF ? ESR_SEND_VECTOR | ESR_RECEIVE_VECTOR : ESR_SEND_VECTOR);
         return;
     }
     if (s == SHORT_SELF)

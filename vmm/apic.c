@@ -32,8 +32,9 @@ COLD void vcpu_settle_apic(struct vcpu *v)
         v->apic_mode = mode;
     }
     if (mode != HVM_APIC_OFF) {
-        vlapic_pending(l);
-        hvm->apic_update(v->hv, l->irr_top, l->isr_top, vlapic_tpr_threshold(l));
+        int top = vlapic_top_request(l);
+
+        hvm->apic_update(v->hv, top, l->isr_top, vlapic_tpr_threshold(l, top));
     }
 }
 

@@ -147,7 +147,7 @@ static inline void vcpu_look_apic(struct vcpu *v)
 {
     struct vlapic *l = &v->apic;
 
-    if (vlapic_pending(l) >= 0 || (l->help && l->irr_top >= 0))
+    if (unlikely(vlapic_top_request(l) >= 0) && (l->help || vlapic_pending(l) >= 0))
         vcpu_look(v);
 }
 /*

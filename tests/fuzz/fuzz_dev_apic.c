@@ -77,9 +77,9 @@ static void check(struct cpu *c)
 
     CHECK(l->irr_top == top(l, APIC_IRR) && l->isr_top == top(l, APIC_ISR));
     CHECK(pending == -1 || pending >= 16);
-    CHECK(pending == -1 || pending >> 4 > l->ppr >> 4);
+    CHECK(pending == -1 || pending >> 4 > vlapic_ppr(l) >> 4);
     CHECK(!(l->page[4 * APIC_IRR] & 0xffff) && !(l->page[4 * APIC_ISR] & 0xffff));
-    CHECK(vlapic_tpr_threshold(l) <= 15);
+    CHECK(vlapic_tpr_threshold(l, vlapic_top_request(l)) <= 15);
     CHECK(l->s.timer_on || l->deadline_ns == DEADLINE_NONE);
     CHECK(l->s.owed.count <= TICKS_OWED);
 }

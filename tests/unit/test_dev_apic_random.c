@@ -293,7 +293,7 @@ static void compare_cpu(unsigned i)
     struct vlapic *l = &real->cpu[i].l;
 
     assert_int_equal(vlapic_pending(l), slow_pending(&cpu[i]));
-    assert_int_equal(l->ppr, slow_ppr(&cpu[i]));
+    assert_int_equal(vlapic_ppr(l), slow_ppr(&cpu[i]));
     for (unsigned w = 0; w < 8; w++) {
         u32 irr = 0, isr = 0, tmr = 0;
 

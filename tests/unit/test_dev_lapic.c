@@ -114,9 +114,9 @@ static void priorities(void **state)
     wr(t, 0, APIC_EOI, 0);
     assert_int_equal(rd(t, 0, APIC_PPR), 0x3f);
     assert_int_equal(take(t, 0), -1);
-    assert_int_equal(vlapic_tpr_threshold(l), 3);
+    assert_int_equal(vlapic_tpr_threshold(l, vlapic_top_request(l)), 3);
     wr(t, 0, APIC_TPR, 0x2f);
-    assert_int_equal(vlapic_tpr_threshold(l), 0);
+    assert_int_equal(vlapic_tpr_threshold(l, vlapic_top_request(l)), 0);
     assert_int_equal(take(t, 0), 0x31);
     wr(t, 0, APIC_EOI, 0);
     wr(t, 0, APIC_EOI, 0); /* nothing in service: nothing happens */
@@ -138,7 +138,7 @@ static void tpr_and_cr8(void **state)
     for (unsigned v = 16; v < 256; v++)
         vlapic_post(l, (u8)v, false);
     assert_int_equal(take(t, 0), -1);
-    assert_int_equal(vlapic_tpr_threshold(l), 15);
+    assert_int_equal(vlapic_tpr_threshold(l, vlapic_top_request(l)), 15);
 }
 
 static void tpr_threshold_refreshed_after_eoi(void **state)
@@ -150,10 +150,11 @@ static void tpr_threshold_refreshed_after_eoi(void **state)
     assert_int_equal(take(t, 0), 0x71);
     vlapic_post(l, 0x61, false);
     wr(t, 0, APIC_TPR, 0x60);
-    assert_int_equal(vlapic_tpr_threshold(l), 0); /* what is in service holds it, TPR or not */
+    assert_int_equal(vlapic_tpr_threshold(l, vlapic_top_request(l)),
+                     0); /* what is in service holds it, TPR or not */
     wr(t, 0, APIC_EOI, 0);
     assert_int_equal(vlapic_pending(l), -1);
-    assert_int_equal(vlapic_tpr_threshold(l), 6);
+    assert_int_equal(vlapic_tpr_threshold(l, vlapic_top_request(l)), 6);
     wr(t, 0, APIC_TPR, 0x5f);
     assert_int_equal(vlapic_pending(l), 0x61);
 }

@@ -10,16 +10,11 @@
  */
 
 /* 10.8.3.1; where both classes are equal, as virtualised by hardware (SDM 3, 29.1.3). */
-static void set_ppr(struct vlapic *l, u8 tpr)
+u8 vlapic_ppr(const struct vlapic *l)
 {
-    u8 isr = l->isr_top < 0 ? 0 : (u8)(l->isr_top & 0xf0);
+    u8 tpr = vlapic_tpr(l);
 
-    l->ppr = (tpr & 0xf0) >= isr ? tpr : isr;
-}
-
-void vlapic_update_ppr(struct vlapic *l)
-{
-    set_ppr(l, (u8)*vlapic_reg(l, APIC_TPR));
+    return tpr >> 4 >= l->isr_top >> 4 ? tpr : (u8)(l->isr_top & 0xf0);
 }
 
 void vlapic_request(struct vlapic *l, u8 vector, bool level)
@@ -69,28 +64,23 @@ static COLD u8 words_set(const struct vlapic *l, unsigned reg)
 
 void vlapic_refresh(struct vlapic *l)
 {
-    if (l->help == APIC_VIRTUAL) {
-        l->irr_words = words_set(l, APIC_IRR);
-        l->isr_words = words_set(l, APIC_ISR);
-        l->irr_top = vlapic_top(l, APIC_IRR, l->irr_words);
-        l->isr_top = vlapic_top(l, APIC_ISR, l->isr_words);
-    }
-    vlapic_update_ppr(l);
-    *vlapic_reg(l, APIC_PPR) = l->ppr;
+    l->irr_words = words_set(l, APIC_IRR);
+    l->isr_words = words_set(l, APIC_ISR);
+    l->irr_top = vlapic_top(l, APIC_IRR, l->irr_words);
+    l->isr_top = vlapic_top(l, APIC_ISR, l->isr_words);
 }
 
 COLD void vlapic_lend_page(struct vlapic *l)
 {
-    for (unsigned i = 0; i < VLAPIC_KEPT && l->help == APIC_VIRTUAL; i++)
+    for (unsigned i = 0; i < VLAPIC_KEPT; i++)
         l->kept[i] = *vlapic_reg(l, vlapic_kept[i]);
+    *vlapic_reg(l, APIC_PPR) = vlapic_ppr(l);
     l->lent = true;
 }
 
 COLD void vlapic_set_help(struct vlapic *l, enum apic_help help)
 {
-    vlapic_refresh(l);
     l->help = (u8)help;
-    vlapic_refresh(l);
 }
 
 void vlapic_sync(struct vlapic *l)
@@ -128,7 +118,6 @@ void vlapic_ack(struct vlapic *l, u8 vector)
     *vlapic_reg(l, APIC_ISR + word) |= bit;
     l->isr_words |= (u8)(1u << word);
     l->isr_top = vector > l->isr_top ? vector : l->isr_top;
-    vlapic_update_ppr(l);
 }
 
 /* A level-triggered interrupt has ended: local pins first, then the broadcast (10.8.5). */
@@ -169,29 +158,8 @@ void vlapic_eoi(struct vlapic *l)
     if (!*isr)
         l->isr_words &= (u8) ~(1u << word);
     l->isr_top = vlapic_top(l, APIC_ISR, l->isr_words);
-    vlapic_update_ppr(l);
     if (unlikely(*vlapic_reg(l, APIC_TMR + word) & bit))
         end_level(l, (u8)vector);
-}
-
-void vlapic_set_tpr(struct vlapic *l, u8 value)
-{
-    *vlapic_reg(l, APIC_TPR) = value;
-    set_ppr(l, value);
-}
-
-void vlapic_set_cr8(struct vlapic *l, u8 value)
-{
-    vlapic_set_tpr(l, (u8)(value << 4));
-}
-
-u8 vlapic_tpr_threshold(struct vlapic *l)
-{
-    int isr = l->isr_top < 0 ? 0 : l->isr_top >> 4;
-
-    if (vlapic_pending(l) >= 0 || l->irr_top < 0 || l->irr_top >> 4 <= isr)
-        return 0;
-    return (u8)(l->irr_top >> 4);
 }
 
 /* ---- events and local sources -----------------------------------------------------------------
@@ -333,7 +301,6 @@ static COLD void clear_registers(struct vlapic *l)
     set_identity(l);
     l->irr_top = l->isr_top = -1;
     l->irr_words = l->isr_words = 0;
-    vlapic_update_ppr(l);
     l->s.esr_armed = true;
     __atomic_store_n(&l->errors, 0, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < 4; i++)

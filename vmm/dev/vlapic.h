@@ -120,9 +120,8 @@ struct vlapic_config {
 
 struct vlapic {
     /* Hot: looked at before every guest entry. */
-    s16 irr_top; /* highest vector in IRR, or -1 */
-    s16 isr_top; /* highest vector in ISR, or -1 */
-    u8 ppr;
+    s16 irr_top;             /* highest vector in IRR, or -1 */
+    s16 isr_top;             /* highest vector in ISR, or -1 */
     u8 irr_words, isr_words; /* which of the eight words of IRR, ISR have a bit set */
     u8 mode;                 /* enum vlapic_mode */
     u8 help;                 /* enum apic_help: what a processor does to the page by itself */
@@ -160,12 +159,27 @@ void vlapic_reset(struct vlapic *l, bool init);
 /* Moves what was posted into IRR, and takes up what the processor has done by itself. */
 void vlapic_sync(struct vlapic *l);
 
-/* The vector that the processor would be offered now, or -1. */
-static inline int vlapic_pending(struct vlapic *l)
+/* The same if there is anything; the highest request then, deliverable or not, or -1. */
+static inline int vlapic_top_request(struct vlapic *l)
 {
     if (unlikely(__atomic_load_n(&l->post.control, __ATOMIC_ACQUIRE) | l->lent))
         vlapic_sync(l);
-    return l->irr_top > (l->ppr | 15) ? l->irr_top : -1;
+    return l->irr_top;
+}
+
+static inline u8 vlapic_tpr(const struct vlapic *l)
+{
+    return (u8)l->page[4 * APIC_TPR];
+}
+
+/* PPR, of what has been taken up. */
+u8 vlapic_ppr(const struct vlapic *l);
+
+/* The vector that the processor would be offered now, or -1. */
+static inline int vlapic_pending(struct vlapic *l)
+{
+    vlapic_top_request(l);
+    return l->irr_top > (MAX(vlapic_tpr(l), l->isr_top) | 15) ? l->irr_top : -1;
 }
 
 /* The processor takes `vector`, which vlapic_pending() has just returned: IRR to ISR, PPR. */
@@ -174,8 +188,14 @@ void vlapic_ack(struct vlapic *l, u8 vector);
 /* Whether the PIC's INTR reaches this processor: local APIC off, or LINT0 unmasked as ExtINT. */
 bool vlapic_takes_extint(const struct vlapic *l);
 
-/* For a hardware TPR threshold: class (1..15) of the request that only TPR holds back, or 0. */
-u8 vlapic_tpr_threshold(struct vlapic *l);
+/*
+ * For a hardware TPR threshold: class (1..15) of the request that only TPR holds back, or 0. `top`
+ * as from vlapic_top_request().
+ */
+static inline unsigned vlapic_tpr_threshold(const struct vlapic *l, int top)
+{
+    return top > (l->isr_top | 15) && top <= (vlapic_tpr(l) | 15) ? (unsigned)top >> 4 : 0;
+}
 
 /* Software-enabled, in either mode. */
 static inline bool vlapic_is_enabled(const struct vlapic *l)
@@ -234,15 +254,15 @@ void vlapic_tsc_moved(struct vlapic *l, u64 now_tsc, u64 now_ns);
 
 /*
  * Help (SDM 3, chapter 29): a processor that runs the guest uses the page as its virtual-APIC page.
- * Between vlapic_lend() and vlapic_take_back() it may change there, by itself, TPR; with
- * APIC_VIRTUAL also PPR, IRR, ISR, ICR and, before it reports them, registers written. Owner; help
- * is changed while nothing is lent.
+ * It may change TPR there by itself; with APIC_VIRTUAL, between vlapic_lend() and
+ * vlapic_take_back(), also PPR, IRR, ISR, ICR and, before it reports them, registers written.
+ * Owner; help is changed while nothing is lent.
  */
 void vlapic_set_help(struct vlapic *l, enum apic_help help);
 void vlapic_lend_page(struct vlapic *l);
 static inline void vlapic_lend(struct vlapic *l)
 {
-    if (l->help)
+    if (l->help == APIC_VIRTUAL)
         vlapic_lend_page(l);
 }
 static inline void vlapic_take_back(struct vlapic *l)
@@ -260,13 +280,19 @@ void vlapic_ended(struct vlapic *l, u8 vector);
 /* CR8. Values 0..15; the caller has checked for reserved bits. */
 static inline u8 vlapic_cr8(const struct vlapic *l)
 {
-    return (u8)(l->page[4 * APIC_TPR] >> 4) & 15;
+    return vlapic_tpr(l) >> 4;
 }
-void vlapic_set_cr8(struct vlapic *l, u8 value);
 
 /* The two writes that come often. value: the whole TPR. */
 void vlapic_eoi(struct vlapic *l);
-void vlapic_set_tpr(struct vlapic *l, u8 value);
+static inline void vlapic_set_tpr(struct vlapic *l, u8 value)
+{
+    l->page[4 * APIC_TPR] = value;
+}
+static inline void vlapic_set_cr8(struct vlapic *l, u8 value)
+{
+    vlapic_set_tpr(l, (u8)(value << 4));
+}
 
 /* ---- interrupts in ----------------------------------------------------------------------------
  */

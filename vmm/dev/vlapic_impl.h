@@ -54,11 +54,10 @@ static inline s16 vlapic_top(const struct vlapic *l, unsigned reg, u8 words)
 static const u8 vlapic_kept[VLAPIC_KEPT] = {APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1,
                                             APIC_TIMER_ICR, APIC_TIMER_DCR};
 
-/* Works out priorities and requests again from a page that a processor has changed. */
+/* Works out what is requested and in service again from a page that a processor has changed. */
 void vlapic_refresh(struct vlapic *l);
 /* Sets a request of the owner's own: timer, self-IPI, error. vector 16..255. */
 void vlapic_request(struct vlapic *l, u8 vector, bool level);
-void vlapic_update_ppr(struct vlapic *l);
 /* An error was found: ESR bits, and the error interrupt if that is armed. */
 void vlapic_error(struct vlapic *l, u32 bits);
 /* A local source fires: what its LVT entry says. */

@@ -61,18 +61,13 @@ static u32 writable(const struct vlapic *l, unsigned reg)
     return reg == APIC_LVT_TIMER && !l->c.tsc_khz ? 0x300ff : reg_bits[info[reg].bits].writable;
 }
 
-/* A register that can be read. IRR and TMR take up first what was posted. */
+/* A register that can be read, after what was posted and what a processor did has been taken up. */
 static u32 read_reg(struct vlapic *l, unsigned reg, u64 now_ns)
 {
     if (reg == APIC_TIMER_CCR)
         return vlapic_timer_current(l, now_ns);
-    if (reg == APIC_APR || reg == APIC_PPR) {
-        vlapic_pending(l); /* a processor may have changed TPR */
-        return l->ppr;
-    }
-    if (reg >= APIC_TMR && reg < APIC_IRR + 8u)
-        vlapic_pending(l);
-    return *vlapic_reg(l, reg);
+    vlapic_pending(l);
+    return reg == APIC_APR || reg == APIC_PPR ? vlapic_ppr(l) : *vlapic_reg(l, reg);
 }
 
 /* Writing latches what has been found since the last write, and arms the interrupt (10.5.3). */

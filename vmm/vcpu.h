@@ -102,8 +102,8 @@ static inline u32 vcpu_exit_count(const struct vcpu *v)
 }
 
 /*
- * Makes the VM's vCPU number id, in the state after INIT, VCPU_OFF, and chooses its home. ERR_NOMEM:
- * vm->vcpu[id] is NULL, or to be destroyed.
+ * Makes the VM's vCPU number id, in the state after INIT, VCPU_OFF, and chooses its home.
+ * ERR_NOMEM: vm->vcpu[id] is NULL, or to be destroyed.
  */
 enum err vcpu_create(struct vm *vm, u32 id);
 /* Frees it. It is loaded nowhere and in no list, and its timer is not armed. Boot CPU. */

@@ -274,7 +274,8 @@ struct hvm_ops {
      */
     void (*advance)(struct hvm_vcpu *v, unsigned len);
 
-    /* Delivers an event at the next entry, at most one an entry; HVM_EVENT_NONE takes it back. */
+    /* Delivers an event at the next entry, at most one an entry. HVM_EVENT_NONE takes it back, and a
+     * single-step trap that is pending (see advance). */
     void (*inject)(struct hvm_vcpu *v, const struct hvm_event *e);
     bool (*can_take_intr)(struct hvm_vcpu *v); /* IF set and no shadow */
     bool (*can_take_nmi)(struct hvm_vcpu *v);  /* not blocked and no shadow */

@@ -182,7 +182,7 @@ void svm_inject(struct hvm_vcpu *base, const struct hvm_event *e)
         if (v->attention & ATTEND_EVENT && v->soft)
             cb->rip = v->soft_rip;
         cb->event = 0;
-        svm_set_attention(v, ATTEND_EVENT, false);
+        svm_set_attention(v, ATTEND_EVENT | ATTEND_STEP, false);
         v->soft = false;
         return;
     }

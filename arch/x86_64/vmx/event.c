@@ -50,7 +50,7 @@ COLD static void end_shadow(void)
 }
 
 /* RF and TF after an instruction. */
-COLD COLD static void settle_flags(struct vmx_vcpu *v)
+COLD static void settle_flags(struct vmx_vcpu *v)
 {
     u64 flags = vmread(VMCS_GUEST_RFLAGS);
 
@@ -85,7 +85,8 @@ void vmx_inject(struct hvm_vcpu *base, const struct hvm_event *e)
 
     if (e->kind == HVM_EVENT_NONE) {
         vmwrite(VMCS_ENTRY_INTR_INFO, 0);
-        v->state &= (u8)~STATE_QUEUED;
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+        v->state &= (u8)~(STATE_QUEUED | STATE_STEPPING);
         return;
     }
     if (CHECKED)

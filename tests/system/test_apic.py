@@ -18,6 +18,8 @@ CASES = [
 # What Bochs delivers wrongly by itself, the last one only if a physical interrupt waits: docs/interrupts.md.
 BOCHS_FAULTS = "skip=irq_stays_out skip=irq_to_new_memory skip=irq_sti_shadow"
 GROUPS = "only=interrupts only=delivery only=x2apic only=lapic only=lapic_forms only=lapic_string"
+# Where two virtual processors share a physical one, Bochs has an NMI in service of one hold up the other's.
+BESIDE = {32: "", 64: "skip=irq_nmi skip=irq_nmi_blocked"}
 
 
 @pytest.mark.parametrize("host,asked,used", [
@@ -25,8 +27,8 @@ GROUPS = "only=interrupts only=delivery only=x2apic only=lapic only=lapic_forms 
 def test_local_apic(host, asked, used, workdir):
     """The in-guest tests of interrupts, with 64-bit code and with 32-bit code beside it."""
     words = f"testdev {GROUPS} {BOCHS_FAULTS if used == 'virtual' else ''}"
-    guests = [image.Guest(f"g{bits}", guest_elf(f"check{bits}"), "mem=64M testdev", words)
-              for bits in (32, 64)]
+    guests = [image.Guest(f"g{bits}", guest_elf(f"check{bits}"), "mem=64M testdev", f"{words} {skip}")
+              for bits, skip in BESIDE.items()]
     iso = skep_iso(workdir, guests, words=f"idle=poweroff apic={asked}")
     with machine(host, workdir, iso) as m:
         m.wait_end(200)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The local APIC where a hypervisor's help for it has to stop, start, or hand over: the registers
- * keep what they had, and requests and services go on (SDM 3, 10.4 to 10.8).
+ * The local APIC's registers, and where a hypervisor's help for it has to stop, start, or hand
+ * over: they keep what they had, and requests and services go on (SDM 3, 10.4 to 10.8).
  */
-#include "guests/check/check.h"
+#include "guests/check/irq.h"
 #include "guests/lib/exit.h"
 
 #define LOW    0x52
@@ -12,44 +12,32 @@
 #define MOVED  0xfee40000ul
 #define ALL_US 0xffffffffu
 
-static volatile u32 count[256];
 static volatile unsigned lower_at;
 
 static void on_irq(struct trap_frame *f)
 {
-    if (++count[f->vector] == lower_at)
+    irq_note(f);
+    if (irq_count[f->vector] == lower_at)
         out8((u16)(0x2000 + LINE), 0);
     apic_eoi();
 }
 
 static void begin(void)
 {
-    for (unsigned i = 0; i < 256; i++)
-        count[i] = 0;
+    irq_begin();
     lower_at = 0;
     trap_set(LOW, on_irq);
     trap_set(HIGH, on_irq);
-}
-
-/* Leaves the interrupt in service. */
-static void on_irq_in_service(struct trap_frame *f)
-{
-    count[f->vector]++;
-}
-
-static void self(u8 vector)
-{
-    apic_icr(0, ICR_SELF | ICR_ASSERT | vector);
 }
 
 /* Software-disabled with one interrupt in service and one requested: both are kept. */
 static void lapic_held_while_disabled(void)
 {
     begin();
-    trap_set(HIGH, on_irq_in_service);
-    self(HIGH);
-    EXPECT(wait_count(&count[HIGH], 1, 100), "never came");
-    self(LOW);
+    trap_set(HIGH, irq_note); /* leaves it in service */
+    irq_self(HIGH);
+    EXPECT(wait_count(&irq_count[HIGH], 1, 100), "never came");
+    irq_self(LOW);
     apic_write(APIC_SVR, APIC_SPURIOUS_VECTOR);
     EXPECT(apic_vector_bit(APIC_ISR, HIGH), "not in service while disabled");
     EXPECT(apic_vector_bit(APIC_IRR, LOW), "not requested while disabled");
@@ -59,8 +47,8 @@ static void lapic_held_while_disabled(void)
     EXPECT_EQ(apic_read(APIC_PPR) & 0xf0, HIGH & 0xf0);
     apic_eoi();
     EXPECT(!apic_vector_bit(APIC_ISR, HIGH), "still in service");
-    EXPECT(wait_count(&count[LOW], 1, 100), "the other never came");
-    EXPECT_EQ(count[HIGH], 1);
+    EXPECT(wait_count(&irq_count[LOW], 1, 100), "the other never came");
+    EXPECT_EQ(irq_count[HIGH], 1);
 }
 
 /* Elsewhere all of it works, and nothing answers at the old place. */
@@ -83,8 +71,8 @@ static void lapic_moved(void)
     EXPECT_EQ(nothing, ALL_US);
     EXPECT_EQ(apic_read(APIC_TPR), 0x30);
     apic_write(APIC_TPR, 0);
-    self(LOW);
-    EXPECT(wait_count(&count[LOW], 1, 100), "never came");
+    irq_self(LOW);
+    EXPECT(wait_count(&irq_count[LOW], 1, 100), "never came");
 }
 
 /* A level-triggered interrupt comes again after each EOI until its line is low. */
@@ -93,18 +81,18 @@ static void lapic_level_ends(void)
     REQUIRE(have_testdev(), "no testdev");
     begin();
     for (unsigned round = 1; round <= 3; round++) {
-        count[LOW] = 0;
+        irq_count[LOW] = 0;
         lower_at = 2 * round;
         ioapic_route(LINE, IOAPIC_LEVEL | LOW, apic_id());
         out8((u16)(0x2000 + LINE), 1);
-        EXPECT(wait_count(&count[LOW], 2 * round, 200), "%u of %u", count[LOW], 2 * round);
+        EXPECT(wait_count(&irq_count[LOW], 2 * round, 200), "%u of %u", irq_count[LOW], 2 * round);
         wait_ms(1);
-        EXPECT_EQ(count[LOW], 2 * round);
+        EXPECT_EQ(irq_count[LOW], 2 * round);
         EXPECT(apic_vector_bit(APIC_TMR, LOW), "not marked as level-triggered");
         EXPECT_EQ(ioapic_read(IOAPIC_REDIR + 2 * LINE) & BIT(14), 0);
         ioapic_route(LINE, IOAPIC_MASKED | LOW, apic_id());
-        self(LOW); /* the same vector by an edge */
-        EXPECT(wait_count(&count[LOW], 2 * round + 1, 100), "the edge never came");
+        irq_self(LOW); /* the same vector by an edge */
+        EXPECT(wait_count(&irq_count[LOW], 2 * round + 1, 100), "the edge never came");
     }
 }
 
@@ -159,11 +147,57 @@ static void lapic_fixed_bits(void)
     EXPECT_EQ(apic_read(APIC_EOI), 0);
 }
 
+/* An IPI with an illegal vector is not sent, and the ESR says so. */
+static void apic_illegal_vector(void)
+{
+    irq_begin();
+    apic_write(APIC_ESR, 0);
+    apic_icr(0, ICR_SELF | ICR_ASSERT | 5);
+    apic_write(APIC_ESR, 0);
+    EXPECT(apic_read(APIC_ESR) & 0x60, "ESR %x", apic_read(APIC_ESR)); /* sent, received */
+}
+
+static void apic_registers(void)
+{
+    u32 version = apic_read(APIC_VERSION);
+
+    EXPECT((version & 0xff) >= 0x10 && (version & 0xff) <= 0x1f, "version %x", version);
+    EXPECT_EQ(apic_read(APIC_SVR) & 0x1ff, 0x1ff);
+    apic_write(APIC_LDR, 0xff000000);
+    EXPECT_EQ(apic_read(APIC_LDR), 0xff000000);
+    apic_write(APIC_DFR, 0x0fffffff);
+    EXPECT_EQ(apic_read(APIC_DFR), 0x0fffffff);
+    apic_write(APIC_DFR, 0xffffffff);
+}
+
+/* Reserved and read-only bits do not stay. */
+static void apic_reserved_bits(void)
+{
+    apic_write(APIC_LVT_TIMER, 0xffffffff);
+    EXPECT_EQ(apic_read(APIC_LVT_TIMER) & ~0x700ffu, 0);
+    apic_write(APIC_TPR, 0xffffff12);
+    EXPECT_EQ(apic_read(APIC_TPR), 0x12);
+}
+
+/* While software-disabled, every LVT entry is masked and cannot be unmasked. */
+static void apic_software_disable(void)
+{
+    apic_write(APIC_LVT_TIMER, VECTOR);
+    apic_write(APIC_SVR, APIC_SPURIOUS_VECTOR);
+    EXPECT(apic_read(APIC_LVT_TIMER) & APIC_LVT_MASKED, "not masked");
+    apic_write(APIC_LVT_TIMER, VECTOR);
+    EXPECT(apic_read(APIC_LVT_TIMER) & APIC_LVT_MASKED, "can be unmasked");
+}
+
 static const struct check list[] = {
     {"lapic_held_while_disabled", lapic_held_while_disabled, ANYWHERE},
     {"lapic_moved", lapic_moved, NOT_BARE_TCG},
     {"lapic_level_ends", lapic_level_ends, ANYWHERE},
     {"lapic_timer_rewritten", lapic_timer_rewritten, ANYWHERE},
     {"lapic_fixed_bits", lapic_fixed_bits, SKEP_ONLY},
+    {"apic_illegal_vector", apic_illegal_vector, NOT_BARE_TCG},
+    {"apic_registers", apic_registers, ANYWHERE},
+    {"apic_reserved_bits", apic_reserved_bits, SKEP_ONLY},
+    {"apic_software_disable", apic_software_disable, NOT_BARE_TCG},
 };
 CHECK_GROUP(lapic, list);

@@ -53,7 +53,7 @@ def test_a_spinning_guest_starves_nobody(host, words, workdir):
 def test_more_virtual_processors_than_physical(host, vcpus, workdir):
     """guests/check's tests of several processors, where they take turns on one."""
     guest = image.Guest("check", guest_elf("check64"), f"mem=32M vcpus={vcpus} testdev",
-                        "testdev only=smp")
+                        "testdev only=smp only=smp_state")
     with machine(host, workdir, skep_iso(workdir, [guest]), limit=300) as m:
         m.expect(r"(\d+) passed, (\d+) failed", 280)
         said = m.console
@@ -90,7 +90,7 @@ def test_moved_while_it_runs(host, workdir):
     """Virtual processors that signal each other go from one physical one to another and back, and
     the guest finds nothing wrong; nor does one that sleeps until its timer."""
     guest = image.Guest("check", guest_elf("check64"), "mem=32M vcpus=2 cpus=0 start=manual testdev",
-                        "testdev only=smp")
+                        "testdev only=smp only=smp_state")
     with machine(host, workdir, skep_iso(workdir, [guest], words="idle=monitor"), cpus=2) as m:
         m.expect(PROMPT, 100)
         moves = 0

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When interrupts are let in: by HLT and MWAIT, behind STI, POPF and MOV SS (SDM 3, 6.8; 2, HLT,
+ * MWAIT, STI).
+ */
+#include "guests/check/irq.h"
+
+static void irq_hlt_wakes(void)
+{
+    u32 ms = irq_timer_ms(1);
+
+    irq_begin();
+    for (u32 i = 1; i <= 20; i++) {
+        irq_timer_set(APIC_TIMER_ONE_SHOT, ms);
+        cpu_sti_hlt();
+        cpu_cli();
+        EXPECT(irq_count[VECTOR] == i, "HLT %u ended with %u interrupts", i, irq_count[VECTOR]);
+    }
+}
+
+/* Already pending when STI; HLT begins. */
+static void irq_hlt_pending(void)
+{
+    irq_begin();
+    irq_self(VECTOR);
+    cpu_sti_hlt();
+    cpu_cli();
+    EXPECT_EQ(irq_count[VECTOR], 1);
+}
+
+static void irq_sti_shadow(void)
+{
+    irq_begin();
+    irq_self(VECTOR);
+    asm volatile("sti\n cli" : : : "memory");
+    EXPECT_EQ(irq_count[VECTOR], 0);
+    asm volatile("sti\n nop\n cli" : : : "memory");
+    EXPECT_EQ(irq_count[VECTOR], 1);
+}
+
+/* The shadow also covers an instruction that leaves for the hypervisor, and ends with it. */
+SNIPPET(sti_cpuid, "push " REG(bx) "\n xor %eax, %eax\n xor %ecx, %ecx\n sti\n cpuid\n",
+        "cli\n pop " REG(bx));
+SNIPPET(sti_in, "mov $0x80, %edx\n sti\n in %dx, %al\n", "cli");
+
+static void irq_sti_shadow_exit(void)
+{
+    irq_begin();
+    irq_self(VECTOR);
+    sti_cpuid(NULL);
+    EXPECT_EQ(irq_count[VECTOR], 1);
+    EXPECT_EQ(irq_last_ip, (ulong)sti_cpuid_at);
+    irq_self(VECTOR);
+    sti_in(NULL);
+    EXPECT_EQ(irq_count[VECTOR], 2);
+    EXPECT_EQ(irq_last_ip, (ulong)sti_in_at);
+}
+
+SNIPPET(popf_window, "push $0x202\n popf\n", "nop\n cli");
+
+static void irq_popf_window(void)
+{
+    irq_begin();
+    irq_self(VECTOR);
+    popf_window(NULL);
+    EXPECT_EQ(irq_count[VECTOR], 1);
+    EXPECT_EQ(irq_last_ip, (ulong)popf_window_at);
+}
+
+/* MOV SS holds back a single-step trap until behind the next instruction. */
+SNIPPET(step_mov_ss,
+        "mov %ss, %ecx\n pushf\n orl $0x100, (" REG(sp) ")\n popf\n mov %ecx, %ss\n nop\n", "nop");
+
+static void irq_mov_ss_shadow(void)
+{
+    EXPECT_TRAP(step_mov_ss, NULL, EXC_DB, 0, step_mov_ss_at);
+}
+
+SNIPPET(do_monitor, ARG "xor %ecx, %ecx\n xor %edx, %edx", "monitor");
+SNIPPET(do_mwait, "xor %eax, %eax\n xor %ecx, %ecx", "mwait");
+SNIPPET(do_sti_mwait, "xor %eax, %eax\n xor %ecx, %ecx", "sti\n mwait\n cli");
+
+static void monitor_mwait(void)
+{
+    u32 ms = irq_timer_ms(1);
+
+    if (!cpu_has_1_ecx(CPUID1_ECX_MONITOR)) {
+        EXPECT_TRAP(do_monitor, scratch[0], EXC_UD, 0, do_monitor_at);
+        EXPECT_TRAP(do_mwait, NULL, EXC_UD, 0, do_mwait_at);
+        return;
+    }
+    irq_begin();
+    EXPECT_TRAP(do_monitor, scratch[0], -1, 0, NULL);
+    irq_timer_set(APIC_TIMER_ONE_SHOT, ms);
+    EXPECT_TRAP(do_sti_mwait, NULL, -1, 0, NULL);
+    EXPECT(wait_count(&irq_count[VECTOR], 1, 100), "the timer never came");
+}
+
+static const struct check list[] = {
+    {"irq_hlt_wakes", irq_hlt_wakes, ANYWHERE},
+    {"irq_hlt_pending", irq_hlt_pending, ANYWHERE},
+    {"irq_sti_shadow", irq_sti_shadow, ANYWHERE},
+    {"irq_sti_shadow_exit", irq_sti_shadow_exit, ANYWHERE},
+    {"irq_popf_window", irq_popf_window, ANYWHERE},
+    {"irq_mov_ss_shadow", irq_mov_ss_shadow, ANYWHERE},
+    {"monitor_mwait", monitor_mwait, ANYWHERE},
+};
+CHECK_GROUP(irq_windows, list);

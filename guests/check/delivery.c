@@ -5,9 +5,8 @@
  * 6.8.1, 6.14; with help of the processor for local APICs, 29.2). Bochs 2.7 fails both by itself
  * where skep has it deliver interrupts (apic=virtual): docs/interrupts.md.
  */
-#include "guests/check/check.h"
+#include "guests/check/irq.h"
 
-#define VECTOR 0x60
 #define ROUNDS 50
 
 SNIPPET(raise_ud, "", "ud2");
@@ -35,9 +34,9 @@ static void request(void)
 /* A timer that interrupts nobody but, where there is one, the hypervisor: every 50 us. */
 static void disturb(void)
 {
-    apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_1);
-    apic_write(APIC_LVT_TIMER, APIC_TIMER_PERIODIC | APIC_LVT_MASKED | VECTOR);
-    apic_write(APIC_TIMER_INITIAL, (u32)(apic_timer_per_mega_tsc() * tsc_khz / 20000000));
+    u32 counts = irq_timer_ms(1) / 20;
+
+    irq_timer_set(APIC_TIMER_PERIODIC | APIC_LVT_MASKED, counts);
 }
 
 static void irq_stays_out(void)

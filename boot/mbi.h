@@ -30,8 +30,6 @@ struct boot_info {
     const void *rsdp; /* a copy by the loader; NULL if none */
     u32 rsdp_len;
     hpa_t rsdp_hpa; /* PVH gives its address instead; 0 if none */
-    hpa_t info_hpa; /* the loader's own structures, to be kept: */
-    u64 info_size;
 };
 
 /*

@@ -188,11 +188,6 @@ u64 memory_installed(void)
     return installed;
 }
 
-u64 memory_tables(void)
-{
-    return pool_end - pool_next;
-}
-
 hpa_t memory_low_page(void)
 {
     return low_page;

@@ -23,8 +23,7 @@ const char *memory_map_machine(const struct boot_info *bi);
 const char *memory_give_out(const struct acpi_info *acpi);
 
 u64 memory_installed(void); /* bytes of RAM that the firmware calls usable, skep's own included */
-u64 memory_tables(void);    /* bytes of page tables made before the frame allocator ran */
-hpa_t memory_low_page(
-    void); /* a free page below 1 MiB, for starting processors; 0: there is none */
+/* A free page below 1 MiB, for starting processors; 0: there is none. */
+hpa_t memory_low_page(void);
 
 #endif

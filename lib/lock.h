@@ -38,10 +38,4 @@ static inline void spin_unlock(struct spinlock *l)
 #endif
 }
 
-static inline bool spin_is_locked(const struct spinlock *l)
-{
-    return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) !=
-           __atomic_load_n(&l->next, __ATOMIC_RELAXED);
-}
-
 #endif

@@ -154,7 +154,7 @@ static void add_features(struct build *b)
     r[CPUID_EBX] |= L7_EBX_TSC_ADJUST;
     r[CPUID_ECX] &= c->rdtscp ? L7_ECX : L7_ECX & ~L7_ECX_RDPID;
     r[CPUID_EDX] &= L7_EDX;
-    add_dynamic(b, 7, 0, true, CPUID_DYN_LEAF7);
+    add_sub(b, 7, 0);
     if (subs) {
         ask(b, 7, 1);
         say(b, r[CPUID_EAX] & L71_EAX, 0, 0, 0);

@@ -14,11 +14,9 @@ enum cpuid_reg { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 /* Leaves that depend on the vCPU's state, marked in cpuid_entry.dynamic. */
 enum cpuid_dynamic {
     CPUID_STATIC,
-    CPUID_DYN_LEAF1,   /* APIC ID, APIC enable, OSXSAVE */
-    CPUID_DYN_LEAF7,   /* OSPKE */
-    CPUID_DYN_TOPO,    /* EDX is the x2APIC ID */
-    CPUID_DYN_XSAVE,   /* EBX is the size for the XCR0 in force */
-    CPUID_DYN_AMD_APIC /* 0x8000001e: EAX is the APIC ID */
+    CPUID_DYN_LEAF1, /* APIC ID, APIC enable, OSXSAVE */
+    CPUID_DYN_TOPO,  /* EDX is the x2APIC ID */
+    CPUID_DYN_XSAVE, /* EBX is the size for the XCR0 in force */
 };
 
 struct cpuid_entry {

@@ -32,8 +32,6 @@ static const struct {
     {CR4_SMEP, 7, CPUID_EBX, 7},
     {CR4_SMAP, 7, CPUID_EBX, 20},
     {CR4_UMIP, 7, CPUID_ECX, 2},
-    {CR4_PKE, 7, CPUID_ECX, 3},
-    {CR4_LA57, 7, CPUID_ECX, 16},
 };
 
 static u64 cr4_allowed(const struct cpuid_table *t)
@@ -126,7 +124,7 @@ static bool write_cr4(struct vcpu *v, u64 value)
 
     if (value & ~cr4_allowed(&v->vm->cpuid))
         return false;
-    if ((efer & EFER_LMA) && (!(value & CR4_PAE) || ((value ^ old) & CR4_LA57)))
+    if ((efer & EFER_LMA) && !(value & CR4_PAE))
         return false;
     if ((value & ~old & CR4_PCIDE) && (!(efer & EFER_LMA) || (cr3 & 0xfff)))
         return false;

@@ -17,11 +17,6 @@ static struct config_limits limits;
 static bool ready, usable; /* ready: the others may go on; usable: there is a back end */
 static u32 online;         /* CPUs that have come to their scheduler */
 
-struct config *vmm_config(void)
-{
-    return config;
-}
-
 const struct config_limits *vmm_limits(void)
 {
     return &limits;

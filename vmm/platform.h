@@ -33,7 +33,6 @@
 #define PLAT_IOAPIC_BASE 0xfec00000
 #define PLAT_IOAPIC_SIZE 0x1000
 #define PLAT_IOAPIC_ID   0 /* ids of I/O APICs are a space of their own on an xAPIC bus */
-#define PLAT_IOAPIC_PINS 24
 #define PLAT_HPET_BASE   0xfed00000
 #define PLAT_HPET_SIZE   0x400
 #define PLAT_LAPIC_BASE  0xfee00000
@@ -45,8 +44,6 @@
  */
 #define PLAT_IDENTITY_BASE 0xfeffc000
 #define PLAT_IDENTITY_SIZE 0x4000
-#define PLAT_TESTDEV_BASE  0xff000000
-#define PLAT_TESTDEV_SIZE  0x10000
 
 /* Ports. */
 #define PLAT_PIC1_PORT     0x20 /* 2 ports */
@@ -68,10 +65,8 @@
 #define PLAT_PM_CNT_LEN    2
 #define PLAT_PM_TMR_PORT   0x608 /* 32 bits wide, 3.579545 MHz */
 #define PLAT_PM_TMR_LEN    4
-#define PLAT_PCI_ADDR_PORT 0xcf8 /* 4 ports */
 #define PLAT_RESET_PORT    0xcf9
 #define PLAT_RESET_VALUE   6
-#define PLAT_PCI_DATA_PORT 0xcfc /* 4 ports */
 
 /* SLP_TYP for S5 (soft off): 3 bits written to PM1a control with SLP_EN. */
 #define PLAT_S5_SLP_TYP 5

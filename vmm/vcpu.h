@@ -185,7 +185,4 @@ u64 vcpu_tsc(struct vcpu *v);
 /* Moves the guest's TSC on by `ticks`, modulo 2^64. Loaded here. */
 void vcpu_move_tsc(struct vcpu *v, u64 ticks);
 
-/* Registers, last exits: through log_error. Loaded here, or its registers are left out. */
-void vcpu_dump(struct vcpu *v);
-
 #endif

@@ -7,9 +7,9 @@
 #include "arch/x86_64/fpu.h"
 #include "arch/x86_64/ipi.h"
 #include "arch/x86_64/percpu.h"
+#include "arch/x86_64/layout.h"
 #include "lib/print.h"
 #include "lib/string.h"
-#include "mm/kmap.h"
 #include "mm/kmem.h"
 #include "vmm/dump.h"
 #include "vmm/emulate.h"
@@ -135,7 +135,7 @@ static enum err add_apic_page(struct vm *vm)
     vm->apic_access = kmem_alloc(PAGE_SIZE);
     if (!vm->apic_access)
         return ERR_NOMEM;
-    vm->hvm.apic_access = hpa_of(vm->apic_access);
+    vm->hvm.apic_access = direct_hpa(vm->apic_access);
     return space_add_pass(vm->space, HVM_APIC_GPA, vm->hvm.apic_access, PAGE_SIZE, NESTED_RW,
                           NESTED_WB);
 }

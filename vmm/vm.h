@@ -75,7 +75,7 @@ struct vm {
     struct board board;
     struct vlapic_group apics;
     struct emul_ops emul_ops;
-    struct log_limit msr_log, emul_log, event_log;
+    struct log_limit msr_log, emul_log;
     struct cpuid_table cpuid;
     char why[200]; /* VM_END_STOPPED, or it could not be started: the reason */
 };

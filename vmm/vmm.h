@@ -25,7 +25,6 @@ NORETURN void vmm_cpu_main(void);
 
 /* Starts a configured VM; ERR_* with the reason in the log. From the boot CPU's loop. */
 enum err vmm_start_vm(u32 index);
-struct config *vmm_config(void);
 const struct config_limits *vmm_limits(void);
 const struct vmm_input *vmm_input(void);
 

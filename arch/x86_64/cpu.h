@@ -97,7 +97,6 @@ CPU_CR(0)
 CPU_CR(2)
 CPU_CR(3)
 CPU_CR(4)
-CPU_CR(8)
 #undef CPU_CR
 
 #define CPU_DR(n)                                                                                  \
@@ -116,7 +115,6 @@ CPU_DR(1)
 CPU_DR(2)
 CPU_DR(3)
 CPU_DR(6)
-CPU_DR(7)
 #undef CPU_DR
 
 static inline u64 cpu_xgetbv(u32 index)
@@ -148,11 +146,6 @@ CPU_PORT(16, "w")
 CPU_PORT(32, "l")
 #undef CPU_PORT
 
-static inline void cpu_sti(void)
-{
-    __asm__ volatile("sti" : : : "memory");
-}
-
 static inline void cpu_cli(void)
 {
     __asm__ volatile("cli" : : : "memory");
@@ -170,14 +163,6 @@ static inline void cpu_take_interrupts(void)
     __asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
 }
 
-static inline u64 cpu_rflags(void)
-{
-    u64 v;
-
-    __asm__ volatile("pushfq\n\tpopq %0" : "=r"(v) : : "memory");
-    return v;
-}
-
 static inline void cpu_pause(void)
 {
     __asm__ volatile("pause" : : : "memory");
@@ -191,11 +176,6 @@ static inline void cpu_hlt(void)
 static inline void cpu_invlpg(const void *va)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
-}
-
-static inline void cpu_wbinvd(void)
-{
-    __asm__ volatile("wbinvd" : : : "memory");
 }
 
 static inline void cpu_sgdt(struct x86_table *t)

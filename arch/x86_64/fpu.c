@@ -71,19 +71,9 @@ void fpu_init(void)
     cpu_xsetbv(0, fpu.xcr0_mask);
 }
 
-bool fpu_has_xsave(void)
-{
-    return fpu.xsave;
-}
-
 u64 fpu_xcr0_mask(void)
 {
     return fpu.xcr0_mask;
-}
-
-u64 fpu_xss_mask(void)
-{
-    return 0;
 }
 
 size_t fpu_area_size(void)

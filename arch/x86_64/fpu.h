@@ -8,16 +8,12 @@
 
 #include "lib/types.h"
 
-#define FPU_AREA_ALIGN 64
-
 /* Looks at the processor (first call) and turns the state on, on this CPU. */
 void fpu_init(void);
 
-bool fpu_has_xsave(void);
 u64 fpu_xcr0_mask(void); /* XCR0 bits a guest may set: known ones that the processor has */
-u64 fpu_xss_mask(void);  /* likewise IA32_XSS; 0 without XSAVES */
 
-/* Bytes of an area: all of fpu_xcr0_mask() and fpu_xss_mask(). At most a page or three. */
+/* Bytes of an area: all of fpu_xcr0_mask(). At most a page or three. */
 size_t fpu_area_size(void);
 
 /*
@@ -33,7 +29,7 @@ void fpu_reset_area(void *area);
 void fpu_mark_in_use(void *area, u64 components);
 
 /*
- * Moves all state between the registers and an area (aligned to FPU_AREA_ALIGN). XCR0 must be
+ * Moves all state between the registers and an area (aligned to 64 bytes). XCR0 must be
  * fpu_xcr0_mask(): call fpu_set_xcr0(fpu_xcr0_mask()) first if a guest's value is loaded.
  */
 void fpu_save(void *area);

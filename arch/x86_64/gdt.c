@@ -9,15 +9,6 @@
 #define DESC_TSS    0x0000890000000000ull /* available 64-bit TSS, present */
 #define TSS_ENTRY   (SEL_TSS / 8)
 
-static void make_tss_available(struct percpu *cpu)
-{
-    u64 base = (u64)&cpu->tss, limit = sizeof(struct tss) - 1;
-
-    cpu->gdt.entry[TSS_ENTRY] =
-        DESC_TSS | limit | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
-    cpu->gdt.entry[TSS_ENTRY + 1] = base >> 32;
-}
-
 static void load_segments(void)
 {
     __asm__ volatile("pushq %0\n\t"
@@ -38,21 +29,16 @@ static void load_segments(void)
 
 void gdt_load(struct percpu *cpu)
 {
+    u64 base = (u64)&cpu->tss, limit = sizeof(struct tss) - 1;
+
     cpu->gdt.entry[0] = 0;
     cpu->gdt.entry[SEL_CODE / 8] = DESC_CODE64;
     cpu->gdt.entry[SEL_DATA / 8] = DESC_DATA;
     cpu->tss.iomap = sizeof(struct tss); /* none */
-    make_tss_available(cpu);
+    cpu->gdt.entry[TSS_ENTRY] =
+        DESC_TSS | limit | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+    cpu->gdt.entry[TSS_ENTRY + 1] = base >> 32;
     cpu_lgdt((u64)&cpu->gdt, sizeof(struct gdt) - 1);
     load_segments();
-    cpu_ltr(SEL_TSS);
-}
-
-void gdt_reload(void)
-{
-    struct percpu *cpu = this_cpu();
-
-    make_tss_available(cpu);
-    cpu_lgdt((u64)&cpu->gdt, sizeof(struct gdt) - 1);
     cpu_ltr(SEL_TSS);
 }

@@ -39,10 +39,4 @@ struct percpu;
 /* Loads this CPU's GDT and TSS, which lie in its struct percpu, and all segment registers. */
 void gdt_load(struct percpu *cpu);
 
-/*
- * Marks the TSS available and loads it again: for use after a world switch that leaves TR's
- * descriptor busy or its limit changed (VMX sets TR's limit to 0x67, GDTR's to 0xffff).
- */
-void gdt_reload(void);
-
 #endif

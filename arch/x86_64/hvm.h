@@ -49,13 +49,10 @@ struct hvm_caps {
     bool exec_only;               /* nested entries may be execute-only */
     bool page_log;                /* log_writes and take_log are there */
     bool unrestricted;            /* runs real-mode and unpaged guest code */
-    bool insn_len;                /* instruction length given with every intercept */
-    bool gla;                     /* linear address given with nested faults */
     bool pdpte_regs;              /* PAE guests' PDPTEs are registers (HVM_PDPTE0..3) */
     bool tsc_scaling;             /* hvm_vm.tsc_ratio may be other than 1 */
-    bool rdtscp, invpcid, xsaves; /* guests may be told of these instructions */
+    bool rdtscp, invpcid;         /* guests may be told of these instructions */
     u8 apic;                      /* enum apic_help: the most there is; less if so configured */
-    u32 ids;                      /* TLB tags (VPIDs, ASIDs); 0: every entry and exit flushes */
     char features[160];           /* for the banner: words separated by spaces */
 };
 
@@ -243,7 +240,6 @@ struct hvm_ops {
     enum err (*probe)(struct hvm_caps *caps, char *why, size_t why_size);
     /* Turns the extension on, on this CPU; each CPU once. ERR_NOSUP and a sentence likewise. */
     enum err (*cpu_enable)(char *why, size_t why_size);
-    void (*cpu_disable)(void);
 
     /* ERR_NOMEM. At first every MSR and every port is intercepted. */
     enum err (*vm_init)(struct hvm_vm *vm, hpa_t nested_root);
@@ -274,8 +270,8 @@ struct hvm_ops {
      */
     void (*advance)(struct hvm_vcpu *v, unsigned len);
 
-    /* Delivers an event at the next entry, at most one an entry. HVM_EVENT_NONE takes it back, and a
-     * single-step trap that is pending (see advance). */
+    /* Delivers an event at the next entry, at most one an entry. HVM_EVENT_NONE takes it back, and
+     * a single-step trap that is pending (see advance). */
     void (*inject)(struct hvm_vcpu *v, const struct hvm_event *e);
     bool (*can_take_intr)(struct hvm_vcpu *v); /* IF set and no shadow */
     bool (*can_take_nmi)(struct hvm_vcpu *v);  /* not blocked and no shadow */

@@ -13,8 +13,6 @@
 #define REG_VERSION     0x030
 #define REG_TPR         0x080
 #define REG_EOI         0x0b0
-#define REG_LDR         0x0d0
-#define REG_DFR         0x0e0
 #define REG_SPURIOUS    0x0f0
 #define REG_ESR         0x280
 #define REG_LVT_CMCI    0x2f0

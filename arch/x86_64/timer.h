@@ -21,11 +21,6 @@ void timer_arm(struct timer *t, u64 deadline_ns);
 /* Nothing happens if it is not armed. */
 void timer_cancel(struct timer *t);
 
-static inline bool timer_armed(const struct timer *t)
-{
-    return t->link != NULL;
-}
-
 /* Sets this CPU's local APIC timer up. Each CPU once, after lapic_init() and clock_init(). */
 void timer_init(void);
 

@@ -28,7 +28,6 @@ extern const struct extable_entry extable_start[], extable_end[];
 
 static struct gate idt[VECTORS];
 static void (*irq_handlers[VECTORS - FIRST_IRQ])(void);
-static bool (*nmi_handler)(void);
 
 /* From stubs.S. */
 void trap_dispatch(struct trap_frame *f);
@@ -84,11 +83,6 @@ void irq_set_handler(unsigned vector, void (*fn)(void))
     __atomic_store_n(&irq_handlers[vector - FIRST_IRQ], fn, __ATOMIC_RELEASE);
 }
 
-void nmi_set_handler(bool (*fn)(void))
-{
-    __atomic_store_n(&nmi_handler, fn, __ATOMIC_RELEASE);
-}
-
 static bool fix_up(struct trap_frame *f)
 {
     for (const struct extable_entry *e = extable_start; (u64)e < (u64)extable_end; e++) {
@@ -115,12 +109,9 @@ void trap_dispatch_irq(unsigned vector)
 
 static void dispatch_nmi(void)
 {
-    bool (*fn)(void) = nmi_handler;
-
     if (panic_begun())
         machine_halt();
-    if (!fn || !fn())
-        this_cpu()->nmis++;
+    this_cpu()->nmis++;
 }
 
 /* A fault just below a stack, seen from the double-fault stack, is that stack's overflow. */

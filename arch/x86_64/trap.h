@@ -11,12 +11,9 @@
 
 /* Vectors, highest priority last (SDM 3, 10.8.3). */
 enum irq_vector {
-    VEC_UART = 0x40,       /* console */
-    VEC_FIRST_FREE = 0x50, /* up to VEC_FREE_END - 1: for devices */
-    VEC_FREE_END = 0xe0,
+    VEC_UART = 0x40,     /* console */
     VEC_TIMER = 0xe0,    /* local APIC timer */
     VEC_KICK = 0xf0,     /* ipi_kick: does nothing but interrupt */
-    VEC_CALL = 0xf1,     /* for vmm: work on another CPU */
     VEC_SPURIOUS = 0xff, /* no EOI */
 };
 
@@ -40,13 +37,7 @@ void trap_load(void);
  */
 void irq_set_handler(unsigned vector, void (*fn)(void));
 
-/*
- * fn sees each NMI on the CPU that takes it, on the NMI stack, and says whether it was its own. It
- * may be called at any instruction: no locks.
- */
-void nmi_set_handler(bool (*fn)(void));
-
-/* Runs the NMI handler as if an NMI had come: for NMIs that a world switch consumed. */
+/* As if an NMI had come: for those that a world switch consumed. */
 static inline void trap_raise_nmi(void)
 {
     __asm__ volatile("int $2" : : : "memory");

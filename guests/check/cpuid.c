@@ -98,6 +98,18 @@ static void cpuid_xsave_size(void)
     EXPECT_EQ(cpuid(0xd, 0).ebx, 576);
 }
 
+SNIPPET(do_xsaves, "lea scratch, " REG(cx) "\n xor %eax, %eax\n xor %edx, %edx\n",
+        ".byte 0x0f, 0xc7, 0x29"); /* XSAVES (RCX) */
+
+/* What is not offered is not there (SVM alone cannot withhold it). */
+static void cpuid_xsaves(void)
+{
+    REQUIRE(cpu_has_1_ecx(CPUID1_ECX_XSAVE), "no XSAVE");
+    REQUIRE(!cpu_is_amd(), "an AMD processor");
+    cr4_write(cr4_read() | CR4_OSXSAVE);
+    EXPECT_TRAP(do_xsaves, NULL, cpuid(0xd, 1).eax >> 3 & 1 ? -1 : EXC_UD, 0, do_xsaves_at);
+}
+
 /* Leaves behind the last one: Intel's answer like the last basic one, AMD's zeros. */
 static void cpuid_beyond(void)
 {
@@ -154,6 +166,7 @@ static const struct check list[] = {
     {"cpuid_apic_bit", cpuid_apic_bit, ANYWHERE},
     {"cpuid_osxsave", cpuid_osxsave, ANYWHERE},
     {"cpuid_xsave_size", cpuid_xsave_size, ANYWHERE},
+    {"cpuid_xsaves", cpuid_xsaves, NOT_BARE_BOCHS},
     {"cpuid_beyond", cpuid_beyond, NOT_BARE_TCG},
     {"cpuid_upper_halves", cpuid_upper_halves, ANYWHERE},
 };

@@ -76,7 +76,6 @@ enum insn_mem {
     M_4,
     M_8,
     M_16,
-    M_HALF /* half of the operand, for sign extension */,
     M_TWICE /* BOUND */,
     M_PLUS2 /* far pointers */,
     M_TABLE /* 6 or 10: GDTR, IDTR */,

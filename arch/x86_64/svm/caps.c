@@ -2,9 +2,9 @@
 /* What the processor offers of SVM, and turning it on. APM 2, 15.4 and 15.30; CPUID 0x8000000a. */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/layout.h"
 #include "lib/log.h"
 #include "lib/print.h"
-#include "mm/kmap.h"
 #include "mm/kmem.h"
 
 #define CPUID_SVM     0x8000000au
@@ -79,11 +79,8 @@ enum err svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .page_1g = cpu_cpuid(0x80000001, 0).edx & BIT(26),
         .unrestricted = true,
         .tsc_scaling = svm.tsc_rate,
-        .rdtscp = true, /* none of these three needs the hypervisor's leave */
+        .rdtscp = true, /* neither needs the hypervisor's leave */
         .invpcid = true,
-        .xsaves = true,
-        .insn_len = svm.nrip,
-        .ids = svm.asids - 1,
     };
     describe(caps);
     return OK;
@@ -127,20 +124,8 @@ enum err svm_cpu_enable(char *why, size_t why_size)
         return ERR_NOMEM;
     }
     cpu_wrmsr(MSR_EFER, cpu_rdmsr(MSR_EFER) | EFER_SVME);
-    cpu_wrmsr(MSR_AMD_HSAVE_PA, hpa_of(cpu->hsave));
-    svm_vmsave(hpa_of(cpu->host));
+    cpu_wrmsr(MSR_AMD_HSAVE_PA, direct_hpa(cpu->hsave));
+    svm_vmsave(direct_hpa(cpu->host));
     this_cpu()->hvm = cpu;
     return OK;
-}
-
-void svm_cpu_disable(void)
-{
-    struct svm_cpu *cpu = this_cpu()->hvm;
-
-    if (!cpu)
-        return;
-    this_cpu()->hvm = NULL;
-    cpu_wrmsr(MSR_AMD_HSAVE_PA, 0);
-    cpu_wrmsr(MSR_EFER, cpu_rdmsr(MSR_EFER) & ~EFER_SVME);
-    free_cpu(cpu);
 }

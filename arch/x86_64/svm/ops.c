@@ -19,7 +19,6 @@ const struct hvm_ops svm_ops = {
     .name = "SVM",
     .probe = svm_probe,
     .cpu_enable = svm_cpu_enable,
-    .cpu_disable = svm_cpu_disable,
     .vm_init = svm_vm_init,
     .vm_fini = svm_vm_fini,
     .msr_pass = svm_msr_pass,

@@ -103,7 +103,6 @@ static inline void svm_touch(struct svm_vcpu *v, u32 clean)
 /* caps.c */
 enum err svm_probe(struct hvm_caps *caps, char *why, size_t why_size);
 enum err svm_cpu_enable(char *why, size_t why_size);
-void svm_cpu_disable(void);
 
 /* vcpu.c */
 enum err svm_vm_init(struct hvm_vm *vm, hpa_t nested_root);

@@ -7,9 +7,9 @@
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/dr.h"
+#include "arch/x86_64/layout.h"
 #include "lib/string.h"
 #include "mm/frames.h"
-#include "mm/kmap.h"
 #include "mm/kmem.h"
 
 #define MSR_MAP_SIZE (2 * PAGE_SIZE)
@@ -88,8 +88,8 @@ static void init_control(struct svm_vcpu *v)
         cb->pause_count = PAUSE_COUNT;
         cb->pause_threshold = svm.pause_threshold ? PAUSE_THRESHOLD : 0;
     }
-    cb->iopm = hpa_of(v->base.vm->io_map);
-    cb->msrpm = hpa_of(v->base.vm->msr_map);
+    cb->iopm = direct_hpa(v->base.vm->io_map);
+    cb->msrpm = direct_hpa(v->base.vm->msr_map);
     cb->virq = VIRQ_MASKING;
     cb->nested = NESTED_ENABLE;
     cb->nested_root = v->base.vm->nested_root;
@@ -124,7 +124,7 @@ struct hvm_vcpu *svm_create(struct hvm_vm *vm)
     }
     v->base.vm = vm;
     v->vmcb = cb;
-    v->vmcb_hpa = hpa_of(cb);
+    v->vmcb_hpa = direct_hpa(cb);
     init_control(v);
     init_guest(v);
     return &v->base;
@@ -145,7 +145,7 @@ void svm_load(struct hvm_vcpu *base)
     if (v->last_cpu != this_cpu()->id + 1) {
         v->last_cpu = this_cpu()->id + 1;
         v->attention |= ATTEND_ASID;
-        v->host_hpa = hpa_of(svm_cpu()->host);
+        v->host_hpa = direct_hpa(svm_cpu()->host);
         svm_touch(v, CLEAN_ALL);
     }
     if (v->generation != svm_cpu()->generation) /* other vCPUs have used ASIDs up meanwhile */

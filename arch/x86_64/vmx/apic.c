@@ -9,8 +9,8 @@
  * delivered.
  */
 #include "arch/x86_64/vmx/vmx.h"
+#include "arch/x86_64/layout.h"
 #include "lib/string.h"
-#include "mm/kmap.h"
 #include "mm/kmem.h"
 
 #define X2APIC_MSR 0x800u
@@ -60,7 +60,7 @@ void vmx_apic_mode(struct hvm_vcpu *base, enum hvm_apic_mode mode)
     }
     vmwrite(VMCS_PROC_CTLS, v->proc);
     vmwrite(VMCS_PROC2_CTLS, proc2 | (x2 ? PROC2_X2APIC : PROC2_APIC_ACCESS));
-    vmwrite(VMCS_MSR_BITMAP, hpa_of(x2 ? base->vm->msr_map_x2 : base->vm->msr_map));
+    vmwrite(VMCS_MSR_BITMAP, direct_hpa(x2 ? base->vm->msr_map_x2 : base->vm->msr_map));
     vmwrite(VMCS_TPR_THRESHOLD, 0);
 }
 
@@ -68,7 +68,7 @@ void vmx_apic_init(struct vmx_vcpu *v)
 {
     if (!hvm_caps.apic)
         return;
-    vmwrite(VMCS_APIC_PAGE, hpa_of(v->base.apic_page));
+    vmwrite(VMCS_APIC_PAGE, direct_hpa(v->base.apic_page));
     vmwrite(VMCS_APIC_ACCESS, v->base.vm->apic_access);
     for (unsigned i = 0; i < 4 && hvm_caps.apic == APIC_VIRTUAL; i++)
         vmwrite(VMCS_EOI_EXIT_BITMAP + 2 * i, 0);

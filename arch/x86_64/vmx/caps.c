@@ -5,10 +5,10 @@
  */
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/layout.h"
 #include "lib/log.h"
 #include "lib/print.h"
 #include "lib/string.h"
-#include "mm/kmap.h"
 #include "mm/kmem.h"
 
 struct vmx_platform vmx;
@@ -52,7 +52,6 @@ enum want { NEED, LATER, WANT };
       "a guest's WBINVD empties the machine's caches")                                         \
     C(PROC2, WANT, PROC2_RDTSCP, "RDTSCP", "")                                                 \
     C(PROC2, WANT, PROC2_INVPCID, "INVPCID", "")                                               \
-    C(PROC2, WANT, PROC2_XSAVES, "XSAVES", "")                                                 \
     C(PROC2, WANT, PROC2_ENCLS, "ENCLS exiting", "")                                           \
     C(EXIT, NEED, EXIT_SAVE_DEBUG, "saving of debug controls", "")                             \
     C(EXIT, NEED, EXIT_HOST_64, "64-bit host", "")                                             \
@@ -246,15 +245,11 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .exec_only = vmx.ept_vpid & EPT_EXEC_ONLY,
         .page_log = vmx.pml,
         .unrestricted = vmx.unrestricted,
-        .insn_len = true,
-        .gla = true,
         .pdpte_regs = true,
         .tsc_scaling = word_caps(PROC2, true) >> 32 & PROC2_TSC_SCALING,
         .rdtscp = vmx.proc2 & PROC2_RDTSCP,
         .invpcid = vmx.proc2 & PROC2_INVPCID,
-        .xsaves = vmx.proc2 & PROC2_XSAVES,
         .apic = vmx.apic,
-        .ids = vmx.vpid ? 0xffff : 0,
     };
     describe(caps);
     return OK;
@@ -289,7 +284,7 @@ enum err vmx_cpu_enable(char *why, size_t why_size)
     cpu_write_cr0(cpu_read_cr0() | CR0_NE);
     cpu_write_cr4(cpu_read_cr4() | CR4_VMXE);
     *(u32 *)cpu->region = vmx.revision;
-    if (!vmx_on(hpa_of(cpu->region))) {
+    if (!vmx_on(direct_hpa(cpu->region))) {
         cpu_write_cr4(cpu_read_cr4() & ~CR4_VMXE);
         kmem_free(cpu->region, PAGE_SIZE);
         kmem_free(cpu, sizeof(*cpu));
@@ -299,17 +294,4 @@ enum err vmx_cpu_enable(char *why, size_t why_size)
     cpu->pat = cpu_rdmsr(MSR_PAT);
     this_cpu()->hvm = cpu;
     return OK;
-}
-
-void vmx_cpu_disable(void)
-{
-    struct vmx_cpu *cpu = this_cpu()->hvm;
-
-    if (!cpu)
-        return;
-    this_cpu()->hvm = NULL;
-    vmx_off();
-    cpu_write_cr4(cpu_read_cr4() & ~CR4_VMXE);
-    kmem_free(cpu->region, PAGE_SIZE);
-    kmem_free(cpu, sizeof(*cpu));
 }

@@ -86,7 +86,7 @@ void vmx_inject(struct hvm_vcpu *base, const struct hvm_event *e)
     if (e->kind == HVM_EVENT_NONE) {
         vmwrite(VMCS_ENTRY_INTR_INFO, 0);
         vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
-        v->state &= (u8)~(STATE_QUEUED | STATE_STEPPING);
+        v->state &= (u8) ~(STATE_QUEUED | STATE_STEPPING);
         return;
     }
     if (CHECKED)

@@ -5,7 +5,7 @@
  * guest when there is no room for another. SDM 3, 28.3.6.
  */
 #include "arch/x86_64/vmx/vmx.h"
-#include "mm/kmap.h"
+#include "arch/x86_64/layout.h"
 #include "mm/kmem.h"
 
 #define LOG_ENTRIES 512u
@@ -20,7 +20,7 @@ bool vmx_log_writes(struct hvm_vcpu *base, bool on)
     if (on && !v->log)
         return false;
     if (on) {
-        vmwrite(VMCS_PML_ADDRESS, hpa_of(v->log));
+        vmwrite(VMCS_PML_ADDRESS, direct_hpa(v->log));
         vmwrite(VMCS_GUEST_PML_INDEX, LOG_ENTRIES - 1);
         controls |= PROC2_PML;
     }

@@ -28,7 +28,6 @@ const struct hvm_ops vmx_ops = {
     .name = "VMX",
     .probe = vmx_probe,
     .cpu_enable = vmx_cpu_enable,
-    .cpu_disable = vmx_cpu_disable,
     .vm_init = vmx_vm_init,
     .vm_fini = vmx_vm_fini,
     .msr_pass = vmx_msr_pass,

@@ -9,9 +9,9 @@
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/dr.h"
+#include "arch/x86_64/layout.h"
 #include "lib/string.h"
 #include "mm/frames.h"
-#include "mm/kmap.h"
 #include "mm/kmem.h"
 
 /* The MSR bitmap's four parts (24.6.9). */
@@ -110,7 +110,7 @@ struct hvm_vcpu *vmx_create(struct hvm_vm *vm)
     }
     *(u32 *)vmcs = vmx.revision;
     v->base.vm = vm;
-    v->vmcs = hpa_of(vmcs);
+    v->vmcs = direct_hpa(vmcs);
     v->eptp = vm->nested_root | vmx.eptp_flags;
     return &v->base;
 }
@@ -120,7 +120,7 @@ void vmx_destroy(struct hvm_vcpu *base)
     struct vmx_vcpu *v = vmx_vcpu(base);
 
     vpid_free(v->vpid);
-    kmem_free(hva_of(v->vmcs), PAGE_SIZE);
+    kmem_free(direct_ptr(v->vmcs), PAGE_SIZE);
     kmem_free(v->log, PAGE_SIZE);
     kmem_free(v, sizeof(*v));
 }
@@ -175,7 +175,7 @@ static void init_controls(struct vmx_vcpu *v)
         vmwrite(VMCS_TSC_MULTIPLIER, v->base.vm->tsc_ratio << 16);
     vmwrite(VMCS_EXIT_CTLS, vmx.exit);
     vmwrite(VMCS_ENTRY_CTLS, v->entry);
-    vmwrite(VMCS_MSR_BITMAP, hpa_of(v->base.vm->msr_map));
+    vmwrite(VMCS_MSR_BITMAP, direct_hpa(v->base.vm->msr_map));
     vmwrite(VMCS_EPTP, v->eptp);
     vmwrite(VMCS_CR0_MASK, ~vmx.cr0_owned);
     vmwrite(VMCS_CR4_MASK, ~vmx.cr4_owned);
@@ -188,8 +188,6 @@ static void init_controls(struct vmx_vcpu *v)
     }
     if (vmx.pin & PIN_TIMER) /* counts at the TSC's rate, divided by a power of two (A.6) */
         vmwrite(VMCS_TIMER, clock_ns_to_tsc(HVM_LONGEST_RUN_NS) >> (cpu_rdmsr(MSR_VMX_MISC) & 31));
-    if (vmx.proc2 & PROC2_XSAVES)
-        vmwrite(VMCS_XSS_EXIT_BITMAP, 0);
     if (vmx.proc2 & PROC2_ENCLS)
         vmwrite(VMCS_ENCLS_EXIT_BITMAP, ~0ull);
     vmx_intercept_exceptions(&v->base, 0);

@@ -34,7 +34,6 @@ enum vmcs_field {
     VMCS_APIC_ACCESS = 0x2014,
     VMCS_EPTP = 0x201a,
     VMCS_EOI_EXIT_BITMAP = 0x201c, /* four, two apart */
-    VMCS_XSS_EXIT_BITMAP = 0x202c,
     VMCS_ENCLS_EXIT_BITMAP = 0x202e,
     VMCS_GUEST_PHYSICAL = 0x2400,
     VMCS_LINK = 0x2800,
@@ -154,7 +153,6 @@ enum vmcs_field {
 #define PROC2_INVPCID      BIT(12)
 #define PROC2_ENCLS        BIT(15)
 #define PROC2_PML          BIT(17)
-#define PROC2_XSAVES       BIT(20)
 #define PROC2_TSC_SCALING  BIT(25)
 
 /* Exit controls. */
@@ -329,18 +327,13 @@ static ALWAYS_INLINE void vmwrite(unsigned field, u64 value)
         ASSERT(!bad);
 }
 
-/* The next four: false when the instruction fails (a broken invariant for all but VMXON). */
+/* The next ones: false when the instruction fails (a broken invariant for all but VMXON). */
 static inline bool vmx_on(hpa_t region)
 {
     bool bad;
 
     __asm__ volatile("vmxon %1" : "=@ccbe"(bad) : "m"(region) : "memory");
     return !bad;
-}
-
-static inline void vmx_off(void)
-{
-    __asm__ volatile("vmxoff" : : : "cc", "memory");
 }
 
 static inline bool vmx_clear(hpa_t vmcs)

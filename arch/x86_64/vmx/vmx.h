@@ -7,8 +7,6 @@
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/vmx/vmcs.h"
 
-/* Off the path of an exit. */
-
 /* What this processor can do, and the controls that follow. Filled by probe; then constant. */
 struct vmx_platform {
     u32 revision;
@@ -85,7 +83,6 @@ static inline struct vmx_cpu *vmx_cpu(void)
 /* caps.c */
 enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size);
 enum err vmx_cpu_enable(char *why, size_t why_size);
-void vmx_cpu_disable(void);
 
 /* vcpu.c */
 enum err vmx_vm_init(struct hvm_vm *vm, hpa_t nested_root);

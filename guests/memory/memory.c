@@ -108,8 +108,7 @@ static void grow(char key, unsigned count)
     print("memory: %c %u pages, %u each\n", key, grown, 0);
 }
 
-/* ---- the other CPU ----------------------------------------------------------------------------
- */
+/* ---- the other CPU -------------------------------------------------------------------------- */
 
 /* With interrupts on, as in wait_key. */
 static void count_round(void *arg)
@@ -170,8 +169,7 @@ static void check_counts(void)
     print("memory: L %ju rounds, %u pages wrong\n", rounds, wrong);
 }
 
-/* ---- code in the area ------------------------------------------------------------------------
- */
+/* ---- code in the area ----------------------------------------------------------------------- */
 
 static void call_code(void)
 {
@@ -192,8 +190,7 @@ static void write_code(void)
     *(volatile u8 *)page(3) = 0xc3; /* RET */
 }
 
-/* ---- commands --------------------------------------------------------------------------------
- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 static bool obey(char key)
 {

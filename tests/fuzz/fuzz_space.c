@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Guest spaces against their model, the operations drawn from the fuzzer's bytes. */
 #include "mm/space.h"
-#include "tests/unit/space_model.h"
+#include "tests/unit/space_ops.h"
 
 struct bytes {
     const u8 *data;

@@ -78,8 +78,7 @@ static void check(bool ok, const char *what)
     abort();
 }
 
-/* ---- where cold pages go that are not zero; used under the space's lock ------------------------
- */
+/* ---- where cold pages go that are not zero; used under the space's lock --------------------- */
 
 static u8 shelf[MEETING][PAGE_SIZE];
 static bool kept[MEETING];

@@ -221,8 +221,7 @@ static void software_disabled(void **state)
     assert_int_equal(vlapic_take_events(&t->cpu[0].l), VLAPIC_EV_NMI);
 }
 
-/* ---- errors -------------------------------------------------------------------------------------
- */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 static u32 esr(struct lapic_bench *t, unsigned cpu)
 {

@@ -46,8 +46,7 @@ static u64 entry_at(const struct nested *n, gpa_t gpa, unsigned *level)
     return value;
 }
 
-/* ---- formats, as the manuals have them --------------------------------------------------------
- */
+/* ---- formats, as the manuals have them ------------------------------------------------------ */
 
 static void entries_have_the_documented_bits(void **state)
 {
@@ -138,8 +137,7 @@ static void attributes_round_trip(void **state)
     }
 }
 
-/* ---- the processor's view ---------------------------------------------------------------------
- */
+/* ---- the processor's view ------------------------------------------------------------------- */
 
 static void processor_agrees_with_permissions(void **state)
 {
@@ -217,8 +215,7 @@ static void accessed_and_dirty_come_by_marking(void **state)
     }
 }
 
-/* ---- operations -------------------------------------------------------------------------------
- */
+/* ---- operations ----------------------------------------------------------------------------- */
 
 static void map_refuses_what_cannot_be(void **state)
 {
@@ -465,8 +462,7 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
-/* ---- random sequences -------------------------------------------------------------------------
- */
+/* ---- random sequences ----------------------------------------------------------------------- */
 
 /* The model: what each 4 KiB page of two GiBs is. */
 enum { MODEL_GIBS = 2, PAGES_PER_GIB = GIB / PAGE_SIZE };

@@ -35,8 +35,7 @@ static void cool(struct box *b)
     assert_int_equal(space_scan(&b->s, &heat), OK);
 }
 
-/* ---- the working set --------------------------------------------------------------------------
- */
+/* ---- the working set ------------------------------------------------------------------------ */
 
 static void pages_grow_old_until_they_are_used(void **state)
 {
@@ -204,8 +203,7 @@ static void a_scan_may_lack_memory(void **state)
     box_fini(&b);
 }
 
-/* ---- reclaim ----------------------------------------------------------------------------------
- */
+/* ---- reclaim -------------------------------------------------------------------------------- */
 
 static void cold_zero_pages_go_back(void **state)
 {

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "mm/space.h"
-#include "tests/unit/space_model.h"
+#include "tests/unit/space_ops.h"
 
 static const enum nested_format_id formats[] = {NESTED_EPT_AD, NESTED_EPT_SOFT_AD, NESTED_NPT};
 

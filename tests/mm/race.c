@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include "mm/space.h"
 #include "tests/unit/mm_arena.h"
-#include "tests/unit/mm_cpu.h"
+#include "tests/unit/mm_formats.h"
 
 enum { VCPUS = 2, DEVICES = 1, TLB = 64, PAGES = 3 * 512, LOG = 4 };
 #define RAM_BASE MIB
@@ -378,12 +378,7 @@ static void race(enum nested_format_id format, unsigned demand_leaf, unsigned mi
     memset(kept, 0, sizeof(kept));
     for (unsigned i = 0; i < VCPUS; i++) {
         vcpus[i].seed = 11 + i;
-        vcpus[i].cpu = (struct cpu){.kind = format == NESTED_NPT      ? CPU_NPT
-                                            : format == NESTED_EPT_AD ? CPU_EPT_AD
-                                                                      : CPU_EPT,
-                                    .hva_base = arena.source.hva_base,
-                                    .phys_bits = 46,
-                                    .page_2m = true};
+        vcpus[i].cpu = cpu_of(&cfg.caps, &arena.source);
         check(space_attach(&space, &vcpus[i].view) == OK, "no view");
         pthread_create(&thread[n++], NULL, vcpu_thread, &vcpus[i]);
     }

@@ -11,10 +11,7 @@
 #include <string.h>
 #include "mm/space.h"
 #include "tests/unit/mm_arena.h"
-#include "tests/unit/mm_cpu.h"
-
-static const enum nested_format_id formats[] = {NESTED_EPT_AD, NESTED_EPT_SOFT_AD, NESTED_NPT};
-#define FOR_FORMATS(f) for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
+#include "tests/unit/mm_formats.h"
 
 struct kicked {
     unsigned count, last;
@@ -53,22 +50,9 @@ static __attribute__((unused)) void box_arena(struct box *b, enum nested_format_
         while (n-- > 0)
             frames_free(&b->a.frames, hpa[n], order);
     }
-    b->cfg = (struct space_config){.caps = {.format = format,
-                                            .page_2m = true,
-                                            .page_1g = true,
-                                            .exec_only = format != NESTED_NPT,
-                                            .phys_bits = 46},
-                                   .src = &b->a.source,
-                                   .kick = box_kick,
-                                   .kick_arg = &b->kicked};
-    b->cpu = (struct cpu){.kind = format == NESTED_NPT      ? CPU_NPT
-                                  : format == NESTED_EPT_AD ? CPU_EPT_AD
-                                                            : CPU_EPT,
-                          .hva_base = b->a.source.hva_base,
-                          .phys_bits = 46,
-                          .page_2m = true,
-                          .page_1g = true,
-                          .exec_only = true};
+    b->cfg = (struct space_config){
+        .caps = caps_of(format), .src = &b->a.source, .kick = box_kick, .kick_arg = &b->kicked};
+    b->cpu = cpu_of(&b->cfg.caps, &b->a.source);
 }
 
 static __attribute__((unused)) void box_init(struct box *b, enum nested_format_id format, u64 size)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include "mm/space_priv.h"
 #include "tests/unit/mm_arena.h"
-#include "tests/unit/mm_cpu.h"
+#include "tests/unit/mm_formats.h"
 
 struct world_page {
     u8 perms;
@@ -115,15 +115,14 @@ static void world_drop(void *arg, gpa_t gpa)
 
 static void world_init(struct world *w, enum nested_format_id format, u64 memory, unsigned how)
 {
-    struct space_config cfg = {.caps = {.format = format,
-                                        .page_2m = !(how & 1),
-                                        .page_1g = !(how & 2),
-                                        .exec_only = format != NESTED_NPT && !(how & 4),
-                                        .phys_bits = 46},
+    struct space_config cfg = {.caps = caps_of(format),
                                .src = &w->a.source,
                                .demand_leaf = how & 8 ? 1 : 2,
                                .fill_boot = how & 16};
 
+    cfg.caps.page_2m = !(how & 1);
+    cfg.caps.page_1g = !(how & 2);
+    cfg.caps.exec_only &= !(how & 4);
     w->noting = how & 32;
     arena_init(&w->a, memory);
     w->bytes = calloc(WORLD_PAGES, PAGE_SIZE);
@@ -159,14 +158,7 @@ static void world_init(struct world *w, enum nested_format_id format, u64 memory
                 .perms = perms, .accessed = r->kind == SPACE_PASS, .dirty = r->kind == SPACE_PASS};
     }
     ASSERT(space_attach(&w->s, &w->view) == OK);
-    w->cpu = (struct cpu){.kind = format == NESTED_NPT      ? CPU_NPT
-                                  : format == NESTED_EPT_AD ? CPU_EPT_AD
-                                                            : CPU_EPT,
-                          .hva_base = w->a.source.hva_base,
-                          .phys_bits = 46,
-                          .page_2m = cfg.caps.page_2m,
-                          .page_1g = cfg.caps.page_1g,
-                          .exec_only = cfg.caps.exec_only};
+    w->cpu = cpu_of(&cfg.caps, &w->a.source);
 }
 
 static void world_fini(struct world *w)

@@ -9,8 +9,6 @@
 #include "mm/space.h"
 #include "tests/unit/space_ops.h"
 
-static const enum nested_format_id formats[] = {NESTED_EPT_AD, NESTED_EPT_SOFT_AD, NESTED_NPT};
-
 static u64 draw_random(void *arg)
 {
     return rnd(arg) >> 8;
@@ -40,26 +38,26 @@ static void run(enum nested_format_id format, u64 memory, unsigned how, bool may
 static void every_kind_of_space_matches_the_model(void **state)
 {
     (void)state;
-    for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
-        for (unsigned how = 0; how < 64; how++)
-            run(formats[f], 32 * MIB, how, false, 8);
+    FOR_FORMATS(f)
+    for (unsigned how = 0; how < 64; how++)
+        run(formats[f], 32 * MIB, how, false, 8);
 }
 
 /* The same with a place for what is not zero. */
 static void spaces_with_a_store_match_the_model(void **state)
 {
     (void)state;
-    for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
-        for (unsigned how = 64; how < 128; how += 9)
-            run(formats[f], 32 * MIB, how, false, 8);
+    FOR_FORMATS(f)
+    for (unsigned how = 64; how < 128; how += 9)
+        run(formats[f], 32 * MIB, how, false, 8);
 }
 
 static void short_memory_matches_the_model(void **state)
 {
     (void)state;
-    for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
-        for (unsigned how = 0; how < 16; how++)
-            run(formats[f], 12 * MIB, how, true, 12);
+    FOR_FORMATS(f)
+    for (unsigned how = 0; how < 16; how++)
+        run(formats[f], 12 * MIB, how, true, 12);
 }
 
 int main(void)

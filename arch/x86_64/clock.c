@@ -31,11 +31,7 @@ struct sample {
 
 static struct sample take_sample(void)
 {
-    struct sample s = {.tsc = cpu_rdtsc()};
-
-    if (lapic_present())
-        s.lapic = lapic_timer_count();
-    return s;
+    return (struct sample){.tsc = cpu_rdtsc(), .lapic = lapic_timer_count()};
 }
 
 /* 64 x 64 / 64 without overflow between. */
@@ -141,8 +137,7 @@ COLD void clock_init(u16 pm_port, const char **how)
 {
     u64 hz = 0, said = cpuid_tsc_hz();
 
-    if (lapic_present())
-        lapic_timer_set(UINT32_MAX);
+    lapic_timer_set(UINT32_MAX);
     *how = "the ACPI PM timer";
     if (!measure_pm(pm_port, &hz) || !hz) {
         *how = "the PIT";
@@ -157,8 +152,7 @@ COLD void clock_init(u16 pm_port, const char **how)
         *how = "CPUID";
         hz = said;
     }
-    if (lapic_present())
-        lapic_timer_set(0);
+    lapic_timer_set(0);
     set_scale(hz);
 }
 

@@ -15,6 +15,6 @@ void ipi_send(unsigned cpu, unsigned vector)
 
 void ipi_nmi_others(void)
 {
-    if (lapic_present() && cpu_count() > 1)
+    if (cpu_count() > 1)
         lapic_icr(ICR_ASSERT | ICR_NMI | ICR_ALL_OTHERS, 0);
 }

@@ -14,6 +14,7 @@
 #define REG_TPR         0x080
 #define REG_EOI         0x0b0
 #define REG_SPURIOUS    0x0f0
+#define REG_IRR         0x200
 #define REG_ESR         0x280
 #define REG_LVT_CMCI    0x2f0
 #define REG_ICR         0x300
@@ -38,7 +39,7 @@
 #define SPIN_LIMIT   1000000
 
 static struct {
-    bool present, x2apic;
+    bool x2apic;
     volatile u8 *page; /* xAPIC mode only */
 } lapic;
 
@@ -67,13 +68,7 @@ bool lapic_setup(void)
     lapic.x2apic = f.ecx & BIT(21);
     if (!lapic.x2apic)
         lapic.page = devmap_add(base & PAGE_BITS, PAGE_SIZE, MAP_UC);
-    lapic.present = lapic.x2apic || lapic.page;
-    return lapic.present;
-}
-
-bool lapic_present(void)
-{
-    return lapic.present;
+    return lapic.x2apic || lapic.page;
 }
 
 bool lapic_x2apic(void)
@@ -99,11 +94,8 @@ static void mask_local(void)
 
 void lapic_init(void)
 {
-    u64 base;
+    u64 base = cpu_rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
 
-    if (!lapic.present)
-        return;
-    base = cpu_rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
     cpu_wrmsr(MSR_APIC_BASE, base); /* xAPIC first: x2APIC is entered from there (10.12.5) */
     if (lapic.x2apic)
         cpu_wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
@@ -120,8 +112,6 @@ void lapic_init(void)
 
 u32 lapic_id(void)
 {
-    if (!lapic.present)
-        return cpu_cpuid(1, 0).ebx >> 24;
     return lapic.x2apic ? reg_read(REG_ID) : reg_read(REG_ID) >> 24;
 }
 
@@ -164,6 +154,11 @@ void lapic_timer_set(u32 count)
 void lapic_timer_deadline(u64 tsc)
 {
     cpu_wrmsr(MSR_TSC_DEADLINE, tsc);
+}
+
+bool lapic_timer_pending(void)
+{
+    return reg_read(REG_IRR + VEC_TIMER / 32 * 16) & BIT(VEC_TIMER % 32);
 }
 
 u32 lapic_timer_count(void)

@@ -15,7 +15,6 @@ bool lapic_setup(void);
 /* Enables this CPU's local APIC: spurious vector, all local interrupts masked but NMI. */
 void lapic_init(void);
 
-bool lapic_present(void);
 bool lapic_x2apic(void);
 u32 lapic_id(void);
 void lapic_eoi(void);
@@ -30,6 +29,8 @@ void lapic_timer_deadline(u64 tsc);
 /* Chooses between the two, and unmasks the timer. */
 void lapic_timer_mode(bool deadline);
 bool lapic_has_deadline(void);
+/* Whether the timer has fired and its interrupt waits to be taken. */
+bool lapic_timer_pending(void);
 /* The current count of the one-shot timer. */
 u32 lapic_timer_count(void);
 

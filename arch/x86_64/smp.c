@@ -136,7 +136,7 @@ void smp_start(const struct acpi_info *acpi, hpa_t tramp, void (*entry)(void))
     struct trampoline_args *args;
     u32 id = 1;
 
-    if (!lapic_present() || !acpi->cpu_count)
+    if (acpi->cpu_count < 2)
         return;
     smp.entry = entry;
     lend_tables();

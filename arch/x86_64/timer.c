@@ -6,6 +6,7 @@
  */
 #include "arch/x86_64/timer.h"
 #include "arch/x86_64/clock.h"
+#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/lapic.h"
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/trap.h"
@@ -78,13 +79,31 @@ static void timer_interrupt(void)
         program(cpu, cpu->timers->deadline_ns);
 }
 
+/*
+ * Whether the timer goes by the TSC as it is read: one that leaves out what the TSC has been moved
+ * by fires at once, or never. A deadline in 16 us tells; interrupts are off, and its own comes when
+ * they are on, for nothing.
+ */
+COLD static bool deadline_is_met(void)
+{
+    u64 deadline = cpu_rdtsc() + clock_tsc_khz() / 64, now;
+    bool fired;
+
+    lapic_timer_deadline(deadline);
+    do {
+        fired = lapic_timer_pending();
+        now = cpu_rdtsc();
+    } while (!fired && now < deadline + clock_tsc_khz());
+    return fired && now >= deadline;
+}
+
 void timer_init(void)
 {
     struct percpu *cpu = this_cpu();
 
-    if (!lapic_present())
-        return;
     irq_set_handler(VEC_TIMER, timer_interrupt);
-    cpu->timer_deadline = lapic_has_deadline();
-    lapic_timer_mode(cpu->timer_deadline);
+    lapic_timer_mode(lapic_has_deadline());
+    cpu->timer_deadline = lapic_has_deadline() && deadline_is_met();
+    if (!cpu->timer_deadline)
+        lapic_timer_mode(false);
 }

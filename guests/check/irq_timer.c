@@ -97,10 +97,33 @@ static void irq_tsc_deadline(void)
     EXPECT_EQ(irq_count[VECTOR], 2);
 }
 
+/* A deadline is one of the TSC as it reads, wherever that was moved to. */
+static void irq_deadline_moved(void)
+{
+    const u64 by[] = {BIT(40), 0 - BIT(40) - rdtsc() / 2};
+    u64 moved = 0, deadline;
+
+    REQUIRE(cpu_has_1_ecx(CPUID1_ECX_TSC_DEADLINE), "no TSC deadline");
+    irq_begin();
+    apic_write(APIC_LVT_TIMER, APIC_TIMER_DEADLINE | VECTOR);
+    asm volatile("mfence" : : : "memory");
+    for (unsigned i = 0; i < ARRAY_SIZE(by); i++) {
+        wrmsr(MSR_TSC, rdtsc() + by[i]);
+        moved += by[i];
+        deadline = rdtsc() + tsc_khz;
+        wrmsr(MSR_TSC_DEADLINE, deadline);
+        bool came = wait_count(&irq_count[VECTOR], i + 1, 500), early = rdtsc() < deadline;
+        if (!came || early)
+            check_fail("moved by %jx: %s", moved, came ? "came too early" : "never came");
+    }
+    wrmsr(MSR_TSC, rdtsc() - moved);
+}
+
 static const struct check list[] = {
     {"irq_apic_one_shot", irq_apic_one_shot, ANYWHERE},
     {"irq_apic_periodic", irq_apic_periodic, ANYWHERE},
     {"irq_apic_divide", irq_apic_divide, ANYWHERE},
     {"irq_tsc_deadline", irq_tsc_deadline, ANYWHERE},
+    {"irq_deadline_moved", irq_deadline_moved, NOT_BARE_BOCHS},
 };
 CHECK_GROUP(irq_timer, list);

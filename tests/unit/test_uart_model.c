@@ -102,7 +102,7 @@ static void receiver(const u8 *buf, size_t len)
 
 /* ---- a machine of one UART ---- */
 
-static void open_model(unsigned bytes, bool cts)
+static void make_model(unsigned bytes)
 {
     static const struct vuart_ops ops = {.tx = transmitted, .modem = modem};
     const struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
@@ -115,14 +115,24 @@ static void open_model(unsigned bytes, bool cts)
     stride = bytes;
     sent_len = got_len = 0;
     vuart_init(&model, &ops, NULL, (struct irq_out){set_line, NULL, 0}, (struct timer_out){0});
+}
+
+static void open_made(bool cts)
+{
     uart_set_receiver(receiver);
-    assert_true(uart_open(&(struct uart_place){.mmio = page, .stride = (u8)bytes}, 115200, cts));
+    assert_true(uart_open(&(struct uart_place){.mmio = page, .stride = (u8)stride}, 115200, cts));
     assert_true(rts);
     uart_irq_on();
     uart_want_input(false); /* what an earlier one was told does not count */
     assert_false(rts);
     uart_want_input(true);
     assert_true(rts);
+}
+
+static void open_model(unsigned bytes, bool cts)
+{
+    make_model(bytes);
+    open_made(cts);
 }
 
 static void close_model(void)
@@ -223,6 +233,39 @@ static void request_to_send(void **state)
     close_model();
 }
 
+/* Whatever was left: a rate, a break, loopback, interrupts that wait, received bytes. */
+static void left_behind(void **state)
+{
+    static const u8 left[][4] = {
+        /* IER, FCR, LCR, MCR */
+        {0x00, 0x00, 0x00, 0x00}, {0x0f, 0x00, 0x83, 0x08}, {0x02, 0x01, 0x03, 0x0b},
+        {0x0f, 0x01, 0x5f, 0x1f}, {0x0f, 0xc1, 0x03, 0x0b},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(left); i++)
+        for (unsigned received = 0; received <= 17; received += 17) {
+            make_model(1);
+            for (u8 reg = 1; reg <= 4; reg++) {
+                struct bus_access a = {
+                    .offset = reg, .size = 1, .write = true, .value = left[i][reg - 1]};
+                vuart_access(&model, &a);
+            }
+            for (unsigned n = 0; n < received; n++)
+                vuart_receive(&model, (const u8 *)"old", 3, now_ns);
+            open_made(false);
+            uart_write("out", 3);
+            assert_int_equal(vuart_receive(&model, (const u8 *)"in", 2, now_ns), 2);
+            for (unsigned n = 0; n < 100; n++)
+                step();
+            assert_int_equal(sent_len, 3);
+            assert_memory_equal(sent, "out", 3);
+            assert_int_equal(got_len, 2);
+            assert_memory_equal(got, "in", 2);
+            close_model();
+        }
+}
+
 /* As a test of the interrupt's line. */
 static void asserted(void **state)
 {
@@ -240,10 +283,9 @@ static void asserted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_width),
-        cmocka_unit_test(clear_to_send),
-        cmocka_unit_test(request_to_send),
-        cmocka_unit_test(asserted),
+        cmocka_unit_test(every_width),     cmocka_unit_test(clear_to_send),
+        cmocka_unit_test(request_to_send), cmocka_unit_test(asserted),
+        cmocka_unit_test(left_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

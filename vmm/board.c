@@ -290,15 +290,14 @@ COLD bool board_power_button(struct board *b)
 /* ---- building ---- */
 
 /* The UARTs that the configuration names; the console is in the first. */
-static enum err add_uarts(struct board *b, struct timer_out timer)
+static void add_uarts(struct board *b, struct timer_out timer)
 {
     static const u16 port[BOARD_COMS] = {PLAT_COM1_PORT, PLAT_COM2_PORT, PLAT_COM3_PORT,
                                          PLAT_COM4_PORT};
     const struct config_vm *c = b->vm->config;
-    enum err err = OK;
 
     b->console = &b->com[c->console_uart];
-    for (unsigned i = 0; i < BOARD_COMS && !err; i++) {
+    for (unsigned i = 0; i < BOARD_COMS; i++) {
         if (!(c->uarts & BIT(i)))
             continue;
         vuart_init(&b->com[i], &com_ops, &b->com[i], (struct irq_out){com_irq, b, i}, timer);
@@ -306,43 +305,29 @@ static enum err add_uarts(struct board *b, struct timer_out timer)
             vuart_set_modem(&b->com[i], 0);
             vuart_reset(&b->com[i]);
         }
-        err = vuart_attach(&b->com[i], &b->ports, port[i]);
+        vuart_attach(&b->com[i], &b->ports, port[i]);
     }
-    return err;
 }
 
-static enum err add_testdev(struct board *b)
+static bool add_testdev(struct board *b)
 {
     b->testdev_memory = kmem_alloc(TESTDEV_SIZE);
-    if (!b->testdev_memory)
-        return ERR_NOMEM;
     testdev_init(&b->testdev, b->testdev_memory, &testdev_ops, b);
-    return testdev_attach(&b->testdev, &b->ports, &b->mmio);
+    testdev_attach(&b->testdev, &b->ports, &b->mmio);
+    return b->testdev_memory;
 }
 
-COLD static enum err attach_all(struct board *b)
+COLD static void attach_all(struct board *b)
 {
-    enum err err = OK;
-
-    if (!err)
-        err = pic_attach(&b->pic, &b->ports);
-    if (!err)
-        err = vioapic_attach(&b->ioapic, &b->mmio);
-    if (!err)
-        err = pit_attach(&b->pit, &b->ports);
-    if (!err)
-        err = rtc_attach(&b->rtc, &b->ports);
-    if (!err)
-        err = hpet_attach(&b->hpet, &b->mmio);
-    if (!err)
-        err = acpipm_attach(&b->pm, &b->ports);
-    if (!err)
-        err = reset_attach(&b->reset, &b->ports);
-    if (!err)
-        err = pcihost_attach(&b->pci, &b->ports);
-    if (!err)
-        err = post_attach(&b->post, &b->ports);
-    return err;
+    pic_attach(&b->pic, &b->ports);
+    vioapic_attach(&b->ioapic, &b->mmio);
+    pit_attach(&b->pit, &b->ports);
+    rtc_attach(&b->rtc, &b->ports);
+    hpet_attach(&b->hpet, &b->mmio);
+    acpipm_attach(&b->pm, &b->ports);
+    reset_attach(&b->reset, &b->ports);
+    pcihost_attach(&b->pci, &b->ports);
+    post_attach(&b->post, &b->ports);
 }
 
 COLD enum err board_init(struct vm *vm, s64 wall_s)
@@ -369,12 +354,11 @@ COLD enum err board_init(struct vm *vm, s64 wall_s)
     reset_init(&b->reset, reset_request, b);
     pcihost_init(&b->pci);
     post_init(&b->post);
-    enum err err = attach_all(b);
-    if (!err)
-        err = add_uarts(b, timer);
-    if (!err && vm->config->testdev)
-        err = add_testdev(b);
-    return err;
+    attach_all(b);
+    add_uarts(b, timer);
+    if (vm->config->testdev && !add_testdev(b))
+        return ERR_NOMEM;
+    return b->ports.err ? b->ports.err : b->mmio.err;
 }
 
 void board_fini(struct board *b)

@@ -117,8 +117,9 @@ static void build(struct world *w)
     CHECK(!pic_attach(&w->pic, &w->ports) && !pit_attach(&w->pit, &w->ports) &&
           !rtc_attach(&w->rtc, &w->ports) && !acpipm_attach(&w->pm, &w->ports) &&
           !vuart_attach(&w->uart, &w->ports, 0x3f8) && !reset_attach(&w->reset, &w->ports) &&
-          !pcihost_attach(&w->pci, &w->ports) && !post_attach(&w->post, &w->ports) &&
-          !testdev_attach(&w->testdev, &w->ports, &w->mmio));
+          !pcihost_attach(&w->pci, &w->ports) && !post_attach(&w->post, &w->ports));
+    testdev_attach(&w->testdev, &w->ports, &w->mmio);
+    CHECK(!w->ports.err && !w->mmio.err);
 }
 
 static void tick_all(struct world *w)

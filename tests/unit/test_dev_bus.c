@@ -83,6 +83,13 @@ static void add_find_remove(void **state)
     assert_string_equal(bus_find(&bus, 0x20f)->name, "c");
 }
 
+/* As if nothing had failed before. fn is NULL if arg is. */
+static enum err anew(struct bus *bus, u64 base, u64 len, u8 width, struct probe *arg)
+{
+    bus->err = OK;
+    return bus_add(bus, base, len, width, arg ? probe_fn : NULL, arg, "");
+}
+
 static void add_refuses(void **state)
 {
     static struct bus bus;
@@ -90,22 +97,25 @@ static void add_refuses(void **state)
 
     (void)state;
     bus_init(&bus);
-    assert_int_equal(bus_add(&bus, 0x100, 0, 1, probe_fn, &p, ""), ERR_INVAL);
-    assert_int_equal(bus_add(&bus, UINT64_MAX, 2, 1, probe_fn, &p, ""), ERR_INVAL);
-    assert_int_equal(bus_add(&bus, 0x100, 1, 0, probe_fn, &p, ""), ERR_INVAL);
-    assert_int_equal(bus_add(&bus, 0x100, 1, 3, probe_fn, &p, ""), ERR_INVAL);
-    assert_int_equal(bus_add(&bus, 0x100, 1, 16, probe_fn, &p, ""), ERR_INVAL);
-    assert_int_equal(bus_add(&bus, 0x100, 1, 1, NULL, &p, ""), ERR_INVAL);
-    assert_int_equal(bus_add(&bus, 0x100, 0x10, 1, probe_fn, &p, ""), OK);
-    assert_int_equal(bus_add(&bus, 0xf1, 0x10, 1, probe_fn, &p, ""), ERR_EXISTS);
-    assert_int_equal(bus_add(&bus, 0x10f, 1, 1, probe_fn, &p, ""), ERR_EXISTS);
-    assert_int_equal(bus_add(&bus, 0, 0x1000, 1, probe_fn, &p, ""), ERR_EXISTS);
-    assert_int_equal(bus_add(&bus, 0xf0, 0x10, 1, probe_fn, &p, ""), OK);
-    assert_int_equal(bus_add(&bus, UINT64_MAX, 1, 1, probe_fn, &p, ""), OK);
+    assert_int_equal(anew(&bus, 0x100, 0, 1, &p), ERR_INVAL);
+    assert_int_equal(anew(&bus, UINT64_MAX, 2, 1, &p), ERR_INVAL);
+    assert_int_equal(anew(&bus, 0x100, 1, 0, &p), ERR_INVAL);
+    assert_int_equal(anew(&bus, 0x100, 1, 3, &p), ERR_INVAL);
+    assert_int_equal(anew(&bus, 0x100, 1, 16, &p), ERR_INVAL);
+    assert_int_equal(anew(&bus, 0x100, 1, 1, NULL), ERR_INVAL);
+    assert_int_equal(anew(&bus, 0x100, 0x10, 1, &p), OK);
+    assert_int_equal(anew(&bus, 0xf1, 0x10, 1, &p), ERR_EXISTS);
+    assert_int_equal(anew(&bus, 0x10f, 1, 1, &p), ERR_EXISTS);
+    assert_int_equal(anew(&bus, 0, 0x1000, 1, &p), ERR_EXISTS);
+    assert_int_equal(anew(&bus, 0xf0, 0x10, 1, &p), OK);
+    assert_int_equal(anew(&bus, UINT64_MAX, 1, 1, &p), OK);
     assert_non_null(bus_find(&bus, UINT64_MAX));
     for (unsigned i = 3; i < BUS_REGIONS; i++)
-        assert_int_equal(bus_add(&bus, 0x1000 + i, 1, 1, probe_fn, &p, ""), OK);
-    assert_int_equal(bus_add(&bus, 0x9000, 1, 1, probe_fn, &p, ""), ERR_NOMEM);
+        assert_int_equal(anew(&bus, 0x1000 + i, 1, 1, &p), OK);
+    assert_int_equal(anew(&bus, 0x9000, 1, 1, &p), ERR_NOMEM);
+    assert_int_equal(bus_remove(&bus, 0x100), OK);
+    assert_int_equal(bus_add(&bus, 0x100, 1, 1, probe_fn, &p, ""), ERR_NOMEM); /* told once more */
+    assert_non_null(bus_find(&bus, 0x100));
 }
 
 static void access_sizes_and_pieces(void **state)
@@ -331,7 +341,9 @@ static void testdev_interface(void **state)
     (void)state;
     board_init(&b);
     testdev_init(&t, memory, &ops, &seen);
-    assert_int_equal(testdev_attach(&t, &b.ports, &b.mmio), OK);
+    testdev_attach(&t, &b.ports, &b.mmio);
+    assert_int_equal(b.ports.err, OK);
+    assert_int_equal(b.mmio.err, OK);
     out8(&b, 0xf4, 0x31);
     assert_int_equal(seen.status, 0x31);
     out16(&b, 0xf4, 0x1234);

@@ -45,20 +45,22 @@ static u32 first_above(const struct bus *bus, u64 addr)
 COLD enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, void *arg,
                       const char *name)
 {
-    u32 at;
+    u32 at = first_above(bus, base);
+    u64 last = base + (len - 1);
 
-    if (len == 0 || base + (len - 1) < base || width > 8 || !(BUS_SIZES & (1u << width)) || !fn)
-        return ERR_INVAL;
-    at = first_above(bus, base);
-    if (at < bus->count && bus->r[at].base <= base + (len - 1))
-        return ERR_EXISTS;
-    if (bus->count == BUS_REGIONS)
-        return ERR_NOMEM;
-    for (u32 i = bus->count; i > at; i--)
-        bus->r[i] = bus->r[i - 1];
-    bus->r[at] = (struct bus_region){base, len, fn, arg, name, width};
-    bus->count++;
-    return OK;
+    if (len == 0 || last < base || width > 8 || !(BUS_SIZES & (1u << width)) || !fn)
+        bus->err = ERR_INVAL;
+    else if (at < bus->count && bus->r[at].base <= last)
+        bus->err = ERR_EXISTS;
+    else if (bus->count == BUS_REGIONS)
+        bus->err = ERR_NOMEM;
+    else {
+        for (u32 i = bus->count; i > at; i--)
+            bus->r[i] = bus->r[i - 1];
+        bus->r[at] = (struct bus_region){base, len, fn, arg, name, width};
+        bus->count++;
+    }
+    return bus->err;
 }
 
 COLD enum err bus_remove(struct bus *bus, u64 base)

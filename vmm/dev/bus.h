@@ -54,6 +54,7 @@ struct bus_region {
 
 struct bus {
     u32 count;
+    enum err err;                             /* of the last bus_add() that failed, or OK */
     const struct bus_region *hint[BUS_HINTS]; /* regions hit before, by bus_hint(); into r[] */
     struct bus_region r[BUS_REGIONS];         /* by ascending base, no overlaps */
 };
@@ -66,7 +67,8 @@ void bus_init(struct bus *bus);
  * or one that crosses the region's end, reaches fn in pieces, lowest address first, as on ISA. A
  * width larger than len is for registers that a wide access at base addresses as one, while the
  * ports above base have another owner (PCI's 0xcf8): it then reaches fn whole.
- * `name` must live as long as the bus. ERR_INVAL: empty, wrapping or a bad width; ERR_EXISTS:
+ * `name` must live as long as the bus. Returns bus->err, so that of several calls the last one's
+ * result says whether all went well. ERR_INVAL: empty, wrapping or a bad width; ERR_EXISTS:
  * overlaps; ERR_NOMEM: BUS_REGIONS are taken.
  */
 enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, void *arg,

@@ -33,7 +33,6 @@ void pcihost_init(struct pcihost *p)
 
 enum err pcihost_attach(struct pcihost *p, struct bus *ports)
 {
-    enum err e = bus_add(ports, 0xcf8, 1, 4, address_access, p, "pci address");
-
-    return e ? e : bus_add(ports, 0xcfc, 4, 4, data_access, p, "pci data");
+    bus_add(ports, 0xcf8, 1, 4, address_access, p, "pci address");
+    return bus_add(ports, 0xcfc, 4, 4, data_access, p, "pci data");
 }

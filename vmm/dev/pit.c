@@ -457,7 +457,6 @@ void pit_init(struct pit *p, u64 now_ns, struct irq_out irq, struct timer_out ti
 
 enum err pit_attach(struct pit *p, struct bus *ports)
 {
-    enum err e = bus_add(ports, 0x40, 4, 1, pit_access, p, "pit");
-
-    return e ? e : bus_add(ports, 0x61, 1, 1, port61_access, p, "port 61");
+    bus_add(ports, 0x40, 4, 1, pit_access, p, "pit");
+    return bus_add(ports, 0x61, 1, 1, port61_access, p, "port 61");
 }

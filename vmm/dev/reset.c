@@ -157,11 +157,8 @@ void reset_init(struct reset *r, void (*fn)(void *arg, enum reset_source source)
 
 enum err reset_attach(struct reset *r, struct bus *ports)
 {
-    enum err e;
-
-    if ((e = bus_add(ports, 0xcf9, 1, 1, cf9_access, r, "reset control")) ||
-        (e = bus_add(ports, 0x92, 1, 1, port92_access, r, "fast reset")) ||
-        (e = bus_add(ports, 0x60, 1, 1, kbc_access, r, "keyboard controller")))
-        return e;
+    bus_add(ports, 0xcf9, 1, 1, cf9_access, r, "reset control");
+    bus_add(ports, 0x92, 1, 1, port92_access, r, "fast reset");
+    bus_add(ports, 0x60, 1, 1, kbc_access, r, "keyboard controller");
     return bus_add(ports, 0x64, 1, 1, kbc_access, r, "keyboard controller");
 }

@@ -57,14 +57,11 @@ void testdev_init(struct testdev *t, u8 *memory, const struct testdev_ops *ops, 
     *t = (struct testdev){.memory = memory, .ops = ops, .arg = arg};
 }
 
-enum err testdev_attach(struct testdev *t, struct bus *ports, struct bus *mmio)
+void testdev_attach(struct testdev *t, struct bus *ports, struct bus *mmio)
 {
-    enum err e;
-
-    if ((e = bus_add(ports, 0xf4, 1, 4, exit_access, t, "testdev exit")) ||
-        (e = bus_add(ports, 0xe9, 1, 1, console_access, t, "testdev console")) ||
-        (e = bus_add(ports, 0xe0, 4, 4, storage_access, t, "testdev storage")) ||
-        (e = bus_add(ports, 0x2000, TESTDEV_LINES, 4, line_access, t, "testdev lines")))
-        return e;
-    return bus_add(mmio, TESTDEV_GPA, TESTDEV_SIZE, 8, memory_access, t, "testdev memory");
+    bus_add(ports, 0xf4, 1, 4, exit_access, t, "testdev exit");
+    bus_add(ports, 0xe9, 1, 1, console_access, t, "testdev console");
+    bus_add(ports, 0xe0, 4, 4, storage_access, t, "testdev storage");
+    bus_add(ports, 0x2000, TESTDEV_LINES, 4, line_access, t, "testdev lines");
+    bus_add(mmio, TESTDEV_GPA, TESTDEV_SIZE, 8, memory_access, t, "testdev memory");
 }

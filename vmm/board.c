@@ -26,22 +26,38 @@ static void line_set(void *arg, unsigned line, bool level)
     vioapic_set_line(&b->ioapic, pin_of(line), level);
 }
 
-COLD static bool message_waits(void *arg, const struct apic_msg *msg)
+COLD bool board_asks(const struct board *b, const struct vcpu *v)
 {
-    struct board *b = arg;
-
-    return vlapic_waits(&b->vm->apics, msg);
+    return vlapic_takes_extint(&v->apic) || (v->id == 0 && pic_mode(&b->pic));
 }
 
-/* Whether the line's last interrupt is on its way still: by either of the two. */
-COLD static bool line_waits(void *arg, unsigned line)
+/* How an interrupt waits: one by message, or (NULL) none; and in the PIC pair, if so said. */
+COLD static unsigned waits(const struct board *b, const struct apic_msg *msg, bool pic)
+{
+    unsigned how = 0;
+
+    for (u32 i = 0; i < b->vm->vcpu_count; i++) {
+        const struct vcpu *v = b->vm->vcpu[i];
+
+        if ((pic && board_asks(b, v)) || (msg && vlapic_waits(&v->apic, msg)))
+            how |= __atomic_load_n(&v->loaded, __ATOMIC_RELAXED) ? TICKS_WAITS : TICKS_LATE;
+    }
+    return how;
+}
+
+static unsigned message_waits(void *arg, const struct apic_msg *msg)
+{
+    return waits(arg, msg, false);
+}
+
+/* How the line's last interrupt waits to be taken: by either of the two. */
+COLD static unsigned line_waits(void *arg, unsigned line)
 {
     struct board *b = arg;
     struct apic_msg msg;
+    bool apic = vioapic_message(&b->ioapic, pin_of(line), &msg);
 
-    if (line < 16 && pic_requests(&b->pic, line) && vlapic_takes_extint(&b->vm->vcpu[0]->apic))
-        return true;
-    return vioapic_message(&b->ioapic, pin_of(line), &msg) && message_waits(b, &msg);
+    return waits(b, apic ? &msg : NULL, line < 16 && pic_requests(&b->pic, line));
 }
 
 /* The PIT's and the RTC's lines, which the HPET can take over. */
@@ -77,18 +93,19 @@ static const struct hpet_ops hpet_ops = {
     .message_waits = message_waits,
 };
 
-static void intr_set(void *arg, unsigned line, bool level)
+/* INTR is wired to LINT0 of all and to pin 0 of the I/O APIC, as the MP table says. */
+COLD static void intr_set(void *arg, unsigned line, bool level)
 {
     struct board *b = arg;
 
-    struct vcpu *boot = b->vm->vcpu[0];
+    vioapic_set_line(&b->ioapic, line, level);
+    for (u32 i = 0; i < b->vm->vcpu_count; i++) {
+        struct vcpu *v = b->vm->vcpu[i];
 
-    (void)line;
-    if (!boot)
-        return;
-    vlapic_set_lint(&boot->apic, 0, level);
-    if (level)
-        vcpu_kick(boot);
+        vlapic_set_lint(&v->apic, 0, level);
+        if (level && board_asks(b, v))
+            vcpu_kick(v);
+    }
 }
 
 static bool ioapic_send(void *arg, const struct apic_msg *msg)

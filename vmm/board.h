@@ -24,6 +24,7 @@
 #include "vmm/dev/testdev.h"
 #include "vmm/dev/vuart.h"
 
+struct vcpu;
 struct vm;
 
 #define BOARD_COMS 4
@@ -85,11 +86,15 @@ static ALWAYS_INLINE void board_access_inline(struct board *b, struct bus *bus,
 /* A local APIC's EOI of a level-triggered vector, for the I/O APIC. Any CPU. */
 void board_eoi(struct board *b, u8 vector);
 
-/* Whether the interrupt controller pair asks for the processor; its acknowledge cycle. Any CPU. */
+/*
+ * Whether the interrupt controller pair asks for a processor, and whether, if it does, for v's: by
+ * LINT0, or in PIC mode straight; its acknowledge cycle. Any CPU.
+ */
 static inline bool board_extint(const struct board *b)
 {
     return __atomic_load_n(&b->pic.s.intr, __ATOMIC_RELAXED);
 }
+bool board_asks(const struct board *b, const struct vcpu *v);
 u8 board_extint_ack(struct board *b);
 
 /* Sets the board's timer for its next deadline. Home CPU of vCPU 0. */

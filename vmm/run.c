@@ -47,8 +47,9 @@ static void take_apic_events(struct vcpu *v)
 
 static bool extint_waits(const struct vcpu *v)
 {
-    return v->extint_pending ||
-           (v->id == 0 && board_extint(&v->vm->board) && vlapic_takes_extint(&v->apic));
+    const struct board *b = &v->vm->board;
+
+    return v->extint_pending || (board_extint(b) && board_asks(b, v));
 }
 
 /* Whether an interrupt waits for this processor: *vector, or -1 for one from the PIC pair. */

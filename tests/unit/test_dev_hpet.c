@@ -19,7 +19,7 @@ struct bench {
     unsigned messages;
     int legacy; /* as last told; -1: never */
     struct apic_msg last;
-    bool waits; /* what was sent last has not been taken */
+    unsigned waits; /* how what was sent last has not been taken */
 };
 
 static void on_line(void *arg, unsigned line, bool level)
@@ -42,13 +42,13 @@ static void on_legacy(void *arg, bool taken)
     t->legacy = taken;
 }
 
-static bool line_waits(void *arg, unsigned line)
+static unsigned line_waits(void *arg, unsigned line)
 {
     assert_true(line < 24);
     return ((struct bench *)arg)->waits;
 }
 
-static bool message_waits(void *arg, const struct apic_msg *msg)
+static unsigned message_waits(void *arg, const struct apic_msg *msg)
 {
     (void)msg;
     return ((struct bench *)arg)->waits;
@@ -248,10 +248,10 @@ static void missed_ticks_are_caught_up(void **state)
     put(&t, 0x108, 100000);
     advance(&t, 1000000);
     assert_int_equal(t.b.rises[20], 1);
-    t.waits = true;
+    t.waits = TICKS_WAITS;
     advance(&t, 300000);
     assert_int_equal(t.b.rises[20], 1);
-    t.waits = false;
+    t.waits = 0;
     while (t.h.s.t[0].owed.count)
         assert_true(run_to_deadline(&t) <= 100000 / TICKS_HURRY);
     assert_int_equal(t.b.rises[20], get(&t, 0xf0) / 100000);

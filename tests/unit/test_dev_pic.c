@@ -335,6 +335,51 @@ static void elcr_and_level(void **state)
     assert_false(pic_output(&t.p));
 }
 
+/* INTR falls with INTA and rises anew: what only looks at edges gets each request. */
+static void an_edge_for_each(void **state)
+{
+    struct bench t;
+
+    (void)state;
+    start(&t);
+    program(&t, 0x03); /* automatic EOI: nothing holds the second one back */
+    pic_set_line(&t.p, 3, true);
+    pic_set_line(&t.p, 5, true);
+    assert_int_equal(t.b.rises[INTR], 1);
+    assert_int_equal(pic_ack(&t.p), 0x23);
+    assert_int_equal(t.b.rises[INTR], 2);
+    assert_int_equal(pic_ack(&t.p), 0x25);
+    assert_int_equal(t.b.rises[INTR], 2);
+    assert_false(pic_output(&t.p));
+}
+
+/* MP Specification 1.4, 3.6.2.1: register 0x70, bit 0 clear in PIC mode. */
+static void imcr(void **state)
+{
+    struct bench t;
+
+    (void)state;
+    start(&t);
+    assert_false(pic_mode(&t.p)); /* firmware has gone to virtual-wire mode */
+    out8(&t.b, 0x23, 0);          /* nothing selected */
+    assert_false(pic_mode(&t.p));
+    out8(&t.b, 0x22, 0x71);
+    out8(&t.b, 0x23, 0);
+    assert_false(pic_mode(&t.p));
+    out8(&t.b, 0x22, 0x70);
+    out8(&t.b, 0x23, 0);
+    assert_true(pic_mode(&t.p));
+    assert_int_equal(in8(&t.b, 0x22), 0xff);
+    assert_int_equal(in8(&t.b, 0x23), 0xff);
+    /* Whoever is asked now hears of a request that is there already. */
+    pic_set_line(&t.p, 3, true);
+    assert_int_equal(t.b.rises[INTR], 1);
+    out16(&t.b, 0x22, 0x0170);
+    assert_false(pic_mode(&t.p));
+    assert_int_equal(t.b.rises[INTR], 2);
+    assert_int_equal(pic_ack(&t.p), 0x23);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +389,7 @@ int main(void)
         cmocka_unit_test(spurious_irq_7_and_15), cmocka_unit_test(special_mask_mode),
         cmocka_unit_test(auto_eoi_and_rotation), cmocka_unit_test(rotation_on_eoi),
         cmocka_unit_test(poll_command),          cmocka_unit_test(elcr_and_level),
+        cmocka_unit_test(an_edge_for_each),      cmocka_unit_test(imcr),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

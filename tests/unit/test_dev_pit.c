@@ -237,9 +237,9 @@ static void missed_ticks_are_caught_up(void **state)
     assert_int_equal(t.p.s.owed.count, 0);
 }
 
-static bool waiting;
+static unsigned waiting; /* as ticks.h has it */
 
-static bool line_waits(void *arg, unsigned line)
+static unsigned line_waits(void *arg, unsigned line)
 {
     (void)arg;
     assert_int_equal(line, IRQ0);
@@ -259,7 +259,7 @@ static void owed_ticks_wait_to_be_taken(void **state)
     program(&t, 0, 0x34, 11932);
     first = t.tick + 1;
     rises = t.b.rises[IRQ0];
-    waiting = true;
+    waiting = TICKS_WAITS;
     run_to_deadline(&t);
     run_to_deadline(&t);
     assert_int_equal(t.b.rises[IRQ0], rises + 2);
@@ -267,9 +267,38 @@ static void owed_ticks_wait_to_be_taken(void **state)
     for (unsigned i = 0; i < 100; i++)
         run_to_deadline(&t);
     assert_int_equal(t.b.rises[IRQ0], rises + 2);
-    waiting = false;
+    waiting = 0;
     while (t.p.s.owed.count)
         run_to_deadline(&t);
+    assert_int_equal(t.b.rises[IRQ0] - rises, (t.tick - first) / 11932);
+}
+
+/* One that is late to take them, for it has no processor: none is lost, told in time as they are.
+ */
+static void ticks_for_who_is_not_there(void **state)
+{
+    struct bench t;
+    u64 first;
+    unsigned rises;
+
+    (void)state;
+    start(&t);
+    t.p.waits = line_waits;
+    program(&t, 0, 0x34, 11932);
+    first = t.tick + 1;
+    rises = t.b.rises[IRQ0];
+    run_to_deadline(&t);
+    assert_int_equal(t.b.rises[IRQ0], rises + 1);
+    waiting = TICKS_LATE;
+    while (t.tick < first + 11932 * 10)
+        run_to_deadline(&t);
+    assert_int_equal(t.b.rises[IRQ0], rises + 1);
+    assert_true(t.p.s.owed.count >= 10);
+    waiting = 0;
+    while (t.p.s.owed.count)
+        run_to_deadline(&t);
+    assert_int_equal(t.b.rises[IRQ0] - rises, (t.tick - first) / 11932);
+    run_to_deadline(&t);
     assert_int_equal(t.b.rises[IRQ0] - rises, (t.tick - first) / 11932);
 }
 
@@ -386,6 +415,7 @@ int main(void)
         cmocka_unit_test(pit_modes_2_and_3_do_not_drift),
         cmocka_unit_test(missed_ticks_are_caught_up),
         cmocka_unit_test(owed_ticks_wait_to_be_taken),
+        cmocka_unit_test(ticks_for_who_is_not_there),
         cmocka_unit_test(new_count_while_running),
         cmocka_unit_test(division_by_zero_from_counts),
         cmocka_unit_test(port_61),

@@ -271,6 +271,7 @@ static void mp_table(void **st)
     load(64 * MIB, 3);
     fp = scan("_MP_", 0xf0000, 0x100000);
     assert_int_equal(guest_8(&mem, fp + 8), 1);
+    assert_int_equal(guest_8(&mem, fp + 12), 0x80); /* an IMCR, as vmm/dev/pic.c has it */
     assert_int_equal(sum(fp, 16), 0);
     t = guest_32(&mem, fp + 4);
     assert_memory_equal(guest_at(&mem, t, 4), "PCMP", 4);

@@ -111,21 +111,21 @@ static void send_message(struct hpet *h, const struct hpet_timer *t)
         h->ops->send(h->arg, &msg);
 }
 
-/* Whether its last interrupt has not been taken yet. */
-static bool waits(const struct hpet *h, unsigned n)
+/* How its last interrupt waits to be taken (ticks.h). */
+static unsigned waits(const struct hpet *h, unsigned n)
 {
     const struct hpet_timer *t = &h->s.t[n];
     int line = line_of(h, n);
+    unsigned how = t->config & T_LEVEL && h->s.status & BIT(n) ? TICKS_WAITS : 0;
     struct apic_msg msg;
 
-    if (t->config & T_LEVEL)
-        return h->s.status & BIT(n);
     if (!(t->config & T_ENABLE))
-        return false;
+        return how;
     if (line >= 0)
-        return h->ops->line_waits(h->arg, (unsigned)line);
-    return t->config & T_FSB && apic_msg_from_msi(t->message >> 32, (u32)t->message, &msg) &&
-           h->ops->message_waits(h->arg, &msg);
+        return how | h->ops->line_waits(h->arg, (unsigned)line);
+    if (!(t->config & T_FSB) || !apic_msg_from_msi(t->message >> 32, (u32)t->message, &msg))
+        return how;
+    return h->ops->message_waits(h->arg, &msg);
 }
 
 static void interrupt(struct hpet *h, unsigned n)

@@ -54,9 +54,9 @@ struct hpet_ops {
     void (*legacy)(void *arg, bool taken);
     /* Sends a message-signalled interrupt. */
     void (*send)(void *arg, const struct apic_msg *msg);
-    /* Whether the last interrupt by that line, or message, has not been taken yet. */
-    bool (*line_waits)(void *arg, unsigned line);
-    bool (*message_waits)(void *arg, const struct apic_msg *msg);
+    /* How the last interrupt by that line, or message, waits to be taken: ticks.h. */
+    unsigned (*line_waits)(void *arg, unsigned line);
+    unsigned (*message_waits)(void *arg, const struct apic_msg *msg);
 };
 
 struct hpet {

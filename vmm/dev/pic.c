@@ -17,6 +17,8 @@
 #define ICW4_SFNM   BIT(4)
 #define OCW3        BIT(3)
 
+#define IMCR 0x70 /* as it is selected */
+
 /* Inputs whose trigger mode can be set: not 0, 1, 2, 8 and 13. */
 static const u8 elcr_mask[2] = {0xf8, 0xde};
 
@@ -86,18 +88,28 @@ static void take(struct pic_chip *c, unsigned input)
 /* ---- the pair ---------------------------------------------------------------------------------
  */
 
+COLD static void set_intr(struct pic *p, bool level)
+{
+    if (level == p->s.intr)
+        return;
+    p->s.intr = level;
+    irq_out_set(&p->intr, level);
+}
+
 /* The slave's output is the master's input 2, the master's output the processor's INTR. */
 static void update(struct pic *p)
 {
     struct pic_chip *m = &p->s.chip[MASTER], *s = &p->s.chip[SLAVE];
-    bool intr;
 
     drive(m, CASCADE, request(s, false) != NONE);
-    intr = request(m, true) != NONE;
-    if (intr == p->s.intr)
-        return;
-    p->s.intr = intr;
-    irq_out_set(&p->intr, intr);
+    set_intr(p, request(m, true) != NONE);
+}
+
+/* INTR falls with INTA, whatever else asks. */
+static void ask_again(struct pic *p)
+{
+    set_intr(p, false);
+    update(p);
 }
 
 void pic_set_line(struct pic *p, unsigned irq, bool level)
@@ -131,7 +143,7 @@ u8 pic_ack(struct pic *p)
         take(m, input);
         vector = (u8)(m->base + input);
     }
-    update(p);
+    ask_again(p);
     return vector;
 }
 
@@ -284,9 +296,25 @@ static void elcr_access(void *arg, struct bus_access *acc)
     update(p);
 }
 
+/* Write-only: 0x22 selects a register for 0x23, of which there is one (MP 1.4, 3.6.2.1). */
+static void imcr_access(void *arg, struct bus_access *acc)
+{
+    struct pic *p = arg;
+    u8 value = (u8)acc->value;
+
+    if (!acc->write) {
+        acc->value = 0xff;
+    } else if (!acc->offset) {
+        p->s.selected = value;
+    } else if (p->s.selected == IMCR) {
+        p->s.imcr = value;
+        ask_again(p); /* somebody else */
+    }
+}
+
 void pic_init(struct pic *p, struct irq_out intr)
 {
-    *p = (struct pic){.intr = intr};
+    *p = (struct pic){.intr = intr, .s.imcr = IMCR_APIC};
     p->s.chip[MASTER] = (struct pic_chip){
         .imr = 0xff, .lowest = 7, .base = 0x08, .icw1 = 0x11, .icw3 = 1 << CASCADE, .icw4 = 1};
     p->s.chip[SLAVE] = (struct pic_chip){
@@ -295,10 +323,8 @@ void pic_init(struct pic *p, struct irq_out intr)
 
 enum err pic_attach(struct pic *p, struct bus *ports)
 {
-    enum err e;
-
-    if ((e = bus_add(ports, 0x20, 2, 1, pic_access, p, "pic master")) ||
-        (e = bus_add(ports, 0xa0, 2, 1, pic_access, p, "pic slave")))
-        return e;
+    bus_add(ports, 0x20, 2, 1, pic_access, p, "pic master");
+    bus_add(ports, 0xa0, 2, 1, pic_access, p, "pic slave");
+    bus_add(ports, 0x22, 2, 1, imcr_access, p, "imcr");
     return bus_add(ports, 0x4d0, 2, 1, elcr_access, p, "elcr");
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The pair of 8259A interrupt controllers, cascaded at IR2, with the ELCR (Intel 8259A data sheet,
- * 231468; ELCR as in the 82371 PIIX, 4.5.4). Ports 0x20-21, 0xa0-a1, 0x4d0-4d1.
+ * 231468; ELCR as in the 82371 PIIX, 4.5.4). Ports 0x20-21, 0xa0-a1, 0x4d0-4d1. And what says
+ * where their output goes, the IMCR (MP Specification 1.4, 3.6.2.1), ports 0x22-23.
  *
  * Lines are numbered 0..15; 2 is the cascade and cannot be driven. The output INTR goes out by an
- * irq_out (to LINT0, and straight to the processor where its local APIC is off).
+ * irq_out (to LINT0, and straight to the processor where its local APIC is off, or in PIC mode).
  */
 #ifndef VMM_DEV_PIC_H
 #define VMM_DEV_PIC_H
@@ -28,6 +29,7 @@ struct pic_chip {
 struct pic_state {
     struct pic_chip chip[2]; /* 0 master, 1 slave */
     bool intr;               /* INTR as last told */
+    u8 selected, imcr;       /* ports 0x22 and 0x23 as written */
 };
 
 struct pic {
@@ -35,7 +37,9 @@ struct pic {
     struct irq_out intr;
 };
 
-/* As a PC's firmware leaves it: vectors 0x08 and 0x70, everything masked. */
+#define IMCR_APIC BIT(0) /* INTR goes through local APICs; else to the boot processor: PIC mode */
+
+/* As a PC's firmware leaves it: vectors 0x08 and 0x70, everything masked, no PIC mode. */
 void pic_init(struct pic *p, struct irq_out intr);
 /* Ports as above. Errors as bus_add(). */
 enum err pic_attach(struct pic *p, struct bus *ports);
@@ -50,6 +54,12 @@ static inline bool pic_requests(const struct pic *p, unsigned irq)
     const struct pic_chip *c = &p->s.chip[irq >> 3];
 
     return c->irr & ~c->imr & BIT(irq & 7);
+}
+
+/* Whether INTR goes straight to the boot processor, past its local APIC. */
+static inline bool pic_mode(const struct pic *p)
+{
+    return !(p->s.imcr & IMCR_APIC);
 }
 
 /* Whether INTR is asserted. */

@@ -147,9 +147,9 @@ static void pulse(struct pit *p)
     set_line(p, true);
 }
 
-static bool waits(const struct pit *p)
+static unsigned waits(const struct pit *p)
 {
-    return p->waits && p->waits(p->irq.arg, p->irq.line);
+    return p->waits ? p->waits(p->irq.arg, p->irq.line) : 0;
 }
 
 /* The tick of the next rising edge after `tick`, by what is programmed now. */

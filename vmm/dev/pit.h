@@ -52,9 +52,9 @@ struct pit_state {
 struct pit {
     struct irq_out irq; /* counter 0's output: IRQ 0 */
     struct timer_out timer;
-    /* Whether the last interrupt of irq's line has not been taken by a processor yet; NULL: not
+    /* How the last interrupt of irq's line waits for a processor to take it (ticks.h); NULL: not
      * known. Set after pit_init. */
-    bool (*waits)(void *arg, unsigned line);
+    unsigned (*waits)(void *arg, unsigned line);
     struct pit_state s;
 };
 

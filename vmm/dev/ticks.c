@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Interrupts of periodic timers that are owed: see ticks.h. */
+/* When ticks are due, and interrupts of periodic timers that are owed: see ticks.h. */
 #include "vmm/dev/ticks.h"
 
-COLD bool ticks_due(struct ticks_owed *o, u64 n, bool waits)
+COLD u64 ticks_to_ns(struct tick_rate r, u64 ticks)
 {
-    u64 owed = o->count ? o->count : waits; /* the one on its way counts */
+    if (ticks / r.num >= UINT64_MAX / r.den)
+        return UINT64_MAX;
+    return ticks / r.num * r.den + (ticks % r.num * r.den + r.num - 1) / r.num;
+}
 
-    if (!o->count && n <= 1)
+COLD bool ticks_due(struct ticks_owed *o, u64 n, unsigned waits)
+{
+    u64 owed = o->count ? o->count : waits != 0; /* the one on its way counts */
+
+    if (!o->count && n + (waits == TICKS_LATE) <= 1)
         return n;
     owed += n - (o->count && !waits);
     o->count = (u32)MIN(owed, (u64)TICKS_OWED);

@@ -5,8 +5,9 @@
  *
  * And the account of a periodic timer's missed interrupts. While nothing is owed each interrupt is
  * sent at its time; one that its processor does not take before the next is lost, as on hardware.
- * Once the timer's owner comes late by a period or more, every interrupt is owed, and the next one
- * sent when the one before has been taken, until none is left.
+ * Once the timer's owner comes late by a period or more, or finds that the processor has not been
+ * there to take the last one, every interrupt is owed, and the next one sent when the one before
+ * has been taken, until none is left.
  */
 #ifndef VMM_DEV_TICKS_H
 #define VMM_DEV_TICKS_H
@@ -28,16 +29,15 @@ static inline u64 ticks_at(struct tick_rate r, u64 ns)
 }
 
 /* The first ns at which that many ticks have passed; DEADLINE_NONE (all ones) if out of reach. */
-static inline u64 ticks_to_ns(struct tick_rate r, u64 ticks)
-{
-    if (ticks / r.num >= UINT64_MAX / r.den)
-        return UINT64_MAX;
-    return ticks / r.num * r.den + (ticks % r.num * r.den + r.num - 1) / r.num;
-}
+u64 ticks_to_ns(struct tick_rate r, u64 ticks);
 
 #define TICKS_OWED     1000  /* at most; more are dropped and counted */
 #define TICKS_HURRY    32    /* what is owed comes at so many times the rate at most, */
 #define TICKS_APART_NS 20000 /* and no interrupts are closer together, whatever is programmed */
+
+/* Whether a timer's last interrupt still waits to be taken (0: no). */
+#define TICKS_WAITS 1
+#define TICKS_LATE  3 /* since its processor itself waits, for a physical one */
 
 /* Including the one that was sent and is not known to have been taken. */
 struct ticks_owed {
@@ -46,10 +46,10 @@ struct ticks_owed {
 };
 
 /*
- * n periods have ended since this was asked last; waits: the last interrupt has not been taken.
- * Whether to send one now. While count is not 0, ask again at ticks_again().
+ * n periods have ended since this was asked last; waits: as above. Whether to send one now. While
+ * count is not 0, ask again at ticks_again().
  */
-bool ticks_due(struct ticks_owed *o, u64 n, bool waits);
+bool ticks_due(struct ticks_owed *o, u64 n, unsigned waits);
 
 /* When the owner of a periodic timer is to look at it again: next_ns, or sooner, or later. */
 static inline u64 ticks_again(const struct ticks_owed *o, u64 next_ns, u64 period_ns, u64 now_ns)

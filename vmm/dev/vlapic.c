@@ -165,9 +165,10 @@ void vlapic_eoi(struct vlapic *l)
 /* ---- events and local sources -----------------------------------------------------------------
  */
 
-bool vlapic_flag(struct vlapic *l)
+void vlapic_tell(struct vlapic *l)
 {
-    return !(__atomic_fetch_or(&l->post.control, 1, __ATOMIC_SEQ_CST) & 1);
+    if (!(__atomic_fetch_or(&l->post.control, 1, __ATOMIC_SEQ_CST) & 1))
+        l->c.ops->kick(l->c.arg);
 }
 
 void vlapic_event(struct vlapic *l, u32 bits)
@@ -244,27 +245,17 @@ void vlapic_lint_levels(struct vlapic *l)
     }
 }
 
-void vlapic_set_lint(struct vlapic *l, unsigned pin, bool level)
+COLD void vlapic_set_lint(struct vlapic *l, unsigned pin, bool level)
 {
-    u8 bit = pin < 2 ? (u8)(1u << pin) : 0, old;
+    u8 bit = pin < 2 ? (u8)(1u << pin) : 0;
 
-    if (!level) {
-        __atomic_fetch_and(&l->lint, (u8)~bit, __ATOMIC_SEQ_CST);
+    if (!(__atomic_load_n(&l->lint, __ATOMIC_RELAXED) & bit) == !level)
         return;
-    }
-    old = __atomic_fetch_or(&l->lint, bit, __ATOMIC_SEQ_CST);
-    if (!(bit & ~old))
+    __atomic_fetch_xor(&l->lint, bit, __ATOMIC_SEQ_CST);
+    if (!level || (*vlapic_reg(l, APIC_LVT_LINT0 + pin) & LVT_MASKED))
         return;
     __atomic_fetch_or(&l->lint_edges, bit, __ATOMIC_SEQ_CST);
-    if (vlapic_flag(l) && l->c.ops->kick)
-        l->c.ops->kick(l->c.arg);
-}
-
-bool vlapic_takes_extint(const struct vlapic *l)
-{
-    u32 lvt = *vlapic_reg(l, APIC_LVT_LINT0);
-
-    return l->mode == VLAPIC_OFF || (!(lvt & LVT_MASKED) && LVT_MODE(lvt) == APIC_EXTINT);
+    vlapic_tell(l);
 }
 
 /* ---- modes and reset --------------------------------------------------------------------------

@@ -185,8 +185,11 @@ static inline int vlapic_pending(struct vlapic *l)
 /* The processor takes `vector`, which vlapic_pending() has just returned: IRR to ISR, PPR. */
 void vlapic_ack(struct vlapic *l, u8 vector);
 
-/* Whether the PIC's INTR reaches this processor: local APIC off, or LINT0 unmasked as ExtINT. */
-bool vlapic_takes_extint(const struct vlapic *l);
+/* [any] Whether INTR reaches this processor: local APIC off, or LINT0 unmasked as ExtINT. */
+static inline bool vlapic_takes_extint(const struct vlapic *l)
+{
+    return l->mode == VLAPIC_OFF || (l->page[4 * APIC_LVT_LINT0] & 0x10700) == APIC_EXTINT << 8;
+}
 
 /*
  * For a hardware TPR threshold: class (1..15) of the request that only TPR holds back, or 0. `top`
@@ -305,8 +308,8 @@ static inline void vlapic_set_cr8(struct vlapic *l, u8 value)
 unsigned vlapic_deliver(struct vlapic_group *g, struct vlapic *from, const struct apic_msg *msg);
 /* [any] Whether l is a target of that destination. */
 bool vlapic_match(const struct vlapic *l, u32 dest, bool logical);
-/* [any] Whether a target of the message has such an interrupt that it has not taken yet. */
-bool vlapic_waits(const struct vlapic_group *g, const struct apic_msg *msg);
+/* [any] Whether l, a target of the message, has such an interrupt that it has not taken yet. */
+bool vlapic_waits(const struct vlapic *l, const struct apic_msg *msg);
 /* [any] Posts one vector (16..255) and kicks. */
 void vlapic_post(struct vlapic *l, u8 vector, bool level);
 /* [any, calls for one pin serialised] Drives LINT0 or LINT1 (pin 0, 1): PIC's INTR, NMI. */

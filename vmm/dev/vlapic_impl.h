@@ -66,8 +66,8 @@ void vlapic_lvt_fire(struct vlapic *l, unsigned reg);
 void vlapic_event(struct vlapic *l, u32 bits);
 /* Looks at level-triggered LINT pins again, after an LVT write or an EOI. */
 void vlapic_lint_levels(struct vlapic *l);
-/* Makes the owner call vlapic_sync(). Whether that is news. [any] */
-bool vlapic_flag(struct vlapic *l);
+/* Makes the owner call vlapic_sync(), and kicks it if that is news. [any] */
+void vlapic_tell(struct vlapic *l);
 
 /* Sends what was written to ICR: low half, destination as the mode has it. */
 void vlapic_send(struct vlapic *l, u32 low, u32 dest);

@@ -89,7 +89,9 @@ static void write_lvt(struct vlapic *l, unsigned reg, u32 value, u64 now_ns)
     }
     if (!(value & LVT_LEVEL))
         *vlapic_reg(l, reg) &= (u32)~LVT_REMOTE_IRR;
-    *vlapic_reg(l, reg) = value | (*vlapic_reg(l, reg) & (u32)LVT_REMOTE_IRR);
+    /* Seen before the pins are looked at: whoever drives one does so before he looks at this. */
+    value |= *vlapic_reg(l, reg) & (u32)LVT_REMOTE_IRR;
+    __atomic_store_n(vlapic_reg(l, reg), value, __ATOMIC_SEQ_CST);
     if (reg == APIC_LVT_LINT0 || reg == APIC_LVT_LINT1)
         vlapic_lint_levels(l);
 }

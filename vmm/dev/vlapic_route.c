@@ -41,12 +41,6 @@ bool vlapic_match(const struct vlapic *l, u32 dest, bool logical)
     return logical ? match_logical(l, dest) : dest == l->s.id;
 }
 
-static void kick(struct vlapic *l)
-{
-    if (l->c.ops->kick)
-        l->c.ops->kick(l->c.arg);
-}
-
 void vlapic_post(struct vlapic *l, u8 vector, bool level)
 {
     unsigned i = vector >> 6;
@@ -59,8 +53,7 @@ void vlapic_post(struct vlapic *l, u8 vector, bool level)
             __atomic_fetch_and(&l->post.level[i], ~bit, __ATOMIC_RELAXED);
     }
     __atomic_fetch_or(&l->post.vectors[i], bit, __ATOMIC_SEQ_CST);
-    if (vlapic_flag(l))
-        kick(l);
+    vlapic_tell(l);
 }
 
 /* A vectored interrupt arrives; below 16 it is an error of the receiver's (10.5.3). */
@@ -80,8 +73,7 @@ static bool accept_vector(struct vlapic *l, struct vlapic *from, const struct ap
         return false;
     }
     __atomic_fetch_or(&l->errors, (u32)ESR_RECEIVE_VECTOR, __ATOMIC_RELAXED);
-    if (vlapic_flag(l))
-        kick(l);
+    vlapic_tell(l);
     return false;
 }
 
@@ -116,7 +108,7 @@ static bool accept(struct vlapic *l, struct vlapic *from, const struct apic_msg 
         return false;
     vlapic_event(l, event);
     if (l != from)
-        kick(l);
+        l->c.ops->kick(l->c.arg);
     return true;
 }
 
@@ -181,19 +173,12 @@ unsigned vlapic_deliver(struct vlapic_group *g, struct vlapic *from, const struc
     return deliver(g, from, NULL, msg);
 }
 
-COLD bool vlapic_waits(const struct vlapic_group *g, const struct apic_msg *msg)
+COLD bool vlapic_waits(const struct vlapic *l, const struct apic_msg *msg)
 {
-    for (u32 i = 0; i < g->count; i++) {
-        const struct vlapic *l = g->l[i];
+    u64 posted = __atomic_load_n(&l->post.vectors[msg->vector >> 6], __ATOMIC_RELAXED);
 
-        if (l && vlapic_match(l, msg->dest, msg->logical) &&
-            (vlapic_requests(l, msg->vector) ||
-             __atomic_load_n(&l->post.vectors[msg->vector >> 6], __ATOMIC_RELAXED) >>
-                     (msg->vector & 63) &
-                 1))
-            return true;
-    }
-    return false;
+    return vlapic_match(l, msg->dest, msg->logical) &&
+           (vlapic_requests(l, msg->vector) || (posted >> (msg->vector & 63) & 1));
 }
 
 enum shorthand { SHORT_NONE, SHORT_SELF, SHORT_ALL, SHORT_OTHERS };

@@ -102,6 +102,7 @@ void mptable_write(struct load_ctx *c)
     put32(f + 4, TABLE_GPA);
     f[8] = 1; /* in units of 16 bytes */
     f[9] = 4;
+    f[12] = 0x80; /* an IMCR is there, and says that interrupts go through the local APIC */
     f[10] = firmware_checksum(f, sizeof(f));
     ctx_write(c, PLAT_MP_BASE, f, sizeof(f));
     write_table(c);

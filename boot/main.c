@@ -215,6 +215,14 @@ static NORETURN void enter_own_stack(void)
     __builtin_unreachable();
 }
 
+/* Without it no page could be both writable and not executable. */
+static const char *lacks_nx(void)
+{
+    return cpu_cpuid(0x80000001, 0).edx & BIT(20) ? NULL
+                                                  : "the processor's execute-disable bit (NX) is "
+                                                    "off: turn it on in the firmware's setup";
+}
+
 /* The boot CPU on the loader's page tables and the image's stack: only what leads away from them.
  */
 void boot_start(u32 kind, u32 info, u64 where)
@@ -232,6 +240,7 @@ void boot_start(u32 kind, u32 info, u64 where)
     open_console();                          /* console= and log= */
     say_hello();                             /* version and processor */
     must(broken);                            /* now that it can be said */
+    must(lacks_nx());                        /* which skep's own page tables use */
     must(memory_map_machine(&boot_info));    /* own page tables; nothing is mapped low */
     enter_own_stack();                       /* per-CPU area with guard pages */
 }

@@ -62,6 +62,12 @@ def test_32_bit_processor(workdir):
         m.expect(r"64-bit|long mode", 40)
 
 
+def test_no_execute_disable(workdir):
+    """Firmware can keep NX off; without it skep's memory could not be what it is to be."""
+    with hosts.Qemu(workdir, hello_iso(workdir), cpu="max,nx=off", limit=60) as m:
+        m.expect(r"skep: cannot start: the processor's execute-disable bit \(NX\) is off", 40)
+
+
 @pytest.mark.parametrize("cpus, says", ((1, r"no virtual machine is configured"),
                                         (36, r"cpu (\d+): out of memory for CPU \1's [a-z ]+\r")))
 def test_too_little_memory(cpus, says, workdir):

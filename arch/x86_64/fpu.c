@@ -109,8 +109,16 @@ void fpu_save(void *area)
         __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 }
 
+/*
+ * Without an exception pending AMD's processors neither save nor load where the last x87
+ * instruction and its operand were: that is to be one of skep's own before another guest looks at
+ * it.
+ */
 void fpu_restore(const void *area)
 {
+    static const u16 one = 1;
+
+    __asm__ volatile("fnclex\n\tffree %%st(7)\n\tfilds %0" : : "m"(one));
     if (fpu.xsave)
         __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory");
     else

@@ -22,9 +22,10 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 /*
  * A line that is longer than log_line's 250 bytes and is already there: LOG_HEAD, then len bytes in
- * all, of a buffer of `size`. For levels that are enabled.
+ * all, of a buffer of `size`, LOG_LONGEST at most. For levels that are enabled.
  */
-#define LOG_HEAD "skep: "
+#define LOG_HEAD    "skep: "
+#define LOG_LONGEST 1024u
 void log_text(char *line, size_t size, size_t len);
 
 /* Said at every level: what a person waits for. */

@@ -5,6 +5,7 @@
 #include "arch/x86_64/timer.h"
 #include "drivers/uart/uart.h"
 #include "lib/lock.h"
+#include "lib/log.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/kmem.h"
@@ -62,7 +63,7 @@ static void say(const char *text, size_t len)
 static void say_log_object(const char *line, size_t len)
 {
     struct json j = {.put = say};
-    size_t head = sizeof("skep: ") - 1, end = len - (line[len - 1] == '\n');
+    size_t head = sizeof(LOG_HEAD) - 1, end = len - (line[len - 1] == '\n');
 
     json_open(&j, "", '{');
     json_string(&j, "log", line + head, end > head ? end - head : 0);
@@ -100,12 +101,11 @@ static bool oldest_line(struct waiting_line *w)
 
 static void say_oldest(const struct waiting_line *w)
 {
-    char text[320];
-    u32 len = MIN(w->len, (u32)sizeof(text));
+    static char text[LOG_LONGEST];
 
-    lines_copy(console.lines_tail + (u32)sizeof(*w), text, len, false);
+    lines_copy(console.lines_tail + (u32)sizeof(*w), text, w->len, false);
     console.lines_tail += (u32)sizeof(*w) + w->len;
-    say_line(text, len);
+    say_line(text, w->len);
 }
 
 static void say_waiting_lines(void)
@@ -154,12 +154,15 @@ static bool show(const struct output *o, u64 *at, u64 end)
     return true;
 }
 
+/* Once what follows can be shown: a guest that does not wait for its UART loses bytes one by one.
+ */
 static void say_dropped(struct output *o)
 {
     char mark[64];
 
-    if (o->dropped)
-        say_line(mark, (size_t)fmt_print(mark, sizeof(mark), "[%u bytes not shown]\n", o->dropped));
+    if (!o->dropped || !uart_room())
+        return;
+    say_line(mark, (size_t)fmt_print(mark, sizeof(mark), "[%u bytes not shown]\n", o->dropped));
     o->dropped = 0;
 }
 

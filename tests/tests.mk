@@ -16,7 +16,7 @@ FZ := $(B)/fuzz
 CLANG ?= clang
 FUZZ_SECONDS ?= 10
 
-PURE_ROOMS := uart emul dev load config cpuid mm boot acpi line json lib
+PURE_ROOMS := uart emul dev load config cpuid mm boot acpi line json console lib
 PURE_lib    := $(filter-out lib/string.c,$(wildcard lib/*.c))
 PURE_emul   := $(wildcard vmm/emul/*.c)
 PURE_dev    := $(wildcard vmm/dev/*.c)
@@ -29,6 +29,7 @@ PURE_acpi   := $(wildcard arch/x86_64/acpi*.c)
 PURE_uart   := drivers/uart/uart.c
 PURE_line   := monitor/line.c
 PURE_json   := monitor/json.c
+PURE_console := monitor/console.c
 # The header prefix that says a program uses the room.
 PREFIX_emul   := vmm/emul/
 PREFIX_dev    := vmm/dev/
@@ -41,9 +42,11 @@ PREFIX_acpi   := arch/x86_64/acpi
 PREFIX_uart   := drivers/uart/
 PREFIX_line   := monitor/line
 PREFIX_json   := monitor/json
+PREFIX_console := monitor/console
 # Rooms that need another one at link time.
 NEEDS_load := config
 NEEDS_config := load
+NEEDS_console := json
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_BASE := $(BASE) -DCHECKED=1 -fno-omit-frame-pointer -MMD -MP

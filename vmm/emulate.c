@@ -229,7 +229,7 @@ struct emul_cpu *emulate_begin(struct vcpu *v, const struct hvm_exit *e)
 
 static void report(struct vcpu *v, struct emul_cpu *c)
 {
-    static char line[1024]; /* a capsule is up to 900 bytes: too much for the stack */
+    static char line[LOG_LONGEST]; /* a capsule is up to 900 bytes: too much for the stack */
     static struct spinlock lock;
     size_t len;
 

@@ -219,16 +219,18 @@ static void mem_protect(struct args *a)
 
     if (!args_number(a, "an address", &gpa) || !args_number(a, "how many bytes", &size))
         return;
-    if (!a->count || !strchr("rwx-", a->word[0][0])) {
+    const char *word = a->count ? a->word[0] : "", *p = word;
+    for (; *p && strchr("rwx-", *p); p++)
+        perms |= *p == 'r' ? NESTED_R : *p == 'w' ? NESTED_W : *p == 'x' ? NESTED_X : 0;
+    if (!*word || *p) {
         out_error("wanted is what the guest may do: r, w, x, some of them, or -");
         return;
     }
-    for (const char *p = a->word[0]; *p; p++)
-        perms |= *p == 'r' ? NESTED_R : *p == 'w' ? NESTED_W : *p == 'x' ? NESTED_X : 0;
     err = space_protect(a->vm->space, gpa, size, perms);
-    if (err)
+    if (err == ERR_NOMEM)
+        no_memory();
+    else if (err)
         out_error("%s", err == ERR_NOSUP   ? "the processor has no such permission"
-                        : err == ERR_NOMEM ? "the machine has no memory for that"
                         : err == ERR_INVAL ? "whole pages only: multiples of 0x1000"
                                            : "there is no memory");
 }

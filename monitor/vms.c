@@ -58,8 +58,8 @@ void cmd_info(struct args *a)
     out("", "  has run %llu.%03llu s\n", (ull)(ms / 1000), (ull)(ms % 1000));
     out_data("run_ms", "%llu", (ull)ms);
     for (u32 n = 0; n < vm->vcpu_count; n++)
-        out("processors[vcpu,cpu,exits", "  v%u at home on cpu %u, %u exits\n", n, vm->vcpu[n]->cpu,
-            vcpu_exit_count(vm->vcpu[n]));
+        out("processors[vcpu,cpu,exits", "  v%u at home on cpu %u, %llu exits\n", n,
+            vm->vcpu[n]->cpu, (ull)vcpu_exit_count(vm->vcpu[n]));
 }
 
 void cmd_start(struct args *a)

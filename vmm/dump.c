@@ -84,7 +84,7 @@ void dump_exits(struct vcpu *v, u32 count, dump_line_fn out)
 {
     const struct hvm_exit *e = v->newest;
 
-    count = MIN(MIN(vcpu_exit_count(v), count), (u32)VCPU_LAST_EXITS);
+    count = (u32)MIN(vcpu_exit_count(v), (u64)MIN(count, (u32)VCPU_LAST_EXITS));
     line(out, "last[", "  last exits, newest first:");
     for (u32 i = 0; i < count; i++) {
         line(out, "last[reason,rip,info", "  %-13s rip %016llx info %llx", hvm_exit_name(e->reason),

@@ -87,7 +87,7 @@ struct vcpu {
     void *call_arg;
     u64 debug_rip, debug_rcx; /* VCPU_REQ_DEBUG: as they were before the instruction, */
     u32 debug_hits;           /* and the breakpoints it meets, as in DR6 */
-    u32 rounds;               /* how often last[] has been filled */
+    u64 rounds;               /* how often last[] has been filled */
     struct vcpu_msrs msr;
     struct emul_cpu emul;
     struct code_page code_page;
@@ -96,9 +96,9 @@ struct vcpu {
 };
 
 /* How many exits v has made. */
-static inline u32 vcpu_exit_count(const struct vcpu *v)
+static inline u64 vcpu_exit_count(const struct vcpu *v)
 {
-    return v->rounds * VCPU_LAST_EXITS + (u32)(v->newest - v->last);
+    return v->rounds * VCPU_LAST_EXITS + (u64)(v->newest - v->last);
 }
 
 /*

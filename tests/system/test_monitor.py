@@ -98,6 +98,7 @@ ANSWERS = (
     ("irq one", "PIC master"), ("irq two", "not running"),
     ("devices one", "uart"), ("devices two", "not running"),
     ("mem one", "touched"), ("mem nobody", 'no VM "nobody"'),
+    ("mem one protect 0 0x1000 rwz", "r, w, x"),
     ("cpu", "load"), ("cpu 0", "too much"), ("version", "skep "), ("version 2", "too much"),
     ("json maybe", "json on, or json off"), ("poweroff now", "too much"), ("reboot now", "too much"))
 

@@ -6,12 +6,12 @@
 #include "guests/check/check.h"
 
 extern const struct check_group exceptions, mode_specific, cpuid_group, msr_group, control, virt,
-    interrupts, irq_lines, irq_timer, irq_windows, delivery, timers, ticks_group, debug, state,
+    interrupts, irq_lines, irq_timer, irq_windows, pic, delivery, timers, ticks_group, debug, state,
     pages, ports, mmio, lapic, smp, smp_state, x2apic;
 
 #define CHECK_GROUPS                                                                               \
     &exceptions, &mode_specific, &cpuid_group, &msr_group, &control, &virt, &interrupts,           \
-        &irq_lines, &irq_timer, &irq_windows, &delivery, &timers, &ticks_group, &debug, &state,    \
-        &pages, &ports, &mmio, &lapic, &smp, &smp_state, &x2apic,
+        &irq_lines, &irq_timer, &irq_windows, &pic, &delivery, &timers, &ticks_group, &debug,      \
+        &state, &pages, &ports, &mmio, &lapic, &smp, &smp_state, &x2apic,
 
 #endif

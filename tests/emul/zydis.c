@@ -2,7 +2,7 @@
 /*
  * The decoder against Zydis: length, operand size, address size, and the memory operand's segment,
  * registers, displacement, size and direction, over random and structured bytes in 16-, 32- and
- * 64-bit mode. Differences that are meant are named by explain(); any other is printed and fails.
+ * 64-bit mode. Differences that are meant are named by explain_…(); any other is printed and fails.
  *
  * Usage: zydis [--cases N] [--seed S] [--explained]
  */

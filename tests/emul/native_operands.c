@@ -112,6 +112,12 @@ void tame(struct test *c)
         set_part(&c->in.gpr[in->reg], below(4096) - 2048, in->opsize);
     if ((in->op == OP_CALL || in->op == OP_JMP) && !(in->flags & INSN_HAS_MEM) && chance(70))
         c->in.gpr[in->rm] = CODE + 0x80 - (c->mode == INSN_16 ? CODE : 0);
+    if (in->op == OP_CALL && in->form == F_IMM && c->mode == INSN_16 && chance(50)) {
+        u32 back = 0x80 - (u32)(c->ip + in->len); /* few of 32 bits stay in its 64 KiB */
+
+        memcpy(c->bytes + in->len - in->opsize, &back, in->opsize);
+        insn_decode(c->bytes, 15, c->mode, &c->insn);
+    }
 }
 
 /* A selector of each kind that a load may meet. */

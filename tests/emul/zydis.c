@@ -134,8 +134,10 @@ static bool explain_undefined(const struct input *in, const struct zydis *z)
     default:
         break;
     }
-    if (z->in.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && z->in.raw.vex.m_mmmm <= 1 &&
-        memchr("\x18\x84\x85\xae\xb8\xbc\xbd", z->in.opcode, 7))
+    /* Map 0 is reserved (SDM 2, 2.3.6.1) but for its short JKZD and JKNZD. */
+    if (z->in.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX &&
+        ((z->in.raw.vex.m_mmmm == 1 && memchr("\x18\x84\x85\xae\xb8\xbc\xbd", z->in.opcode, 7)) ||
+         (z->in.raw.vex.m_mmmm == 0 && memchr("\x74\x75", z->in.opcode, 2))))
         return because("VEX instructions of Knights Corner");
     if (z->in.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW)
         return because("3DNow! is gone from processors");

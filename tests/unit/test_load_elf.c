@@ -1,34 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/load/{pvh,pvh_info,elf,flat}: kernels started by PVH, by ELF's entry, and flat binaries. */
-#include "tests/unit/guest_mem.h"
-#include "tests/unit/elf_gen.h"
+#include "tests/unit/load_bench.h"
 #include "vmm/load/load.h"
 
 static struct elf_gen img;
-static struct guest_mem mem;
-static struct load_state state;
-
-static int setup(void **st)
-{
-    (void)st;
-    guest_init(&mem, 64 * MIB);
-    return 0;
-}
-
-static int teardown(void **st)
-{
-    (void)st;
-    guest_fini(&mem);
-    return 0;
-}
-
-static struct load_request request(void)
-{
-    return (struct load_request){.kind = LOAD_AUTO,
-                                 .mem_size = 64 * MIB,
-                                 .vcpus = 1,
-                                 .kernel = {img.b, GEN_SIZE, "k.elf", "one  two "}};
-}
 
 static u64 note(u64 at, const char *owner, u32 type, u32 descsz, u64 value)
 {
@@ -79,7 +54,7 @@ static void pvh(void **st)
 {
     (void)st;
     for (int is64 = 0; is64 < 2; is64++) {
-        struct load_request r = request();
+        struct load_request r = load_request_of(&img);
 
         make_pvh(is64);
         memset(mem.base + 0x1002000, 0xaa, 0x3000);
@@ -104,7 +79,7 @@ static void pvh_modules(void **st)
     struct load_module m[3] = {{{m1, sizeof(m1), "m1", "mod one"}, false},
                                {{a, sizeof(a), "a", NULL}, true},
                                {{b, sizeof(b), "b", NULL}, true}};
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
     gpa_t list, at;
 
     (void)st;
@@ -135,7 +110,7 @@ static void pvh_modules(void **st)
 
 static void pvh_notes(void **st)
 {
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
 
     (void)st;
     /* In a section only. */
@@ -173,7 +148,7 @@ static void plain_elf(void **st)
 {
     (void)st;
     for (int is64 = 0; is64 < 2; is64++) {
-        struct load_request r = request();
+        struct load_request r = load_request_of(&img);
 
         gen_elf(&img, is64, 0x100040, 1, 0);
         gen_segment(&img, 0, 1, 0x1000, 0x100000, 0x100000, 0x2000, 0x4000);
@@ -202,7 +177,7 @@ static void plain_elf(void **st)
 
 static void above_4g(void **st)
 {
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
 
     (void)st;
     gen_elf(&img, true, 0x100000000, 1, 0);
@@ -218,7 +193,7 @@ static void above_4g(void **st)
 
 static void flat(void **st)
 {
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
 
     (void)st;
     for (unsigned i = 0; i < GEN_SIZE; i++)
@@ -262,7 +237,7 @@ static void no_kernels(void **st)
         {"MZ", "a PE (EFI) program", 2},
         {"#!/bin/sh", "a script", 9},
     };
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
 
     (void)st;
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
@@ -299,7 +274,7 @@ static void skep_itself(void **st)
     free(file);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) LOAD_TEST(f, 64 * MIB)
 
 int main(void)
 {

@@ -3,13 +3,11 @@
  * The guest's firmware areas as a kernel finds them: ACPI from the root pointer on (sums, fields,
  * and iasl's reading of each table), the MP table, SMBIOS, the BIOS data area.
  */
-#include "tests/unit/guest_mem.h"
 #include "vmm/load/load.h"
 #include "vmm/platform.h"
+#include "tests/unit/load_bench.h"
 
 static u8 kernel[0x2000];
-static struct guest_mem mem;
-static struct load_state state;
 
 /* A Multiboot kernel placed by its header: the least that loads. */
 static void load(u64 size, unsigned vcpus)
@@ -22,20 +20,6 @@ static void load(u64 size, unsigned vcpus)
     memcpy(kernel, h, sizeof(h));
     mem.size = size;
     load_ok(&r, &mem, &state);
-}
-
-static int setup(void **st)
-{
-    (void)st;
-    guest_init(&mem, 64 * MIB);
-    return 0;
-}
-
-static int teardown(void **st)
-{
-    (void)st;
-    guest_fini(&mem);
-    return 0;
 }
 
 static u8 sum(gpa_t at, u64 n)
@@ -369,7 +353,7 @@ static void bios_data(void **st)
     assert_int_equal(guest_8(&mem, 0x9fc00), 1);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) LOAD_TEST(f, 64 * MIB)
 
 int main(void)
 {

@@ -4,27 +4,10 @@
  * image is at hand: kernels and modules are generated, and the expectations come from locore.s,
  * machdep.c, subr_module.c and link_elf{,_obj}.c of FreeBSD's source.
  */
-#include "tests/unit/guest_mem.h"
-#include "tests/unit/elf_gen.h"
+#include "tests/unit/load_bench.h"
 #include "vmm/load/load.h"
 
 static struct elf_gen img, shared, object;
-static struct guest_mem mem;
-static struct load_state state;
-
-static int setup(void **st)
-{
-    (void)st;
-    guest_init(&mem, 128 * MIB);
-    return 0;
-}
-
-static int teardown(void **st)
-{
-    (void)st;
-    guest_fini(&mem);
-    return 0;
-}
 
 /* A kernel at 4 MiB (i386) or 2 MiB (amd64) with symbols. */
 static struct load_request make_kernel(bool is64, const char *cmdline)
@@ -467,7 +450,7 @@ static void first_gigabyte(void **st)
     load_fails(&r, &mem, ERR_RANGE, "big: its 0x3ff00000 bytes do not fit behind 0x205");
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) LOAD_TEST(f, 128 * MIB)
 
 int main(void)
 {

@@ -3,7 +3,7 @@
  * vmm/load/linux: generated bzImages, valid and broken, and Debian's own where they have been
  * fetched. Offsets are those of Documentation/arch/x86/{boot,zero-page}.rst.
  */
-#include "tests/unit/guest_mem.h"
+#include "tests/unit/load_bench.h"
 #include "vmm/load/load.h"
 
 #define SETUP_SECTS 3
@@ -11,8 +11,6 @@
 
 /* A bzImage of protocol 2.15 with a 64-bit entry, 64 KiB of code that counts. */
 static u8 image[CODE_OFF + 0x10000];
-static struct guest_mem mem;
-static struct load_state state;
 
 static void set16(unsigned off, u16 v)
 {
@@ -57,20 +55,6 @@ static struct load_request make(void)
     set32(0x260, 0x800000);
     r.kernel = (struct load_image){image, sizeof(image), "vmlinuz", "console=ttyS0  x "};
     return r;
-}
-
-static int setup(void **st)
-{
-    (void)st;
-    guest_init(&mem, 256 * MIB);
-    return 0;
-}
-
-static int teardown(void **st)
-{
-    (void)st;
-    guest_fini(&mem);
-    return 0;
 }
 
 #define PARAMS (state.gpr[RSI])
@@ -411,7 +395,7 @@ static void debian_i386(void **st)
     real_kernel("build/cache/i386/vmlinuz", LOAD_PROT32, "686-pae, 32-bit entry");
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) LOAD_TEST(f, 256 * MIB)
 
 int main(void)
 {

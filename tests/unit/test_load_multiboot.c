@@ -3,43 +3,18 @@
  * vmm/load/multiboot: images in every shape the specification has (ELF32, ELF64, placed by the
  * header's addresses), what the kernel is told, and broken images.
  */
-#include "tests/unit/guest_mem.h"
-#include "tests/unit/elf_gen.h"
+#include "tests/unit/load_bench.h"
 #include "vmm/load/load.h"
 
 #define HEADER 0x1000 /* the Multiboot header, in the file */
 
 static struct elf_gen img;
-static struct guest_mem mem;
-static struct load_state state;
-
-static int setup(void **st)
-{
-    (void)st;
-    guest_init(&mem, 64 * MIB);
-    return 0;
-}
-
-static int teardown(void **st)
-{
-    (void)st;
-    guest_fini(&mem);
-    return 0;
-}
 
 static void header(u64 off, u32 flags)
 {
     gen32(&img, off, 0x1badb002);
     gen32(&img, off + 4, flags);
     gen32(&img, off + 8, 0 - 0x1badb002 - flags);
-}
-
-static struct load_request request(void)
-{
-    return (struct load_request){.kind = LOAD_AUTO,
-                                 .mem_size = 64 * MIB,
-                                 .vcpus = 1,
-                                 .kernel = {img.b, GEN_SIZE, "k.elf", "one  two "}};
 }
 
 /* Text at 1 MiB, data and bss at 2 MiB; a higher half's virtual addresses. */
@@ -51,7 +26,7 @@ static struct load_request make_elf(bool is64)
     gen_segment(&img, 0, 1, 0x1000, half + 0x100000, 0x100000, 0x2000, 0x2000);
     gen_segment(&img, 1, 1, 0x3000, half + 0x200000, 0x200000, 0x123, 0x3000);
     header(HEADER, 3);
-    return request();
+    return load_request_of(&img);
 }
 
 #define INFO  (state.gpr[RBX])
@@ -220,7 +195,7 @@ static struct load_request make_flat(u32 load_end, u32 bss_end)
     gen32(&img, 0x814, load_end);
     gen32(&img, 0x818, bss_end);
     gen32(&img, 0x81c, 0x200abc);
-    return request();
+    return load_request_of(&img);
 }
 
 static void addresses(void **st)
@@ -360,7 +335,7 @@ static void many_segments(void **st)
     for (unsigned i = 0; i < 60; i++)
         gen_segment(&img, i, 1, 0x1000, 0x100000 + i * 0x2000, 0x100000 + i * 0x2000, 16, 16);
     header(HEADER + 0x100, 0);
-    r = request();
+    r = load_request_of(&img);
     load_fails(&r, &mem, ERR_INVAL, "it has more than 40 separate pieces");
     gen16(&img, 56, 32);
     load_ok(&r, &mem, &state);
@@ -392,7 +367,7 @@ static void truncated(void **st)
     load_ok(&r, &mem, &state);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) LOAD_TEST(f, 64 * MIB)
 
 int main(void)
 {

@@ -3,38 +3,13 @@
  * vmm/load/multiboot2: header tags (addresses, entry, relocatable, requests), the information's
  * tags, and broken headers. GRUB's grub-file is asked too whether the images are what they claim.
  */
-#include "tests/unit/guest_mem.h"
-#include "tests/unit/elf_gen.h"
+#include "tests/unit/load_bench.h"
 #include "vmm/load/load.h"
 
 #define HEADER 0x1000 /* in the file */
 
 static struct elf_gen img;
-static struct guest_mem mem;
-static struct load_state state;
 static u32 header_len;
-
-static int setup(void **st)
-{
-    (void)st;
-    guest_init(&mem, 64 * MIB);
-    return 0;
-}
-
-static int teardown(void **st)
-{
-    (void)st;
-    guest_fini(&mem);
-    return 0;
-}
-
-static struct load_request request(void)
-{
-    return (struct load_request){.kind = LOAD_AUTO,
-                                 .mem_size = 64 * MIB,
-                                 .vcpus = 1,
-                                 .kernel = {img.b, GEN_SIZE, "k.elf", "one  two "}};
-}
 
 static void header_begin(void)
 {
@@ -141,7 +116,7 @@ static void elf(void **st)
 {
     (void)st;
     for (int is64 = 0; is64 < 2; is64++) {
-        struct load_request r = request();
+        struct load_request r = load_request_of(&img);
 
         make_elf(is64);
         TAG(1, 0, 1, 3, 4, 6, 9, 14, 15); /* what it must be told */
@@ -167,7 +142,7 @@ static void elf(void **st)
 
 static void entry_tag(void **st)
 {
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
 
     (void)st;
     make_elf(true);
@@ -186,7 +161,7 @@ static void modules(void **st)
     struct load_module m[2] = {{{a, sizeof(a), "a", "first  one"}, false},
                                {{b, sizeof(b), "b", NULL}, true}};
     static const char *const text[] = {"first  one", ""};
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
     u64 last = 0x303000;
 
     (void)st;
@@ -217,7 +192,7 @@ static void sections(void **st)
 {
     (void)st;
     for (int is64 = 0; is64 < 2; is64++) {
-        struct load_request r = request();
+        struct load_request r = load_request_of(&img);
         unsigned size = is64 ? 64 : 40, at = is64 ? 16 : 12;
         gpa_t t;
 
@@ -260,7 +235,7 @@ static void relocatable(void **st)
 
     (void)st;
     for (unsigned i = 0; i < ARRAY_SIZE(want); i++) {
-        struct load_request r = request();
+        struct load_request r = load_request_of(&img);
 
         make_elf(i & 1);
         TAG(10, 0, want[i].min, want[i].max, want[i].align, want[i].preference);
@@ -275,7 +250,7 @@ static void relocatable(void **st)
     make_elf(true);
     TAG(10, 0, 0x100000, 0x1fffff, 0x1000, 0);
     header_end();
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
     load_fails(&r, &mem, ERR_RANGE, "its 0x103000 bytes fit nowhere between 0x100000 and 0x200000");
     make_elf(true);
     TAG(10, 0, 0x100000, 0x1fffff, 0x1001, 0);
@@ -285,7 +260,7 @@ static void relocatable(void **st)
 
 static void addresses(void **st)
 {
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
 
     (void)st;
     for (unsigned i = 0; i < GEN_SIZE; i++)
@@ -344,7 +319,7 @@ static void addresses(void **st)
 
 static void refusals(void **st)
 {
-    struct load_request r = request();
+    struct load_request r = load_request_of(&img);
 
     (void)st;
     make_elf(true);
@@ -392,7 +367,7 @@ static void truncated(void **st)
 {
     (void)st;
     for (u64 n = 1; n < 0x3123; n = n < 0x100 ? n + 1 : n + 31) {
-        struct load_request r = request();
+        struct load_request r = load_request_of(&img);
 
         make_elf(n & 1);
         tag(6, 0, 8, NULL);
@@ -422,7 +397,7 @@ static void grub_file(void **st)
     assert_int_not_equal(system("grub-file --is-x86-multiboot build/host/guest-multiboot2.elf"), 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) LOAD_TEST(f, 64 * MIB)
 
 int main(void)
 {

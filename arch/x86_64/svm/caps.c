@@ -39,9 +39,11 @@ static enum err refuse_locked(char *why, size_t size)
     return hvm_refuse(why, size, HVM_LOCKED_OFF, "SVM", "AMD virtualisation (SVM mode, AMD-V)");
 }
 
-static void read_features(void)
+/* From CPUID: what the back end alone minds in `svm`, what others mind in *caps. */
+static void read_features(struct hvm_caps *caps)
 {
     struct cpuid_regs c = cpu_cpuid(CPUID_SVM, 0);
+    u32 extended = cpu_cpuid(0x80000001, 0).edx;
     bool rdpid = cpu_cpuid_max(0) >= 7 && cpu_cpuid(7, 0).ecx & BIT(22);
 
     svm.asids = c.ebx;
@@ -50,10 +52,11 @@ static void read_features(void)
     svm.decode = c.edx & SVM_CPUID_DECODE;
     svm.pause_filter = c.edx & SVM_CPUID_PAUSE_FILTER;
     svm.pause_threshold = c.edx & SVM_CPUID_PAUSE_THRESH;
-    svm.tsc_rate = c.edx & SVM_CPUID_TSC_RATE;
+    caps->page_1g = extended & BIT(26);
+    caps->tsc_scaling = c.edx & SVM_CPUID_TSC_RATE;
     svm.lbr = c.edx & SVM_CPUID_LBR;
     svm.clean = c.edx & SVM_CPUID_CLEAN ? CLEAN_ALL : 0;
-    svm.tsc_aux = cpu_cpuid(0x80000001, 0).edx & BIT(27) || rdpid;
+    svm.tsc_aux = extended & BIT(27) || rdpid;
     svm.tcg = cpu_cpuid(1, 0).ecx & BIT(31) && cpu_cpuid(0x40000000, 0).ebx == TCG_SIGNATURE;
     svm.rdpru = cpu_cpuid_max(0x80000000) >= 0x80000008 && cpu_cpuid(0x80000008, 0).ebx & BIT(4);
 }
@@ -66,22 +69,20 @@ enum err svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
         return refuse_locked(why, why_size);
     if (!(cpu_cpuid(CPUID_SVM, 0).edx & SVM_CPUID_NPT))
         return hvm_refuse(why, why_size, HVM_LACKS, "SVM", "nested paging (NPT)");
-    read_features();
+    *caps = (struct hvm_caps){
+        .format = NESTED_NPT,
+        .page_2m = true,
+        .unrestricted = true,
+        .rdtscp = true, /* neither needs the hypervisor's leave */
+        .invpcid = true,
+    };
+    read_features(caps);
     if (svm.asids < 2)
         return hvm_refuse(why, why_size,
                           "the processor's SVM has no address-space identifier for guests");
     if (!svm.nrip)
         log_info("the processor's SVM does not give the next RIP: skep decodes instructions "
                  "to find their length");
-    *caps = (struct hvm_caps){
-        .format = NESTED_NPT,
-        .page_2m = true,
-        .page_1g = cpu_cpuid(0x80000001, 0).edx & BIT(26),
-        .unrestricted = true,
-        .tsc_scaling = svm.tsc_rate,
-        .rdtscp = true, /* neither needs the hypervisor's leave */
-        .invpcid = true,
-    };
     describe(caps);
     return OK;
 }

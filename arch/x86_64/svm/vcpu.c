@@ -150,7 +150,7 @@ void svm_load(struct hvm_vcpu *base)
     }
     if (v->generation != svm_cpu()->generation) /* other vCPUs have used ASIDs up meanwhile */
         v->attention |= ATTEND_ASID;
-    if (svm.tsc_rate) /* for guests alone; the format is ours */
+    if (hvm_caps.tsc_scaling) /* for guests alone; the format is ours */
         cpu_wrmsr_safe(MSR_AMD_TSC_RATIO, v->base.vm->tsc_ratio);
     if (svm.tsc_aux)
         cpu_wrmsr_safe(MSR_TSC_AUX, v->tsc_aux);

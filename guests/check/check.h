@@ -11,6 +11,7 @@
 #include "guests/lib/boot.h"
 #include "guests/lib/console.h"
 #include "guests/lib/exit.h"
+#include "guests/lib/snippet.h"
 #include "guests/lib/trap.h"
 
 /* Where a test makes sense. */
@@ -107,16 +108,8 @@ extern u8 scratch[4][4096];
 
 /*
  * A piece of code as a function of its own, void name(void *arg), with label name_at on one
- * instruction. It may use every register that a call may change; ARG loads the argument into
- * RAX or EAX.
+ * instruction. It may use every register that a call may change.
  */
-#ifdef __x86_64__
-#define REG(x) "%r" #x
-#define ARG    "mov %rdi, %rax\n"
-#else
-#define REG(x) "%e" #x
-#define ARG    "mov 4(%esp), %eax\n"
-#endif
 #define SNIPPET(name, before, insn)                                                                \
     extern const u8 name##_at[];                                                                   \
     void name(void *arg);                                                                          \

@@ -14,6 +14,7 @@
 #include "guests/lib/paging.h"
 #include "guests/lib/pit.h"
 #include "guests/lib/smp.h"
+#include "guests/lib/snippet.h"
 #include "guests/lib/trap.h"
 
 #define STATUS_WATCHDOG 42
@@ -59,13 +60,5 @@ extern const struct deed_list deeds_registers, deeds_memory, deeds_loops, deeds_
 #define SNIPPET(name, code)                                                                        \
     void name(void *arg);                                                                          \
     asm(".pushsection .text\n" #name ":\n" code "\nret\n.popsection\n")
-
-#ifdef __x86_64__
-#define REG(x) "%r" #x
-#define ARG    "mov %rdi, %rax\n"
-#else
-#define REG(x) "%e" #x
-#define ARG    "mov 4(%esp), %eax\n"
-#endif
 
 #endif

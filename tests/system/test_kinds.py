@@ -23,43 +23,36 @@ def run(*command):
     subprocess.run(command, check=True, capture_output=True)
 
 
+def unlz4_block(data):
+    """Bytes as they are and copies of what came before, by turns, behind the lengths of both."""
+    stream, out = io.BytesIO(data), bytearray()
+
+    def length(nibble):
+        if nibble == 15:
+            while (more := stream.read(1)[0]) == 255:
+                nibble += 255
+            nibble += more
+        return nibble
+
+    while token := stream.read(1):
+        out += stream.read(length(token[0] >> 4))
+        if back := int.from_bytes(stream.read(2), "little"):
+            count = length(token[0] & 15) + 4
+            start = len(out) - back
+            while count > 0:  # a copy may overlap what it writes
+                piece = out[start:start + count]
+                out += piece
+                count -= len(piece)
+    return bytes(out)
+
+
 def unlz4(data):
     """LZ4's legacy frame format: a magic number, then blocks behind their sizes."""
     out, at = [], 4
     while at + 4 <= len(data):
         size, = struct.unpack_from("<I", data, at)
-        at += 4
-        end, block = at + size, bytearray()
-        while at < end:
-            token = data[at]
-            at += 1
-            count = token >> 4
-            if count == 15:
-                while True:
-                    count += data[at]
-                    at += 1
-                    if data[at - 1] != 255:
-                        break
-            block += data[at:at + count]
-            at += count
-            if at >= end:
-                break
-            back = data[at] | data[at + 1] << 8
-            at += 2
-            count = token & 15
-            if count == 15:
-                while True:
-                    count += data[at]
-                    at += 1
-                    if data[at - 1] != 255:
-                        break
-            count += 4
-            start = len(block) - back
-            while count > 0:
-                piece = block[start:start + count]
-                block += piece
-                count -= len(piece)
-        out.append(bytes(block))
+        out.append(unlz4_block(data[at + 4:at + 4 + size]))
+        at += 4 + size
     return b"".join(out)
 
 

@@ -19,6 +19,14 @@ static struct vlapic *lapic(struct lapic_bench *t)
     return &t->cpu[0].l;
 }
 
+/* Starts it with a count of nanoseconds: divided by 1. */
+static void start_timer(struct lapic_bench *t, u32 lvt, u32 count)
+{
+    wr(t, 0, APIC_TIMER_DCR, 0xb);
+    wr(t, 0, APIC_LVT_TIMER, lvt);
+    wr(t, 0, APIC_TIMER_ICR, count);
+}
+
 /* Runs the clock to the next deadline and lets the owner tick; the time that passed. */
 static u64 run_to_deadline(struct lapic_bench *t)
 {
@@ -94,9 +102,7 @@ static void masked_timer_counts_silently(void **state)
 {
     struct lapic_bench *t = *state;
 
-    wr(t, 0, APIC_TIMER_DCR, 0xb);
-    wr(t, 0, APIC_LVT_TIMER, 0x10000 | PERIODIC);
-    wr(t, 0, APIC_TIMER_ICR, 100000);
+    start_timer(t, 0x10000 | PERIODIC, 100000);
     t->now += 30000;
     assert_int_equal(rd(t, 0, APIC_TIMER_CCR), 70000);
     run_to_deadline(t);
@@ -112,9 +118,7 @@ static void periodic_does_not_drift(void **state)
     struct lapic_bench *t = *state;
     u64 start = t->now, ticks = 0, seed = 60;
 
-    wr(t, 0, APIC_TIMER_DCR, 0xb);
-    wr(t, 0, APIC_LVT_TIMER, PERIODIC);
-    wr(t, 0, APIC_TIMER_ICR, 999983);
+    start_timer(t, PERIODIC, 999983);
     while (t->now < start + 60 * NS_S) {
         t->now = vlapic_deadline(lapic(t)) + board_random(&seed) % 400000; /* the host is late */
         tick(t, 0);
@@ -132,9 +136,7 @@ static void missed_ticks_are_caught_up(void **state)
     u64 start = t->now;
     unsigned ticks = 1;
 
-    wr(t, 0, APIC_TIMER_DCR, 0xb);
-    wr(t, 0, APIC_LVT_TIMER, PERIODIC);
-    wr(t, 0, APIC_TIMER_ICR, 1000000);
+    start_timer(t, PERIODIC, 1000000);
     t->now += 10 * NS_MS + 1; /* not looked at for ten periods */
     tick(t, 0);
     assert_true(took(t));
@@ -166,9 +168,7 @@ static void owed_ticks_wait_for_each_other(void **state)
     u64 start = t->now, seed = 4, next = 0;
     unsigned ticks = 0;
 
-    wr(t, 0, APIC_TIMER_DCR, 0xb);
-    wr(t, 0, APIC_LVT_TIMER, PERIODIC);
-    wr(t, 0, APIC_TIMER_ICR, 1000000);
+    start_timer(t, PERIODIC, 1000000);
     for (unsigned i = 0; i < 5; i++)
         run_to_deadline(t);
     assert_true(took(t));
@@ -193,9 +193,7 @@ static void masked_timer_owes_nothing(void **state)
 {
     struct lapic_bench *t = *state;
 
-    wr(t, 0, APIC_TIMER_DCR, 0xb);
-    wr(t, 0, APIC_LVT_TIMER, PERIODIC);
-    wr(t, 0, APIC_TIMER_ICR, 1000000);
+    start_timer(t, PERIODIC, 1000000);
     run_to_deadline(t);
     wr(t, 0, APIC_LVT_TIMER, 0x10000 | PERIODIC);
     t->now += 300 * NS_MS;
@@ -245,9 +243,7 @@ static void divisor_changes_while_counting(void **state)
 {
     struct lapic_bench *t = *state;
 
-    wr(t, 0, APIC_TIMER_DCR, 0xb);
-    wr(t, 0, APIC_LVT_TIMER, PERIODIC);
-    wr(t, 0, APIC_TIMER_ICR, 100000);
+    start_timer(t, PERIODIC, 100000);
     t->now += 60000;
     wr(t, 0, APIC_TIMER_DCR, 0);
     assert_int_equal(rd(t, 0, APIC_TIMER_CCR), 40000);
@@ -260,9 +256,7 @@ static void mode_changes_while_counting(void **state)
 {
     struct lapic_bench *t = *state;
 
-    wr(t, 0, APIC_TIMER_DCR, 0xb);
-    wr(t, 0, APIC_LVT_TIMER, PERIODIC);
-    wr(t, 0, APIC_TIMER_ICR, 100000);
+    start_timer(t, PERIODIC, 100000);
     run_to_deadline(t);
     took(t);
     t->now += 50000;

@@ -142,29 +142,42 @@ static void test_operand_helpers(void **state)
     assert_int_equal(m.cpu.insn.op, OP_MOV_TO_CR);
     assert_int_equal(m.cpu.insn.reg, 8);
     assert_int_equal(m.cpu.insn.rm, RAX);
-    assert_string_equal(insn_name(OP_NONE), "(known length)");
-    assert_string_equal(insn_name(OP_XLAT), "xlat");
-    assert_string_equal(insn_name(OP_CMPXCHG8B), "cmpxchg8b");
-    assert_string_equal(insn_name(OP_SHRD), "shrd");
-    assert_string_equal(insn_name(OP_BSF), "bsf");
-    assert_string_equal(insn_name(OP_BTC), "btc");
-    assert_string_equal(insn_name(OP_CRC32), "crc32");
-    assert_string_equal(insn_name(OP_ARPL), "arpl");
-    assert_string_equal(insn_name(OP_OUT), "out");
-    assert_string_equal(insn_name(OP_NOP), "nop");
-    assert_string_equal(insn_name(OP_VMOV_HALF), "movlps/movhps");
-    assert_string_equal(insn_name(OP_CPUID), "cpuid");
-    assert_string_equal(insn_name(OP_VMMCALL), "vmmcall");
-    assert_string_equal(insn_name(1000), "?");
+}
+
+/* The first and the last of the names, some between, and a number that has none. */
+static void test_insn_names(void **state)
+{
+    static const struct {
+        unsigned op;
+        const char *name;
+    } cases[] = {
+        {OP_NONE, "(known length)"},
+        {OP_XLAT, "xlat"},
+        {OP_CMPXCHG8B, "cmpxchg8b"},
+        {OP_SHRD, "shrd"},
+        {OP_BSF, "bsf"},
+        {OP_BTC, "btc"},
+        {OP_CRC32, "crc32"},
+        {OP_ARPL, "arpl"},
+        {OP_OUT, "out"},
+        {OP_NOP, "nop"},
+        {OP_VMOV_HALF, "movlps/movhps"},
+        {OP_CPUID, "cpuid"},
+        {OP_VMMCALL, "vmmcall"},
+        {1000, "?"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_string_equal(insn_name(cases[i].op), cases[i].name);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fetch),
-        cmocka_unit_test(test_too_long_and_undefined),
-        cmocka_unit_test(test_insn_length),
-        cmocka_unit_test(test_operand_helpers),
+        cmocka_unit_test(test_fetch),       cmocka_unit_test(test_too_long_and_undefined),
+        cmocka_unit_test(test_insn_length), cmocka_unit_test(test_operand_helpers),
+        cmocka_unit_test(test_insn_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

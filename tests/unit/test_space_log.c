@@ -158,6 +158,18 @@ static void stale_kick(void *arg, unsigned cpu)
     space_leave(&st->v);
 }
 
+/* PAGES pages that are logged. */
+static void stale_init(struct stale *st, enum nested_format_id format)
+{
+    box_arena(&st->b, format, 24 * MIB);
+    st->b.cfg.kick = stale_kick;
+    st->b.cfg.kick_arg = st;
+    assert_int_equal(space_init(&st->b.s, &st->b.cfg), OK);
+    assert_int_equal(space_add_ram(&st->b.s, 0, PAGES * PAGE_SIZE), OK);
+    assert_int_equal(space_attach(&st->b.s, &st->v), OK);
+    assert_int_equal(space_log_start(&st->b.s, 0, false), OK);
+}
+
 static void stale_enter(struct stale *st)
 {
     if (space_enter(&st->b.s, &st->v, 0))
@@ -173,13 +185,7 @@ static void a_write_through_a_cached_link_is_not_lost(void **state)
         unsigned level;
         u64 value;
 
-        box_arena(&st.b, formats[f], 24 * MIB);
-        st.b.cfg.kick = stale_kick;
-        st.b.cfg.kick_arg = &st;
-        assert_int_equal(space_init(&st.b.s, &st.b.cfg), OK);
-        assert_int_equal(space_add_ram(&st.b.s, 0, PAGES * PAGE_SIZE), OK);
-        assert_int_equal(space_attach(&st.b.s, &st.v), OK);
-        assert_int_equal(space_log_start(&st.b.s, 0, false), OK);
+        stale_init(&st, formats[f]);
         assert_true(box_guest(&st.b, 7 * PAGE_SIZE, CPU_R));
         assert_true(box_guest(&st.b, 8 * PAGE_SIZE, CPU_W));
         stale_enter(&st);
@@ -211,13 +217,7 @@ static void who_is_in_the_guest_has_left_before_a_harvest_returns(void **state)
     (void)state;
     struct stale st = {0};
 
-    box_arena(&st.b, NESTED_EPT_AD, 24 * MIB);
-    st.b.cfg.kick = stale_kick;
-    st.b.cfg.kick_arg = &st;
-    assert_int_equal(space_init(&st.b.s, &st.b.cfg), OK);
-    assert_int_equal(space_add_ram(&st.b.s, 0, PAGES * PAGE_SIZE), OK);
-    assert_int_equal(space_attach(&st.b.s, &st.v), OK);
-    assert_int_equal(space_log_start(&st.b.s, 0, false), OK);
+    stale_init(&st, NESTED_EPT_AD);
     assert_true(box_guest(&st.b, 0, CPU_W));
     stale_enter(&st);
     assert_int_equal(harvest(&st.b), 1);

@@ -162,6 +162,8 @@ static bool write_cr(struct vcpu *v, u8 cr, u64 value)
             return false;
         vlapic_set_cr8(&v->apic, (u8)value);
         vcpu_look_apic(v);
+        if (v->hv->apic_help) /* it is to be told whether the next one matters */
+            vcpu_look(v);
         return true;
     default:
         return false;

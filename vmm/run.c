@@ -121,7 +121,7 @@ static bool settle(struct vcpu *v, bool armed, bool want_intr, int vector)
 {
     bool want_nmi = v->nmi_pending;
 
-    if (hvm_caps.apic)
+    if (v->hv->apic_help)
         vcpu_settle_apic(v);
     want_intr = must_inject(v, want_intr, &vector);
     if (likely(!want_intr && !want_nmi && !v->event.kind && !v->deferred.kind)) {

@@ -145,7 +145,7 @@ COLD static enum err build(struct vm *vm)
     set_clock(vm);
     build_cpuid(vm);
     enum err err = build_space(vm);
-    if (!err && hvm_caps.apic)
+    if (!err && hvm_caps.apic && hvm_caps.apic_access)
         err = add_apic_page(vm);
     if (!err)
         err = hvm->vm_init(&vm->hvm, space_root(vm->space));

@@ -52,6 +52,7 @@ struct hvm_caps {
     bool pdpte_regs;              /* PAE guests' PDPTEs are registers (HVM_PDPTE0..3) */
     bool tsc_scaling;             /* hvm_vm.tsc_ratio may be other than 1 */
     bool rdtscp, invpcid;         /* guests may be told of these instructions */
+    bool apic_access;             /* help knows a local APIC by a page mapped at HVM_APIC_GPA */
     u8 apic;                      /* enum apic_help: the most there is; less if so configured */
     char features[160];           /* for the banner: words separated by spaces */
 };
@@ -209,7 +210,7 @@ enum hvm_reg {
 
 struct hvm_vm {
     hpa_t nested_root;
-    hpa_t apic_access; /* a page mapped at HVM_APIC_GPA, nobody's memory; 0 without apic help */
+    hpa_t apic_access; /* with caps.apic_access: that page, nobody's memory */
     u64 tsc_ratio;     /* guest TSC ticks in a host tick, 32.32; set before create() */
     void *msr_map;
     void *msr_map_x2; /* the same with the x2APIC's MSRs, or NULL */
@@ -220,6 +221,7 @@ struct hvm_vm {
 struct hvm_vcpu {
     struct hvm_vm *vm;
     u32 *apic_page; /* with apic help: the local APIC's registers; set before the first load() */
+    bool apic_help; /* the guest has use for it: apic_mode and apic_update are to be called */
     struct hvm_exit *exit; /* the record for the next exit */
     /*
      * Called by run() after each exit, with what happened in *exit: handles it and gets the next
@@ -279,7 +281,7 @@ struct hvm_ops {
     void (*window)(struct hvm_vcpu *v, bool intr, bool nmi);
 
     /*
-     * With caps.apic only; OFF at first. Then, once events may have changed and before the next
+     * With apic_help only; OFF at first. Then, once events may have changed and before the next
      * entry: the highest requests and services as the page has them (-1: none), and the class
      * below which the task priority must not go without an exit (0: it may). With APIC_VIRTUAL the
      * processor takes requests from the page by itself; they are not injected.

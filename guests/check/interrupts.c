@@ -65,48 +65,6 @@ static void irq_tpr(void)
     EXPECT(wait_count(&irq_count[VECTOR], 1, 100), "does not come when TPR falls");
 }
 
-#ifdef __x86_64__
-static ulong cr8_read(void)
-{
-    ulong value;
-
-    asm volatile("mov %%cr8, %0" : "=r"(value));
-    return value;
-}
-
-SNIPPET(set_cr8, ARG, "mov %rax, %cr8");
-
-static void irq_cr8(void)
-{
-    irq_begin();
-    apic_write(APIC_TPR, 0x50);
-    EXPECT_EQ(cr8_read(), 5);
-    asm volatile("mov %0, %%cr8" : : "r"((ulong)VECTOR >> 4) : "memory");
-    EXPECT_EQ(apic_read(APIC_TPR), VECTOR & 0xf0);
-    irq_self(VECTOR);
-    wait_ms(1);
-    EXPECT_EQ(irq_count[VECTOR], 0);
-    cpu_sti();
-    asm volatile("mov %0, %%cr8" : : "r"(0ul) : "memory");
-    EXPECT(wait_count(&irq_count[VECTOR], 1, 100), "does not come when CR8 falls");
-}
-
-static void irq_cr8_illegal(void)
-{
-    EXPECT_TRAP(set_cr8, (void *)16, EXC_GP, 0, set_cr8_at);
-}
-#else
-static void irq_cr8(void)
-{
-    check_skip("64-bit code only");
-}
-
-static void irq_cr8_illegal(void)
-{
-    check_skip("64-bit code only");
-}
-#endif
-
 /* Until EOI, an interrupt of the same class waits. */
 static volatile bool saw_inside;
 
@@ -176,8 +134,6 @@ static const struct check list[] = {
     {"irq_self_ipi_logical", irq_self_ipi_logical, ANYWHERE},
     {"irq_priority", irq_priority, ANYWHERE},
     {"irq_tpr", irq_tpr, ANYWHERE},
-    {"irq_cr8", irq_cr8, ANYWHERE},
-    {"irq_cr8_illegal", irq_cr8_illegal, NOT_BARE_TCG},
     {"irq_until_eoi", irq_until_eoi, ANYWHERE},
     {"irq_nmi", irq_nmi, ANYWHERE},
     {"irq_nmi_blocked", irq_nmi_blocked, ANYWHERE},

@@ -23,6 +23,7 @@ BUDGETS = {
     ("bochs-skylake_x", "virtual"): {**EXITS, **VIRTUAL, **HLT},
     ("bochs-ivy_bridge", "shadow"): {**EXITS, **SHADOW, **HLT, "lapic_id": 350, "lapic_eoi": 350,
                                    "self_ipi": 900},
+    ("bochs-ryzen", "shadow"): {**EMULATED, **HLT, "in_uart_lsr": 250, "cr8_write": 5},
     ("qemu", "emulate"): {"cpuid": 350, "in_uart_lsr": 250, "lapic_id": 400, "lapic_tpr": 400,
                           "lapic_eoi": 400, "cr8_write": 350,
                           # with one exit more behind each injection: docs/interrupts.md, "QEMU"

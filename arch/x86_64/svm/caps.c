@@ -75,6 +75,7 @@ enum err svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .unrestricted = true,
         .rdtscp = true, /* neither needs the hypervisor's leave */
         .invpcid = true,
+        .apic = APIC_SHADOW,
     };
     read_features(caps);
     if (svm.asids < 2)

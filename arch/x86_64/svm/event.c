@@ -137,7 +137,7 @@ COLD void svm_attend(struct svm_vcpu *v)
     static const struct hvm_event trap = {.kind = HVM_EVENT_EXCEPTION, .vector = EXC_DB};
 
     if (v->attention & ATTEND_STEP) {
-        v->attention &= (u8)~ATTEND_STEP;
+        v->attention &= (u16)~ATTEND_STEP;
         if (!(v->attention & ATTEND_EVENT)) {
             v->vmcb->dr6 |= DR6_BS;
             svm_touch(v, CLEAN_DR);
@@ -148,7 +148,7 @@ COLD void svm_attend(struct svm_vcpu *v)
         attend_nmi(v);
     if (v->attention & ATTEND_OUT)
         ipi_kick(this_cpu()->id);
-    v->attention &= (u8)~ATTEND_OUT;
+    v->attention &= (u16)~ATTEND_OUT;
 }
 
 /* ---- in and out ---------------------------------------------------------------------------- */

@@ -17,6 +17,8 @@ static void fill_cr(struct svm_vcpu *v, struct hvm_exit *exit)
         return;
     }
     exit->cr.cr = cb->exit_code & 15;
+    if (exit->cr.cr == 8)
+        svm_lend_tpr(v);
     exit->cr.op = cb->exit_code & SVM_CR_WRITE ? HVM_CR_WRITE : HVM_CR_READ;
     exit->cr.decoded = svm.decode && cb->exit_info1 & CR_DECODED;
     exit->cr.gpr = exit->cr.decoded ? cb->exit_info1 & 15 : 0;
@@ -239,7 +241,7 @@ static void renew_asid(struct svm_vcpu *v, struct svm_cpu *cpu)
     }
     cb->asid = cpu->next_asid++;
     v->generation = cpu->generation;
-    v->attention &= (u8)~ATTEND_ASID;
+    v->attention &= (u16)~ATTEND_ASID;
     svm_touch(v, CLEAN_ASID);
 }
 
@@ -247,6 +249,8 @@ COLD static void attend(struct svm_vcpu *v)
 {
     if (v->attention & ATTEND_ASID)
         renew_asid(v, svm_cpu());
+    if (v->attention & ATTEND_TPR)
+        svm_put_tpr(v);
     svm_attend(v);
 }
 
@@ -294,6 +298,8 @@ COLD static bool settle_exit(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     bool inside = false;
 
+    if (v->attention & ATTEND_TPR)
+        svm_take_tpr(v);
     if (v->attention & ATTEND_STEPPING && svm_end_step(v))
         exit->reason = HVM_EXIT_NMI_WINDOW;
     else if ((inside = v->vmcb->exit_code == SVM_IRET))

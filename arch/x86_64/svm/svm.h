@@ -29,6 +29,10 @@ struct svm_cpu {
     u32 next_asid;
 };
 
+/* In the maps of intercepted control registers. */
+#define CR4 BIT(4)
+#define CR8 BIT(8)
+
 /* DR6: breakpoints, general detect, single step, task switch. DR7: general detect. */
 #define DR6_BP 0xfull
 #define DR6_BD BIT(13)
@@ -38,17 +42,18 @@ struct svm_cpu {
 
 /* svm_vcpu.attention: what the next entry, or the exit after it, has to see to. */
 enum {
-    ATTEND_STEP = 1,   /* a single-step trap is pending */
-    ATTEND_NMI = 2,    /* the caller waits for NMIs to be possible */
-    ATTEND_INTR = 4,   /* likewise interrupts */
-    ATTEND_ASID = 8,   /* needs a new ASID */
-    ATTEND_OUT = 0x80, /* is to come out again right behind the event */
-    ATTEND_ENTRY = ATTEND_STEP | ATTEND_NMI | ATTEND_INTR | ATTEND_ASID | ATTEND_OUT,
+    ATTEND_STEP = 1,    /* a single-step trap is pending */
+    ATTEND_NMI = 2,     /* the caller waits for NMIs to be possible */
+    ATTEND_INTR = 4,    /* likewise interrupts */
+    ATTEND_ASID = 8,    /* needs a new ASID */
+    ATTEND_OUT = 0x80,  /* is to come out again right behind the event */
+    ATTEND_TPR = 0x100, /* the task priority goes into the VMCB, and comes from there (exit too) */
+    ATTEND_ENTRY = ATTEND_STEP | ATTEND_NMI | ATTEND_INTR | ATTEND_ASID | ATTEND_OUT | ATTEND_TPR,
 
     ATTEND_EVENT = 0x10,    /* an event goes in with the next entry */
     ATTEND_STEPPING = 0x20, /* the guest executes one instruction, then traps */
     ATTEND_IRET = 0x40,     /* IRET is intercepted */
-    ATTEND_EXIT = ATTEND_EVENT | ATTEND_STEPPING | ATTEND_IRET,
+    ATTEND_EXIT = ATTEND_EVENT | ATTEND_STEPPING | ATTEND_IRET | ATTEND_TPR,
 };
 
 /* A vCPU. Everything but `base` is private; all of it belongs to the CPU that has it loaded. */
@@ -58,9 +63,11 @@ struct svm_vcpu {
     u64 generation;              /* of the ASID; 0: none */
     u64 entry_rip, entry_rflags; /* as they were before the last entry */
     u32 last_cpu;                /* CPU number + 1 that it was loaded on last; 0: none */
-    u8 attention;                /* ATTEND_* */
+    u16 attention;               /* ATTEND_* */
     bool soft; /* the event is a soft one: RIP has moved already, from soft_rip to soft_next */
     u8 soft_vector;
+    bool tpr_held;   /* a request may wait for a lower task priority */
+    u16 tpr_entries; /* for which ATTEND_TPR is still to last */
     u64 soft_rip, soft_next;
     u32 exceptions; /* that the caller intercepts */
 
@@ -78,9 +85,9 @@ struct svm_vcpu {
     char why[128]; /* text of the last failed entry */
 };
 
-static inline void svm_set_attention(struct svm_vcpu *v, u8 bits, bool on)
+static inline void svm_set_attention(struct svm_vcpu *v, u16 bits, bool on)
 {
-    v->attention = (u8)((v->attention & ~bits) | (on ? bits : 0));
+    v->attention = (u16)((v->attention & ~bits) | (on ? bits : 0));
 }
 
 static inline struct svm_vcpu *svm_vcpu(struct hvm_vcpu *v)
@@ -139,6 +146,15 @@ bool svm_end_step(struct svm_vcpu *v);
 void svm_on_iret(struct svm_vcpu *v);
 /* Fills exit->vectoring from a valid exit_event. */
 void svm_read_vectoring(struct svm_vcpu *v, struct hvm_exit *exit);
+
+/* apic.c */
+void svm_apic_mode(struct hvm_vcpu *v, enum hvm_apic_mode mode);
+void svm_apic_update(struct hvm_vcpu *v, int request, int service, unsigned threshold);
+/* The guest uses CR8: it may do so without an exit for a while, ATTEND_TPR. */
+void svm_lend_tpr(struct svm_vcpu *v);
+/* Before each entry, after each exit then. */
+void svm_put_tpr(struct svm_vcpu *v);
+void svm_take_tpr(struct svm_vcpu *v);
 
 /* run.c */
 void svm_flush(struct hvm_vcpu *v);

@@ -70,8 +70,8 @@ static void init_control(struct svm_vcpu *v)
 {
     struct vmcb *cb = v->vmcb;
 
-    cb->cr_read = BIT(8);
-    cb->cr_write = BIT(4) | BIT(8);
+    cb->cr_read = CR8;
+    cb->cr_write = CR4 | CR8;
     cb->intercept1 =
         (u32)(INTERCEPT1_INTR | INTERCEPT1_NMI | INTERCEPT1_INIT | INTERCEPT1_CR0_BITS |
               INTERCEPT1_RDPMC | INTERCEPT1_CPUID | INTERCEPT1_RSM | INTERCEPT1_INVD |

@@ -136,6 +136,7 @@ ASSERT_SIZE(struct vmcb, 4096);
 #define TLB_FLUSH_ALL 1u
 #define TLB_FLUSH_ONE 3u /* this ASID; with flush-by-ASID only */
 
+#define VIRQ_TPR        0xfull
 #define VIRQ_PENDING    BIT(8)
 #define VIRQ_PRIO_MAX   (15ull << 16)
 #define VIRQ_IGNORE_TPR BIT(20)

@@ -68,6 +68,7 @@ void vmx_apic_init(struct vmx_vcpu *v)
 {
     if (!hvm_caps.apic)
         return;
+    v->base.apic_help = true;
     vmwrite(VMCS_APIC_PAGE, direct_hpa(v->base.apic_page));
     vmwrite(VMCS_APIC_ACCESS, v->base.vm->apic_access);
     for (unsigned i = 0; i < 4 && hvm_caps.apic == APIC_VIRTUAL; i++)

@@ -249,6 +249,7 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
         .tsc_scaling = word_caps(PROC2, true) >> 32 & PROC2_TSC_SCALING,
         .rdtscp = vmx.proc2 & PROC2_RDTSCP,
         .invpcid = vmx.proc2 & PROC2_INVPCID,
+        .apic_access = vmx.apic != APIC_EMULATE,
         .apic = vmx.apic,
     };
     describe(caps);

@@ -145,35 +145,31 @@ static u64 mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 value)
     return acc.value;
 }
 
-static enum err mmio_read(void *ctx, gpa_t gpa, unsigned size, u64 *value)
+static u64 mmio_read(void *ctx, gpa_t gpa, unsigned size)
 {
-    *value = mmio(ctx, gpa, size, false, 0);
-    return OK;
+    return mmio(ctx, gpa, size, false, 0);
 }
 
-static enum err mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
+static void mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
 {
     mmio(ctx, gpa, size, true, value);
-    return OK;
 }
 
-COLD static enum err port_in(void *ctx, u16 port, unsigned size, u32 *value)
+COLD static u32 port_in(void *ctx, u16 port, unsigned size)
 {
     struct board *b = &((struct vcpu *)ctx)->vm->board;
     struct bus_access acc = {.addr = port, .size = (u8)size};
 
     board_access(b, &b->ports, &acc);
-    *value = (u32)acc.value;
-    return OK;
+    return (u32)acc.value;
 }
 
-COLD static enum err port_out(void *ctx, u16 port, unsigned size, u32 value)
+COLD static void port_out(void *ctx, u16 port, unsigned size, u32 value)
 {
     struct board *b = &((struct vcpu *)ctx)->vm->board;
     struct bus_access acc = {.addr = port, .size = (u8)size, .write = true, .value = value};
 
     board_access(b, &b->ports, &acc);
-    return OK;
 }
 
 static void retire(void *ctx, unsigned len)
@@ -263,9 +259,6 @@ bool emulate_settle(struct vcpu *v, struct emul_cpu *c, enum emul_result r)
             vm_stop(v, "an instruction could not be emulated");
         else
             inject_ud(v);
-        return false;
-    case EMUL_STOP:
-        vm_stop(v, "%s", c->why ? c->why : "a device refused an access");
         return false;
     }
     return false;

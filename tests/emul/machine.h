@@ -133,21 +133,19 @@ static inline u8 *machine_dev(struct machine *m, gpa_t gpa, unsigned size)
     return off < sizeof(m->dev) && size <= sizeof(m->dev) - off ? m->dev + off : NULL;
 }
 
-static inline enum err machine_mmio_read(void *ctx, gpa_t gpa, unsigned size, u64 *value)
+static inline u64 machine_mmio_read(void *ctx, gpa_t gpa, unsigned size)
 {
     struct machine *m = ctx;
     u8 *p = machine_dev(m, gpa, size);
+    u64 value = p ? 0 : ~0ull;
 
-    *value = ~0ull;
-    if (p) {
-        *value = 0;
-        memcpy(value, p, size);
-    }
-    machine_record(m, gpa, size, false, *value, false);
-    return OK;
+    if (p)
+        memcpy(&value, p, size);
+    machine_record(m, gpa, size, false, value, false);
+    return value;
 }
 
-static inline enum err machine_mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
+static inline void machine_mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
 {
     struct machine *m = ctx;
     u8 *p = machine_dev(m, gpa, size);
@@ -155,24 +153,22 @@ static inline enum err machine_mmio_write(void *ctx, gpa_t gpa, unsigned size, u
     if (p)
         memcpy(p, &value, size);
     machine_record(m, gpa, size, true, value, false);
-    return OK;
 }
 
-static inline enum err machine_port_in(void *ctx, u16 port, unsigned size, u32 *value)
+static inline u32 machine_port_in(void *ctx, u16 port, unsigned size)
 {
     struct machine *m = ctx;
+    u32 value = 0x11223344u * (m->accesses + 1);
 
-    *value = 0x11223344u * (m->accesses + 1);
-    machine_record(m, port, size, false, *value, true);
-    return OK;
+    machine_record(m, port, size, false, value, true);
+    return value;
 }
 
-static inline enum err machine_port_out(void *ctx, u16 port, unsigned size, u32 value)
+static inline void machine_port_out(void *ctx, u16 port, unsigned size, u32 value)
 {
     struct machine *m = ctx;
 
     machine_record(m, port, size, true, value, true);
-    return OK;
 }
 
 static inline void machine_retire(void *ctx, unsigned len)

@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     memcpy(&before, &m, sizeof(m));
     r = machine_run(&m, &e);
     ASSERT(m.held == 0);
-    ASSERT(r <= EMUL_STOP && r != EMUL_STOP);
+    ASSERT(r <= EMUL_UNSUPPORTED);
     if (r != EMUL_DONE && r != EMUL_PARTIAL &&
         !(m.cpu.insn.op >= OP_MOVS && m.cpu.insn.op <= OP_OUTS)) {
         ASSERT(!memcmp(m.gpr, before.gpr, sizeof(m.gpr)));

@@ -1,29 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Faults and failures in the middle of an instruction; segment registers, far pointers. */
+/* Faults in the middle of an instruction; segment registers, far pointers. */
 #include "vmm/emul/emul.h"
 #include "tests/unit/emul_test.h"
 
-static unsigned writes_left;
-
-static enum err write_fails(void *ctx, gpa_t gpa, unsigned size, u64 value)
-{
-    if (writes_left-- == 0)
-        return ERR_BUSY;
-    return machine_mmio_write(ctx, gpa, size, value);
-}
-
-static unsigned reads_left;
-
-static enum err read_fails(void *ctx, gpa_t gpa, unsigned size, u64 *value)
-{
-    *value = 0;
-    if (reads_left-- == 0)
-        return ERR_BUSY;
-    return machine_mmio_read(ctx, gpa, size, value);
-}
-
-/* A device that fails at the n-th access: registers are as before, everything is let go. */
-static void test_failures_in_the_middle(void **state)
+/* On a device, or half on one: whatever comes of it, every page is let go. */
+static void test_pages_are_let_go(void **state)
 {
     static const u8 codes[][6] = {
         {0x01, 0x03},                   /* add [rbx], eax */
@@ -58,24 +39,11 @@ static void test_failures_in_the_middle(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
-        for (unsigned n = 0; n < 4; n++) {
-            enum emul_result r;
-
+        for (unsigned before = 0; before < 8; before++) {
             start(INSN_64, 0);
-            m.ops.mmio_read = read_fails;
-            m.ops.mmio_write = write_fails;
-            reads_left = n & 1 ? 1000 : n / 2;
-            writes_left = n & 1 ? n / 2 : 1000;
-            m.gpr[RBX] = DEV;
+            m.gpr[RBX] = DEV - before;
             m.gpr[RCX] = 3;
-            r = run_bytes(codes[i], 6, NULL);
-            assert_true(r == EMUL_STOP || r == EMUL_DONE || r == EMUL_FAULT);
-            if (r == EMUL_STOP) {
-                assert_int_equal(m.cpu.error, ERR_BUSY);
-                assert_int_equal(m.retired, 0);
-                assert_int_equal(m.reg[EMUL_RSP], DATA + 0x800);
-                assert_int_equal(m.gpr[RAX], 0);
-            }
+            run_bytes(codes[i], 6, NULL);
             assert_int_equal(m.held, 0);
         }
     }
@@ -210,7 +178,7 @@ static void test_segment_registers_and_registers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failures_in_the_middle),
+        cmocka_unit_test(test_pages_are_let_go),
         cmocka_unit_test(test_second_operand_faults),
         cmocka_unit_test(test_descriptor_checks),
         cmocka_unit_test(test_far_pointers),

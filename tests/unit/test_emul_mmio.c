@@ -397,34 +397,6 @@ static void test_rom_is_read_and_not_written(void **state)
     assert_int_equal(m.held, 0);
 }
 
-static enum err failing_read(void *ctx, gpa_t gpa, unsigned size, u64 *value)
-{
-    (void)ctx;
-    (void)gpa;
-    (void)size;
-    *value = 0;
-    return ERR_NOMEM;
-}
-
-static void test_failing_device_stops(void **state)
-{
-    struct emul_exit e = memory_exit(DEV, false);
-
-    (void)state;
-    start(INSN_64, 0);
-    m.ops.mmio_read = failing_read;
-    m.gpr[RBX] = DEV;
-    m.gpr[RAX] = 7;
-    assert_int_equal(RUN(0x8b, 0x03), EMUL_STOP);
-    assert_int_equal(RUN_EXIT(&e, 0x8b, 0x03), EMUL_STOP);
-    assert_int_equal(RUN_EXIT(&e, 0x0f, 0xb6, 0x03), EMUL_STOP);
-    assert_int_equal(RUN_EXIT(&e, 0x03, 0x03), EMUL_STOP);
-    assert_int_equal(m.cpu.error, ERR_NOMEM);
-    assert_non_null(m.cpu.why);
-    assert_int_equal(m.gpr[RAX], 7);
-    assert_int_equal(m.retired, 0);
-}
-
 /* Privilege: a device page that is the kernel's is not user code's. */
 static void test_user_cannot_reach_supervisor_page(void **state)
 {
@@ -469,7 +441,6 @@ int main(void)
         cmocka_unit_test(test_cache_hints),
         cmocka_unit_test(test_vector_moves),
         cmocka_unit_test(test_rom_is_read_and_not_written),
-        cmocka_unit_test(test_failing_device_stops),
         cmocka_unit_test(test_user_cannot_reach_supervisor_page),
         cmocka_unit_test(test_alignment_check),
     };

@@ -322,39 +322,6 @@ static void test_port_vm86_and_real(void **state)
     assert_int_equal(RUN(0xee), EMUL_DONE);
 }
 
-static enum err failing_port(void *ctx, u16 port, unsigned size, u32 *value)
-{
-    (void)ctx;
-    (void)port;
-    (void)size;
-    *value = 0;
-    return ERR_NOSUP;
-}
-
-static enum err failing_out(void *ctx, u16 port, unsigned size, u32 value)
-{
-    (void)ctx;
-    (void)port;
-    (void)size;
-    (void)value;
-    return ERR_NOSUP;
-}
-
-static void test_failing_port_stops(void **state)
-{
-    (void)state;
-    start(INSN_64, 0);
-    m.ops.port_in = failing_port;
-    m.ops.port_out = failing_out;
-    assert_int_equal(RUN(0xec), EMUL_STOP);
-    assert_int_equal(RUN(0xee), EMUL_STOP);
-    m.gpr[RDI] = m.gpr[RSI] = DATA;
-    assert_int_equal(RUN(0x6c), EMUL_STOP);
-    assert_int_equal(RUN(0x6e), EMUL_STOP);
-    assert_int_equal(m.cpu.error, ERR_NOSUP);
-    assert_int_equal(m.gpr[RDI], DATA);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,7 +341,6 @@ int main(void)
         cmocka_unit_test(test_in_and_out),
         cmocka_unit_test(test_port_privilege),
         cmocka_unit_test(test_port_vm86_and_real),
-        cmocka_unit_test(test_failing_port_stops),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

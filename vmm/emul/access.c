@@ -6,13 +6,6 @@
 #include "lib/string.h"
 #include "vmm/emul/internal.h"
 
-static enum emul_result stopped(struct emul_cpu *c, enum err e)
-{
-    c->error = e;
-    c->why = "a device access failed";
-    return EMUL_STOP;
-}
-
 static inline u64 load(const void *p, unsigned size)
 {
     switch (size) {
@@ -63,95 +56,70 @@ static unsigned chunk(unsigned len)
     return len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
 }
 
-static enum emul_result read_piece(struct emul_cpu *c, const struct span *s, unsigned i, u8 *buf,
-                                   unsigned len)
+static void read_piece(struct emul_cpu *c, const struct span *s, unsigned i, u8 *buf, unsigned len)
 {
     if (s->p[i]) {
         memcpy(buf, s->p[i], len);
-        return EMUL_DONE;
+        return;
     }
     for (unsigned done = 0, n; done < len; done += n) {
-        u64 v = 0;
-        enum err e;
-
         n = chunk(len - done);
-        e = c->ops->mmio_read(c->ctx, s->gpa[i] + done, n, &v);
-        if (e)
-            return stopped(c, e);
+        u64 v = c->ops->mmio_read(c->ctx, s->gpa[i] + done, n);
         memcpy(buf + done, &v, n);
     }
-    return EMUL_DONE;
 }
 
-static enum emul_result write_piece(struct emul_cpu *c, const struct span *s, unsigned i,
-                                    const u8 *buf, unsigned len)
+static void write_piece(struct emul_cpu *c, const struct span *s, unsigned i, const u8 *buf,
+                        unsigned len)
 {
     if (s->p[i] && s->writable[i]) {
         memcpy(s->p[i], buf, len);
-        return EMUL_DONE;
+        return;
     }
     for (unsigned done = 0, n; done < len; done += n) {
         u64 v = 0;
-        enum err e;
 
         n = chunk(len - done);
         memcpy(&v, buf + done, n);
-        e = c->ops->mmio_write(c->ctx, s->gpa[i] + done, n, v);
-        if (e)
-            return stopped(c, e);
+        c->ops->mmio_write(c->ctx, s->gpa[i] + done, n, v);
     }
-    return EMUL_DONE;
 }
 
-enum emul_result span_read(struct emul_cpu *c, struct span *s, void *buf)
+void span_read(struct emul_cpu *c, const struct span *s, void *buf)
 {
-    TRY(read_piece(c, s, 0, buf, s->first));
+    read_piece(c, s, 0, buf, s->first);
     if (s->first != s->len)
-        TRY(read_piece(c, s, 1, (u8 *)buf + s->first, s->len - s->first));
-    return EMUL_DONE;
+        read_piece(c, s, 1, (u8 *)buf + s->first, s->len - s->first);
 }
 
-enum emul_result span_write(struct emul_cpu *c, struct span *s, const void *buf)
+void span_write(struct emul_cpu *c, const struct span *s, const void *buf)
 {
-    TRY(write_piece(c, s, 0, buf, s->first));
+    write_piece(c, s, 0, buf, s->first);
     if (s->first != s->len)
-        TRY(write_piece(c, s, 1, (const u8 *)buf + s->first, s->len - s->first));
-    return EMUL_DONE;
+        write_piece(c, s, 1, (const u8 *)buf + s->first, s->len - s->first);
 }
 
-enum emul_result span_get(struct emul_cpu *c, struct span *s, u64 *value)
+u64 span_get(struct emul_cpu *c, const struct span *s)
 {
-    if (likely(s->first == s->len)) {
-        enum err e;
+    u64 value = 0;
 
-        if (s->p[0]) {
-            *value = load(s->p[0], s->len);
-            return EMUL_DONE;
-        }
-        *value = 0;
-        e = c->ops->mmio_read(c->ctx, s->gpa[0], s->len, value);
-        if (unlikely(e))
-            return stopped(c, e);
-        *value &= size_mask(s->len);
-        return EMUL_DONE;
+    if (likely(s->first == s->len)) {
+        if (s->p[0])
+            return load(s->p[0], s->len);
+        return c->ops->mmio_read(c->ctx, s->gpa[0], s->len) & size_mask(s->len);
     }
-    *value = 0;
-    return span_read(c, s, value);
+    span_read(c, s, &value);
+    return value;
 }
 
-enum emul_result span_put(struct emul_cpu *c, struct span *s, u64 value)
+void span_put(struct emul_cpu *c, const struct span *s, u64 value)
 {
-    if (likely(s->first == s->len)) {
-        enum err e;
-
-        if (s->p[0] && s->writable[0]) {
-            store(s->p[0], s->len, value);
-            return EMUL_DONE;
-        }
-        e = c->ops->mmio_write(c->ctx, s->gpa[0], s->len, value & size_mask(s->len));
-        return likely(!e) ? EMUL_DONE : stopped(c, e);
-    }
-    return span_write(c, s, &value);
+    if (unlikely(s->first != s->len))
+        span_write(c, s, &value);
+    else if (s->p[0] && s->writable[0])
+        store(s->p[0], s->len, value);
+    else
+        c->ops->mmio_write(c->ctx, s->gpa[0], s->len, value & size_mask(s->len));
 }
 
 /* A locked update competes with other processors; one that keeps losing lets the guest run on. */
@@ -191,15 +159,17 @@ enum emul_result span_update(struct emul_cpu *c, struct span *s, emul_compute fn
     bool locked = (c->insn.flags & INSN_LOCK) && s->first == s->len && s->p[0] && s->writable[0];
     u64 before = *flags;
 
-    TRY(span_get(c, s, old));
+    *old = span_get(c, s);
     for (unsigned tries = 0; tries < MAX_TRIES; tries++) {
         bool done;
         u64 value;
 
         *flags = before;
         value = fn(c, *old, src, flags);
-        if (!locked)
-            return span_put(c, s, value);
+        if (!locked) {
+            span_put(c, s, value);
+            return EMUL_DONE;
+        }
         exchange(s, old, value, &done);
         if (done)
             return EMUL_DONE;
@@ -212,52 +182,43 @@ enum emul_result span_update(struct emul_cpu *c, struct span *s, emul_compute fn
 enum emul_result mem_read(struct emul_cpu *c, unsigned size, u64 *value)
 {
     struct span s;
-    enum emul_result r;
 
     if (!(c->insn.flags & INSN_HAS_MEM)) {
         *value = reg_read(c, c->insn.rm, size);
         return emul_explained(c);
     }
     TRY(mem_open(c, &s));
-    r = span_get(c, &s, value);
+    *value = span_get(c, &s);
     span_close(c, &s);
-    return r;
+    return EMUL_DONE;
 }
 
 enum emul_result rm_read(struct emul_cpu *c, u64 *value)
 {
     const struct insn *in = &c->insn;
 
-    if (likely(device_hit(c, INSN_READ))) {
-        enum err e = c->ops->mmio_read(c->ctx, c->exit.gpa, in->msize, value);
-
-        *value &= size_mask(in->msize);
-        return likely(!e) ? EMUL_DONE : stopped(c, e);
-    }
-    return mem_read(c, in->opsize, value);
+    if (unlikely(!device_hit(c, INSN_READ)))
+        return mem_read(c, in->opsize, value);
+    *value = c->ops->mmio_read(c->ctx, c->exit.gpa, in->msize) & size_mask(in->msize);
+    return EMUL_DONE;
 }
 
 enum emul_result rm_write(struct emul_cpu *c, u64 value)
 {
     const struct insn *in = &c->insn;
     struct span s;
-    enum emul_result r;
 
     if (!(in->flags & INSN_HAS_MEM)) {
         TRY(emul_explained(c));
         reg_write(c, in->rm, in->opsize, value);
-        return EMUL_DONE;
+    } else if (likely(device_hit(c, INSN_WRITE))) {
+        c->ops->mmio_write(c->ctx, c->exit.gpa, in->msize, value & size_mask(in->msize));
+    } else {
+        TRY(mem_open(c, &s));
+        span_put(c, &s, value);
+        span_close(c, &s);
     }
-    if (likely(device_hit(c, INSN_WRITE))) {
-        enum err e =
-            c->ops->mmio_write(c->ctx, c->exit.gpa, in->msize, value & size_mask(in->msize));
-
-        return likely(!e) ? EMUL_DONE : stopped(c, e);
-    }
-    TRY(mem_open(c, &s));
-    r = span_put(c, &s, value);
-    span_close(c, &s);
-    return r;
+    return EMUL_DONE;
 }
 
 /* ---- linear memory for callers ---- */
@@ -265,26 +226,24 @@ enum emul_result rm_write(struct emul_cpu *c, u64 value)
 enum emul_result emul_read_gla(struct emul_cpu *c, gla_t gla, void *buf, unsigned len, u32 access)
 {
     struct span s;
-    enum emul_result r;
 
     emul_find_mode(c);
     TRY(span_open(c, &s, gla, len, INSN_READ, access, NULL));
-    r = span_read(c, &s, buf);
+    span_read(c, &s, buf);
     span_close(c, &s);
-    return r;
+    return EMUL_DONE;
 }
 
 enum emul_result emul_write_gla(struct emul_cpu *c, gla_t gla, const void *buf, unsigned len,
                                 u32 access)
 {
     struct span s;
-    enum emul_result r;
 
     emul_find_mode(c);
     TRY(span_open(c, &s, gla, len, INSN_WRITE, access, NULL));
-    r = span_write(c, &s, buf);
+    span_write(c, &s, buf);
     span_close(c, &s);
-    return r;
+    return EMUL_DONE;
 }
 
 bool emul_peek_gla(struct emul_cpu *c, gla_t gla, gpa_t *gpa)
@@ -311,19 +270,4 @@ enum emul_result emul_operand_read(struct emul_cpu *c, unsigned size, u64 *value
     TRY(emul_operand_gla(c, size, 0, &gla));
     *value = 0;
     return emul_read_gla(c, gla, value, size, 0);
-}
-
-enum emul_result emul_operand_write(struct emul_cpu *c, unsigned size, u64 value)
-{
-    gla_t gla;
-
-    emul_find_mode(c);
-    if (!(c->insn.flags & INSN_HAS_MEM)) {
-        reg_write(c, c->insn.rm, size, value);
-        if (c->dirty & (1u << EMUL_RSP))
-            c->ops->set(c->ctx, EMUL_RSP, c->reg[EMUL_RSP]);
-        return EMUL_DONE;
-    }
-    TRY(emul_operand_gla(c, size, WALK_WRITE, &gla));
-    return emul_write_gla(c, gla, &value, size, 0);
 }

@@ -274,22 +274,15 @@ static void flush(struct emul_cpu *c)
 static ALWAYS_INLINE enum emul_result mov_device(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
-    enum err e;
     u64 v;
 
     if (in->access == INSN_READ) {
-        e = c->ops->mmio_read(c->ctx, c->exit.gpa, in->msize, &v);
-        if (likely(!e))
-            reg_write(c, in->form == F_R_RM ? in->reg : RAX, in->msize, v & size_mask(in->msize));
+        v = c->ops->mmio_read(c->ctx, c->exit.gpa, in->msize) & size_mask(in->msize);
+        reg_write(c, in->form == F_R_RM ? in->reg : RAX, in->msize, v);
     } else {
         v = in->form == F_RM_IMM ? in->imm
                                  : reg_read(c, in->form == F_RM_R ? in->reg : RAX, in->msize);
-        e = c->ops->mmio_write(c->ctx, c->exit.gpa, in->msize, v & size_mask(in->msize));
-    }
-    if (unlikely(e)) {
-        c->error = e;
-        c->why = "a device access failed";
-        return EMUL_STOP;
+        c->ops->mmio_write(c->ctx, c->exit.gpa, in->msize, v & size_mask(in->msize));
     }
     if (unlikely(c->dirty))
         flush(c);

@@ -61,13 +61,13 @@ struct emul_ops {
     /*
      * Guest-physical addresses at which hold gives NULL: devices, ROM when written, nothing at all.
      * size is 1, 2, 4 or 8; wider accesses come as several of 8, in order of address. Never crosses
-     * a page. OK, or an error: the emulation ends with EMUL_STOP.
+     * a page. Of what is read `size` bytes count.
      */
-    enum err (*mmio_read)(void *ctx, gpa_t gpa, unsigned size, u64 *value);
-    enum err (*mmio_write)(void *ctx, gpa_t gpa, unsigned size, u64 value);
+    u64 (*mmio_read)(void *ctx, gpa_t gpa, unsigned size);
+    void (*mmio_write)(void *ctx, gpa_t gpa, unsigned size, u64 value);
     /* Ports; size is 1, 2 or 4. The right to use the port has been checked. */
-    enum err (*port_in)(void *ctx, u16 port, unsigned size, u32 *value);
-    enum err (*port_out)(void *ctx, u16 port, unsigned size, u32 value);
+    u32 (*port_in)(void *ctx, u16 port, unsigned size);
+    void (*port_out)(void *ctx, u16 port, unsigned size, u32 value);
 
     /*
      * The instruction (or, with len 0, a branch whose target was set as EMUL_RIP, or one iteration
@@ -114,7 +114,6 @@ enum emul_result {
     EMUL_FAULT,   /* .fault is to be injected (CR2 first); nothing but finished iterations done */
     EMUL_RETRY,   /* nothing done: the bytes do not explain the exit; enter the guest again */
     EMUL_UNSUPPORTED, /* nothing done: print the capsule, inject #UD or stop the VM */
-    EMUL_STOP,        /* a callback returned an error (.error): stop the VM */
 };
 
 /*
@@ -173,8 +172,7 @@ struct emul_cpu {
 
     /* Results. */
     struct emul_fault fault;
-    enum err error;
-    const char *why; /* EMUL_UNSUPPORTED, EMUL_RETRY, EMUL_STOP: static text */
+    const char *why; /* EMUL_UNSUPPORTED, EMUL_RETRY: static text */
     u8 bytes[16];
     u8 fetched; /* bytes fetched so far */
 
@@ -233,12 +231,9 @@ enum emul_result emul_insn_length(struct emul_cpu *c, enum insn_op op, unsigned 
 
 /*
  * Value of the register-or-memory operand of the decoded c->insn, `size` bytes (1 to 8)
- * zero-extended, and a write to it; for system instructions that the exit handlers execute (LMSW,
- * SMSW, INVPCID…).
+ * zero-extended: for LMSW, which an exit handler executes.
  */
 enum emul_result emul_operand_read(struct emul_cpu *c, unsigned size, u64 *value);
-enum emul_result emul_operand_write(struct emul_cpu *c, unsigned size, u64 value);
-
 /* Linear address of the memory operand, segment-checked for `size` bytes of `access` (WALK_WRITE or
  * 0). */
 enum emul_result emul_operand_gla(struct emul_cpu *c, unsigned size, u32 access, gla_t *gla);

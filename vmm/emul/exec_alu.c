@@ -220,7 +220,7 @@ enum emul_result exec_cmpxchg8b(struct emul_cpu *c)
     const struct insn *in = &c->insn;
     unsigned size = in->opsize;
     u64 mask = size_mask(size), flags = emul_get(c, EMUL_RFLAGS), old[2], want[2], new[2];
-    enum emul_result r;
+    enum emul_result r = EMUL_DONE;
     struct span s;
     bool equal;
     gla_t gla;
@@ -230,9 +230,7 @@ enum emul_result exec_cmpxchg8b(struct emul_cpu *c)
     if (size == 8 && (gla & 15))
         return emul_raise_error(c, EXC_GP, 0);
     TRY(mem_open(c, &s));
-    r = span_read(c, &s, buf);
-    if (r != EMUL_DONE)
-        goto out;
+    span_read(c, &s, buf);
     old[0] = half(buf, size);
     old[1] = half(buf + size, size);
     want[0] = gpr_get(c, RAX) & mask;
@@ -246,9 +244,8 @@ enum emul_result exec_cmpxchg8b(struct emul_cpu *c)
     } else {
         __builtin_memcpy(buf, &new[0], size);
         __builtin_memcpy(buf + size, &new[1], size);
-        r = span_write(c, &s, buf);
+        span_write(c, &s, buf);
     }
-out:
     span_close(c, &s);
     TRY(r);
     if (!equal) {

@@ -47,7 +47,11 @@ enum emul_result exec_bit(struct emul_cpu *c)
 
     if (in->flags & INSN_HAS_MEM) {
         TRY(open_bit_memory(c, &s, offset));
-        r = in->op == OP_BT ? span_get(c, &s, &v) : span_update(c, &s, change_bit, bit, &flags, &v);
+        r = EMUL_DONE;
+        if (in->op == OP_BT)
+            v = span_get(c, &s);
+        else
+            r = span_update(c, &s, change_bit, bit, &flags, &v);
         span_close(c, &s);
         TRY(r);
     } else {

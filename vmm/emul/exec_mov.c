@@ -147,7 +147,7 @@ enum emul_result exec_setcc(struct emul_cpu *c)
 
 enum emul_result exec_xlat(struct emul_cpu *c)
 {
-    u64 ea = gpr_get(c, RBX) + (gpr_get(c, RAX) & 0xff), v = 0;
+    u64 ea = gpr_get(c, RBX) + (gpr_get(c, RAX) & 0xff);
     enum emul_result r;
     struct span s;
     gla_t gla;
@@ -157,11 +157,9 @@ enum emul_result exec_xlat(struct emul_cpu *c)
     TRY(span_open(c, &s, gla, 1, INSN_READ, 0, NULL));
     r = emul_explained(c);
     if (r == EMUL_DONE)
-        r = span_get(c, &s, &v);
+        reg_write(c, RAX, 1, span_get(c, &s));
     span_close(c, &s);
-    TRY(r);
-    reg_write(c, RAX, 1, v);
-    return EMUL_DONE;
+    return r;
 }
 
 /* Flushing a line of a device does nothing, once the address is found good as for a read. */

@@ -67,12 +67,12 @@ static enum emul_result push(struct emul_cpu *c, u64 value, const u64 *target)
     r = emul_explained(c);
     if (r == EMUL_DONE && target)
         r = branch(c, *target);
-    if (r == EMUL_DONE)
-        r = span_put(c, &s, value);
+    if (r == EMUL_DONE) {
+        span_put(c, &s, value);
+        emul_put(c, EMUL_RSP, sp);
+    }
     span_close(c, &s);
-    TRY(r);
-    emul_put(c, EMUL_RSP, sp);
-    return EMUL_DONE;
+    return r;
 }
 
 /*
@@ -91,14 +91,14 @@ static enum emul_result push_operand(struct emul_cpu *c, bool call, u64 rip)
         goto close_from;
     r = emul_explained(c);
     if (r == EMUL_DONE)
-        r = span_get(c, &from, &value);
+        value = span_get(c, &from);
     if (r == EMUL_DONE && call)
         r = branch(c, value);
-    if (r == EMUL_DONE)
-        r = span_put(c, &to, call ? rip : value);
-    span_close(c, &to);
-    if (r == EMUL_DONE)
+    if (r == EMUL_DONE) {
+        span_put(c, &to, call ? rip : value);
         emul_put(c, EMUL_RSP, sp);
+    }
+    span_close(c, &to);
 close_from:
     span_close(c, &from);
     return r;
@@ -133,17 +133,16 @@ enum emul_result exec_pop(struct emul_cpu *c)
             goto close_from;
     }
     r = emul_explained(c);
-    if (r == EMUL_DONE)
-        r = span_get(c, &from, &v);
-    if (r == EMUL_DONE && mem)
-        r = span_put(c, &to, v);
-    if (mem)
-        span_close(c, &to);
     if (r == EMUL_DONE) {
+        v = span_get(c, &from);
         emul_put(c, EMUL_RSP, sp);
-        if (!mem)
+        if (mem)
+            span_put(c, &to, v);
+        else
             reg_write(c, in->rm, in->opsize, v);
     }
+    if (mem)
+        span_close(c, &to);
 close_from:
     span_close(c, &from);
     return r;
@@ -184,7 +183,7 @@ enum emul_result exec_ret(struct emul_cpu *c)
     TRY(stack_open(c, &s, old, INSN_READ));
     r = emul_explained(c);
     if (r == EMUL_DONE)
-        r = span_get(c, &s, &target);
+        target = span_get(c, &s);
     span_close(c, &s);
     TRY(r);
     TRY(branch(c, target));
@@ -214,7 +213,7 @@ enum emul_result mem_pair(struct emul_cpu *c, unsigned second, u64 value[2])
         r = emul_explained(c);
     for (unsigned i = 0; i < opened; i++) {
         if (r == EMUL_DONE)
-            r = span_get(c, &s[i], &value[i]);
+            value[i] = span_get(c, &s[i]);
         span_close(c, &s[i]);
     }
     return r;
@@ -249,16 +248,15 @@ static enum emul_result arpl_memory(struct emul_cpu *c, u64 rpl, u64 *v)
     r = mem_open(c, &s);
     c->exit.write = write;
     TRY(r);
-    r = span_get(c, &s, v);
+    *v = span_get(c, &s);
     span_close(c, &s);
-    TRY(r);
     if ((*v & 3) >= rpl)
         return EMUL_DONE;
     c->insn.access = INSN_WRITE;
     TRY(mem_open(c, &s));
-    r = span_put(c, &s, (*v & ~3ull) | rpl);
+    span_put(c, &s, (*v & ~3ull) | rpl);
     span_close(c, &s);
-    return r;
+    return EMUL_DONE;
 }
 
 enum emul_result exec_arpl(struct emul_cpu *c)

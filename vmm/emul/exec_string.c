@@ -50,27 +50,14 @@ static void match_port(struct emul_cpu *c, u16 port, unsigned size, bool in)
         c->explained = true;
 }
 
-static enum emul_result port_failed(struct emul_cpu *c, enum err e)
+static u64 port_in(struct emul_cpu *c, u16 port, unsigned size)
 {
-    c->error = e;
-    c->why = "a port access failed";
-    return EMUL_STOP;
+    return c->ops->port_in(c->ctx, port, size) & (u32)size_mask(size);
 }
 
-static enum emul_result port_in(struct emul_cpu *c, u16 port, unsigned size, u64 *value)
+static void port_out(struct emul_cpu *c, u16 port, unsigned size, u64 value)
 {
-    u32 v = 0;
-    enum err e = c->ops->port_in(c->ctx, port, size, &v);
-
-    *value = v & (u32)size_mask(size);
-    return likely(!e) ? EMUL_DONE : port_failed(c, e);
-}
-
-static enum emul_result port_out(struct emul_cpu *c, u16 port, unsigned size, u64 value)
-{
-    enum err e = c->ops->port_out(c->ctx, port, size, (u32)(value & size_mask(size)));
-
-    return likely(!e) ? EMUL_DONE : port_failed(c, e);
+    c->ops->port_out(c->ctx, port, size, (u32)(value & size_mask(size)));
 }
 
 /* IN and OUT. */
@@ -78,15 +65,14 @@ enum emul_result exec_port(struct emul_cpu *c)
 {
     const struct insn *in = &c->insn;
     u16 port = in->form == F_ACC_IMM ? (u16)in->imm : (u16)gpr_get(c, RDX);
-    u64 v;
 
     TRY(emul_check_port(c, port, in->opsize));
     match_port(c, port, in->opsize, in->op == OP_IN);
     TRY(emul_explained(c));
     if (in->op == OP_OUT)
-        return port_out(c, port, in->opsize, reg_read(c, RAX, in->opsize));
-    TRY(port_in(c, port, in->opsize, &v));
-    reg_write(c, RAX, in->opsize, v);
+        port_out(c, port, in->opsize, reg_read(c, RAX, in->opsize));
+    else
+        reg_write(c, RAX, in->opsize, port_in(c, port, in->opsize));
     return EMUL_DONE;
 }
 
@@ -129,37 +115,35 @@ static void compare(struct emul_cpu *c, u64 a, u64 b)
 }
 
 /* The data of one element, once both its places are found good. */
-static __attribute__((noinline)) enum emul_result move_element(struct emul_cpu *c, struct span *src,
-                                                               struct span *dst)
+static __attribute__((noinline)) void move_element(struct emul_cpu *c, const struct span *src,
+                                                   const struct span *dst)
 {
     const struct insn *in = &c->insn;
-    u64 a, b;
+    unsigned size = in->opsize;
+    u64 a;
 
     switch (in->op) {
     case OP_MOVS:
-        TRY(span_get(c, src, &a));
-        return span_put(c, dst, a);
+        span_put(c, dst, span_get(c, src));
+        break;
     case OP_STOS:
-        return span_put(c, dst, reg_read(c, RAX, in->opsize));
+        span_put(c, dst, reg_read(c, RAX, size));
+        break;
     case OP_LODS:
-        TRY(span_get(c, src, &a));
-        reg_write(c, RAX, in->opsize, a);
-        return EMUL_DONE;
+        reg_write(c, RAX, size, span_get(c, src));
+        break;
     case OP_CMPS:
-        TRY(span_get(c, src, &a));
-        TRY(span_get(c, dst, &b));
-        compare(c, a, b);
-        return EMUL_DONE;
+        a = span_get(c, src);
+        compare(c, a, span_get(c, dst));
+        break;
     case OP_SCAS:
-        TRY(span_get(c, dst, &b));
-        compare(c, reg_read(c, RAX, in->opsize), b);
-        return EMUL_DONE;
+        compare(c, reg_read(c, RAX, size), span_get(c, dst));
+        break;
     case OP_INS:
-        TRY(port_in(c, (u16)gpr_get(c, RDX), in->opsize, &a));
-        return span_put(c, dst, a);
+        span_put(c, dst, port_in(c, (u16)gpr_get(c, RDX), size));
+        break;
     default: /* OP_OUTS */
-        TRY(span_get(c, src, &a));
-        return port_out(c, (u16)gpr_get(c, RDX), in->opsize, a);
+        port_out(c, (u16)gpr_get(c, RDX), size, span_get(c, src));
     }
 }
 
@@ -177,7 +161,7 @@ static enum emul_result do_element(struct emul_cpu *c, struct string_op *op)
     if (r == EMUL_DONE) {
         r = emul_explained(c);
         if (r == EMUL_DONE)
-            r = move_element(c, &src, &dst);
+            move_element(c, &src, &dst);
         if (op->uses_dst)
             span_close(c, &dst);
     }

@@ -57,7 +57,6 @@ enum emul_result exec_vmov(struct emul_cpu *c)
     const struct insn *in = &c->insn;
     bool vex = in->flags & INSN_VEX, load = in->access == INSN_READ;
     u8 buf[32] = {0};
-    enum emul_result r;
     struct span s;
 
     if (!(in->flags & INSN_HAS_MEM))
@@ -65,13 +64,12 @@ enum emul_result exec_vmov(struct emul_cpu *c)
     TRY(state_enabled(c, vex));
     TRY(vec_open(c, &s));
     if (load) {
-        r = span_read(c, &s, buf);
+        span_read(c, &s, buf);
     } else {
         c->ops->get_vec(c->ctx, in->reg, buf, in->msize > 16 ? 32 : 16);
-        r = span_write(c, &s, in->op == OP_VMOV_HALF && in->opcode >= 0x16 ? buf + 8 : buf);
+        span_write(c, &s, in->op == OP_VMOV_HALF && in->opcode >= 0x16 ? buf + 8 : buf);
     }
     span_close(c, &s);
-    TRY(r);
     if (!load)
         return EMUL_DONE;
     if (in->op == OP_VMOV_HALF)

@@ -113,11 +113,11 @@ enum emul_result span_open(struct emul_cpu *c, struct span *s, gla_t gla, unsign
                            u32 access, struct page_cache *cache);
 void span_close(struct emul_cpu *c, struct span *s);
 void page_cache_drop(struct emul_cpu *c, struct page_cache *pc);
-enum emul_result span_read(struct emul_cpu *c, struct span *s, void *buf);
-enum emul_result span_write(struct emul_cpu *c, struct span *s, const void *buf);
+void span_read(struct emul_cpu *c, const struct span *s, void *buf);
+void span_write(struct emul_cpu *c, const struct span *s, const void *buf);
 /* 1 to 8 bytes as a number. */
-enum emul_result span_get(struct emul_cpu *c, struct span *s, u64 *value);
-enum emul_result span_put(struct emul_cpu *c, struct span *s, u64 value);
+u64 span_get(struct emul_cpu *c, const struct span *s);
+void span_put(struct emul_cpu *c, const struct span *s, u64 value);
 /* New value of the destination from its old one, flags in and out. */
 typedef u64 (*emul_compute)(struct emul_cpu *c, u64 old, u64 src, u64 *flags);
 /*

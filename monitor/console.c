@@ -187,7 +187,7 @@ static struct output *focus_output(void)
     return console.focus ? console.out[console.focus->index] : NULL;
 }
 
-static bool behind(void)
+bool console_behind(void)
 {
     struct output *o = focus_output();
 
@@ -264,7 +264,7 @@ void console_log(const char *line, size_t len)
 {
     spin_lock(&console.lock);
     struct output *o = focus_output();
-    if (console.hold || behind())
+    if (console.hold || console_behind())
         line_waits(o ? o->head : 0, line, len);
     else
         say_line(line, len);
@@ -310,11 +310,6 @@ void console_focus(struct vm *vm)
 struct vm *console_focused(void)
 {
     return console.focus;
-}
-
-bool console_behind(void)
-{
-    return behind();
 }
 
 void console_renew(struct vm *vm)

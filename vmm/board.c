@@ -227,7 +227,7 @@ COLD static void timer_fired(struct timer *t)
 {
     struct board *b = container_of(t, struct board, timer);
 
-    if (vcpu_waits(b->vm->vcpu[0])) { /* ticks would fall on one that is not taken yet */
+    if (b->vm->vcpu_count == 1 && vcpu_waits(b->vm->vcpu[0])) { /* nobody would take them yet */
         vcpu_request(b->vm->vcpu[0], VCPU_REQ_TIMER);
         return;
     }

@@ -7,7 +7,7 @@
 
 extern const struct check_group exceptions, mode_specific, cpuid_group, msr_group, control, virt,
     interrupts, irq_lines, irq_timer, irq_windows, pic, delivery, timers, ticks_group, debug, state,
-    pages, ports, mmio, lapic, smp, smp_state, x2apic;
+    pages, ports, mmio, lapic, smp, smp_state, smp_lines, x2apic;
 
 #ifdef __x86_64__
 extern const struct check_group cr8;
@@ -19,6 +19,7 @@ extern const struct check_group cr8;
 #define CHECK_GROUPS                                                                               \
     &exceptions, &mode_specific, &cpuid_group, &msr_group, &control, &virt, &interrupts,           \
         &irq_lines, &irq_timer, &irq_windows, &pic, &delivery, &timers, &ticks_group, &debug,      \
-        &state, &pages, &ports, &mmio, &lapic, &smp, &smp_state, CHECK_GROUPS_64 &x2apic,
+        &state, &pages, &ports, &mmio, &lapic, &smp, &smp_state, &smp_lines,                       \
+        CHECK_GROUPS_64 &x2apic,
 
 #endif

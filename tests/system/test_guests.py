@@ -26,7 +26,7 @@ DAILY = [("qemu", 64, True), ("qemu", 32, True), ("bochs-skylake_x", 64, True),
          ("bochs-lynnfield", 32, True), ("bochs-skylake_x", 32, False)]
 SINGLE = ("qemu", "bochs-skylake_x", "bochs-ivy_bridge", "bochs-tigerlake", "bochs-zambezi",
           "bochs-lynnfield")
-SMP = {"smp", "smp_state"}  # groups of guests/check that need a second processor
+SMP = {"smp", "smp_state", "smp_lines"}  # groups of guests/check that need a second processor
 # QEMU's clocks run on while a busy machine does not run QEMU: what compares them is left to Bochs,
 # whose clocks count instructions.
 CLOCKS = {"timers", "ticks_group", "cpuid_hypervisor_leaf", "irq_apic_periodic", "irq_apic_divide"}

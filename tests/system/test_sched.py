@@ -80,6 +80,19 @@ def test_ticks_wait_with_their_processor(host, workdir):
     assert len(passed) == 3, passed
 
 
+@pytest.mark.parametrize("host", [
+    pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx")),
+    pytest.param("bochs-zambezi", marks=pytest.mark.long)])
+def test_ticks_for_one_that_waits(host, workdir):
+    """The PIT's ticks, a thousand a second, go to the second of four virtual processors that never
+    rest on one physical one: every tick comes, though the timer's owner is another."""
+    guest = image.Guest("check", guest_elf("check64"), "mem=32M vcpus=4 testdev",
+                        "testdev only=smp_ticks")
+    with machine(host, workdir, skep_iso(workdir, [guest])) as m:
+        m.expect(r"(\d+) passed, (\d+) failed", 200)
+        assert "PASS smp_ticks" in m.console, m.console[-1000:]
+
+
 TWO = [pytest.param("qemu", marks=pytest.mark.xdist_group("sched-qemu")),
        pytest.param("bochs-skylake_x", marks=pytest.mark.xdist_group("sched-vmx")),
        pytest.param("bochs-zambezi", marks=pytest.mark.long)]

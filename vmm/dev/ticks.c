@@ -18,5 +18,17 @@ COLD bool ticks_due(struct ticks_owed *o, u64 n, unsigned waits)
     owed += n - (o->count && !waits);
     o->count = (u32)MIN(owed, (u64)TICKS_OWED);
     o->lost += owed - o->count;
+    o->late = waits == TICKS_LATE;
     return o->count && !waits;
+}
+
+COLD u64 ticks_again(const struct ticks_owed *o, u64 next_ns, u64 period_ns, u64 now_ns)
+{
+    if (o->count && o->late)
+        return now_ns + TICKS_LATE_NS;
+    if (o->count)
+        next_ns = MIN(next_ns, now_ns + period_ns / TICKS_HURRY);
+    if (o->count || period_ns < TICKS_APART_NS)
+        next_ns = MAX(next_ns, now_ns + TICKS_APART_NS);
+    return next_ns;
 }

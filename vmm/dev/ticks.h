@@ -31,9 +31,10 @@ static inline u64 ticks_at(struct tick_rate r, u64 ns)
 /* The first ns at which that many ticks have passed; DEADLINE_NONE (all ones) if out of reach. */
 u64 ticks_to_ns(struct tick_rate r, u64 ticks);
 
-#define TICKS_OWED     1000  /* at most; more are dropped and counted */
-#define TICKS_HURRY    32    /* what is owed comes at so many times the rate at most, */
-#define TICKS_APART_NS 20000 /* and no interrupts are closer together, whatever is programmed */
+#define TICKS_OWED     1000    /* at most; more are dropped and counted */
+#define TICKS_HURRY    32      /* what is owed comes at so many times the rate at most, */
+#define TICKS_APART_NS 20000   /* and no interrupts are closer together, whatever is programmed */
+#define TICKS_LATE_NS  1000000 /* while a processor is not there, it is looked for so often */
 
 /* Whether a timer's last interrupt still waits to be taken (0: no). */
 #define TICKS_WAITS 1
@@ -42,6 +43,7 @@ u64 ticks_to_ns(struct tick_rate r, u64 ticks);
 /* Including the one that was sent and is not known to have been taken. */
 struct ticks_owed {
     u32 count;
+    bool late; /* as TICKS_LATE, when it was last asked */
     u64 lost;
 };
 
@@ -52,13 +54,6 @@ struct ticks_owed {
 bool ticks_due(struct ticks_owed *o, u64 n, unsigned waits);
 
 /* When the owner of a periodic timer is to look at it again: next_ns, or sooner, or later. */
-static inline u64 ticks_again(const struct ticks_owed *o, u64 next_ns, u64 period_ns, u64 now_ns)
-{
-    if (o->count)
-        next_ns = MIN(next_ns, now_ns + period_ns / TICKS_HURRY);
-    if (o->count || period_ns < TICKS_APART_NS)
-        next_ns = MAX(next_ns, now_ns + TICKS_APART_NS);
-    return next_ns;
-}
+u64 ticks_again(const struct ticks_owed *o, u64 next_ns, u64 period_ns, u64 now_ns);
 
 #endif

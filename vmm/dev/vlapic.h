@@ -308,7 +308,8 @@ static inline void vlapic_set_cr8(struct vlapic *l, u8 value)
 unsigned vlapic_deliver(struct vlapic_group *g, struct vlapic *from, const struct apic_msg *msg);
 /* [any] Whether l is a target of that destination. */
 bool vlapic_match(const struct vlapic *l, u32 dest, bool logical);
-/* [any] Whether l, a target of the message, has such an interrupt that it has not taken yet. */
+/* [any] Whether l, a target of the message, has such an interrupt that it has not taken yet, or,
+ * if it is level-triggered, not ended. */
 bool vlapic_waits(const struct vlapic *l, const struct apic_msg *msg);
 /* [any] Posts one vector (16..255) and kicks. */
 void vlapic_post(struct vlapic *l, u8 vector, bool level);

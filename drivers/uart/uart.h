@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The physical 16550 that is skep's console (National Semiconductor PC16550D), at ports or in
- * memory. Polled until
- * uart_irq_on(); from then on output goes through a ring that the transmit interrupt empties, and
- * input through a callback. Every function may be called on any CPU, with interrupts off.
+ * memory. Polled until uart_irq_on(); from then on output goes through a ring that the transmit
+ * interrupt empties, and input through a callback. Every function may be called on any CPU, with
+ * interrupts off.
  */
 #ifndef DRIVERS_UART_UART_H
 #define DRIVERS_UART_UART_H

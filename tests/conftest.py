@@ -7,15 +7,12 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tree import ROOT  # noqa: E402
+from tree import ROOT, work_dir  # noqa: E402
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
 
 @pytest.fixture
 def workdir(request):
-    """build/system/NAME: what this test's hosts leave behind."""
-    name = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
-    path = os.path.join(ROOT, "build/system", name)
-    os.makedirs(path, exist_ok=True)
-    return path
+    """What this test's hosts leave behind."""
+    return work_dir(re.sub(r"[^\w.-]+", "-", request.node.name).strip("-"))

@@ -12,10 +12,20 @@ def run(args, timeout=300, **kw):
                           text=True, timeout=timeout, stdin=subprocess.DEVNULL, **kw)
 
 
+def apart():
+    """The environment for a make apart from any make that started the tests."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+
+
 def make(*args, timeout=300):
-    """make, apart from any make that started the tests."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    return run(["make", "--no-print-directory", *args], timeout=timeout, env=env)
+    return run(["make", "--no-print-directory", *args], timeout=timeout, env=apart())
+
+
+def work_dir(name):
+    """build/system/NAME: what the hosts of a test, or of several, leave behind."""
+    path = os.path.join(ROOT, "build/system", name)
+    os.makedirs(path, exist_ok=True)
+    return path
 
 
 def tracked(*patterns):

@@ -10,7 +10,6 @@ tools/guests.py, with CMDLINE, MEM and VCPUS over what is said there.
 """
 import os
 import re
-import struct
 import subprocess
 import sys
 

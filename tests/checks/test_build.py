@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tree import ROOT, make, read, run, tracked
+from tree import ROOT, apart, make, read, run, tracked
 
 BUILDS = {
     "gcc": [],
@@ -41,7 +41,7 @@ def test_incremental_build(tmp_path):
 
     def build(*args):
         out = run(["make", "--no-print-directory", "-j2", "-C", str(tree), *args], timeout=400,
-                  env={k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))})
+                  env=apart())
         assert out.returncode == 0, out.stdout[-3000:]
         return out.stdout
 

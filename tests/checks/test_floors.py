@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The rooms and who may know whom: docs/design.md's table of floors, as data."""
+"""The rooms and who may know whom: the floors of docs/architecture.md, as data."""
 import re
 
 import pytest

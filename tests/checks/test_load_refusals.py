@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from tree import ROOT, read
+from tree import ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "tests/load"))
 import guests  # noqa: E402

@@ -19,6 +19,7 @@ SKEP = image.SKEP
 
 ESCAPE = "\x1d"
 PROMPT = r"skep> "
+SHELL = r"guest# (?:\x1b\[6n)?"  # with the question where the cursor is, as the shell's editor asks
 
 # name -> (class, arguments)
 MACHINES = {
@@ -81,6 +82,25 @@ def plain(text):
 def skep_lines(text):
     """What skep itself said."""
     return [line[6:] for line in plain(text).split("\n") if line.startswith("skep: ")]
+
+
+class Shell:
+    """A booted Linux guest at its shell's prompt."""
+
+    def __init__(self, host):
+        self.host, self.lost = host, None
+
+    def run(self, command, timeout=60):
+        """Types a command; gives its output lines. The mark is computed by the guest, so that what
+        is waited for is never the echo of what was typed."""
+        assert not self.lost, f"the shell did not come back from: {self.lost}"
+        self.lost = command
+        self.host.send_line(f"{command}; echo end-$((40 + 2))")
+        self.host.expect(r"end-42\s", timeout)
+        text = plain(self.host.child.before)
+        self.host.expect(SHELL, timeout)
+        self.lost = None
+        return text.split("\n")[1:]
 
 
 class Monitor:

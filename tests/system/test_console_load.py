@@ -6,12 +6,9 @@ import struct
 import pytest
 
 import image
-from machines import machine, on, skep_iso
-from test_monitor import ESCAPE, PROMPT, Monitor
+from machines import ESCAPE, PROMPT, SHELL, Monitor, machine, on, skep_iso
 
 RING = 65536
-
-SHELL = r"guest# (?:\x1b\[6n)?"
 
 
 @pytest.mark.parametrize("host", [*on("qemu-2cpu"), pytest.param("bochs-skylake_x", marks=pytest.mark.long)])

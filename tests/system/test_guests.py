@@ -13,11 +13,9 @@ import pytest
 
 import hosts
 import image
-from machines import MACHINES, guest_elf, machine, plain, skep_iso
-from tree import ROOT
+from machines import ESCAPE, MACHINES, PROMPT, guest_elf, machine, plain, skep_iso
+from tree import ROOT, work_dir
 
-PROMPT = r"skep> "
-ESCAPE = "\x1d"
 ENDING = r"skep: vm {}: (exited, status \d+|stopped: [^\r\n]*|reset|powered off)\r"
 
 # (machine, bits, under skep): what runs in make check; the rest of the grid is for make check-long.
@@ -113,8 +111,7 @@ def run_checks(run):
     """case -> (outcome, why), and the whole console."""
     name, bits, skep = run
     cpus = MACHINES[name][1].get("cpus", 1)
-    work = os.path.join(ROOT, "build/system", "guests-{}-{}-{}".format(*run))
-    os.makedirs(work, exist_ok=True)
+    work = work_dir("guests-{}-{}-{}".format(*run))
     words = "testdev" + "".join(f" skip={g}" for g in sorted(skipped(name)))
     guest = image.Guest("check", guest_elf(f"check{bits}"), f"mem=64M testdev vcpus={cpus}", words)
     arguments = {}
@@ -235,8 +232,7 @@ def arena():
         close()
         name, bits = key
         cpus = MACHINES[name][1].get("cpus", 1)
-        work = os.path.join(ROOT, "build/system", f"hostile-{name}-{bits}")
-        os.makedirs(work, exist_ok=True)
+        work = work_dir(f"hostile-{name}-{bits}")
         guest = image.Guest("hostile", guest_elf(f"hostile{bits}"),
                             f"mem=16M testdev start=manual vcpus={cpus}", "testdev ask")
         host = machine(name, work, skep_iso(work, [guest], words="idle=monitor"), limit=900).start()

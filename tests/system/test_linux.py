@@ -4,7 +4,6 @@
 Each machine boots once; its tests use it in order.
 """
 import hashlib
-import os
 import re
 import time
 
@@ -12,8 +11,8 @@ import pytest
 
 import image
 from hosts import write_all
-from tree import ROOT
-from machines import machine, on, plain, skep_iso, skep_lines
+from tree import work_dir
+from machines import SHELL, Shell, machine, on, skep_iso, skep_lines
 
 # run -> (machine, virtual processors, architecture)
 RUNS = {
@@ -27,41 +26,21 @@ RUNS = {
     "bochs-tigerlake": ("bochs-tigerlake", 1, "amd64"),
     "bochs-zambezi": ("bochs-zambezi", 1, "amd64"),
 }
-PROMPT = r"guest# (\x1b\[6n)?"
-
-
-class Shell:
-    """A booted guest at its prompt."""
-
-    def __init__(self, host, vcpus, name=""):
-        self.name, self.host, self.vcpus, self.lost = name, host, vcpus, None
-
-    def run(self, command, timeout=60):
-        """Types a command; gives its output lines. The mark is computed by the guest, so that what
-        is waited for is never the echo of what was typed."""
-        assert not self.lost, f"the shell did not come back from: {self.lost}"
-        self.lost = command
-        self.host.send_line(f"{command}; echo end-$((40 + 2))")
-        self.host.expect(r"end-42\s", timeout)
-        text = plain(self.host.child.before)
-        self.host.expect(PROMPT, timeout)
-        self.lost = None
-        return text.split("\n")[1:]
 
 
 @pytest.fixture(scope="module", params=on(*RUNS, group="linux"))
 def shell(request):
     name = request.param
     where, vcpus, arch = RUNS[name]
-    work = os.path.join(ROOT, "build/system", f"linux-{name}")
-    os.makedirs(work, exist_ok=True)
+    work = work_dir(f"linux-{name}")
     kernel, initrd = image.debian(arch)
     words = f"mem=256M vcpus={vcpus} uart=com1,com2"
     linux = image.Guest("linux", kernel, words, "console=ttyS0 quiet", initrd)
     with machine(where, work, skep_iso(work, [linux]), limit=3600) as host:  # a megabyte takes long
         host.expect(r"guest: ready", 240)
-        host.expect(PROMPT, 60)
-        guest = Shell(host, vcpus, name)
+        host.expect(SHELL, 60)
+        guest = Shell(host)
+        guest.name, guest.vcpus = name, vcpus
         guest.run("stty cols 400")  # or the shell breaks the lines that it echoes
         yield guest
 
@@ -127,7 +106,7 @@ def paste(shell, size):
     write_all(shell.host.master, text.encode())
     shell.host.expect(hashlib.md5(text.encode()).hexdigest(), 1200)
     shell.host.expect(r"end-42\s", 60)
-    shell.host.expect(PROMPT, 60)
+    shell.host.expect(SHELL, 60)
 
 
 def listing(shell, size):

@@ -16,10 +16,8 @@ import subprocess
 import pytest
 
 import image
-from machines import ESCAPE, Monitor, machine, skep_iso
-from machines import PROMPT as MONITOR_PROMPT
-from test_linux import PROMPT, Shell
-from tree import ROOT, tracked
+from machines import ESCAPE, PROMPT, SHELL, Monitor, Shell, machine, skep_iso
+from tree import ROOT, tracked, work_dir
 
 # An expression of the guest's grep and of Python's alike.
 COMPLAINTS = (r"\blost\b|[Ss]purious|[Uu]nstable|[Cc]alibration.*(fail|differ|could not)|skewed|"
@@ -98,15 +96,14 @@ class Booted:
     def boot(self, host, cpus, counts, x2apic):
         self.stack.close()
         name = f"matrix-{host}-{cpus}" + "-counted" * counts + "-x2apic" * x2apic
-        work = os.path.join(ROOT, "build/system", name)
-        os.makedirs(work, exist_ok=True)
+        work = work_dir(name)
         kernel, initrd = image.debian("amd64")
         guest = image.Guest("base", kernel, "mem=256M start=manual", "", initrd)
         arguments = {"icount": True} if counts else {}
         files = {"skep.elf": skep_by_another_name()} if x2apic else {}
         m = machine(host, work, skep_iso(work, [guest], words="idle=monitor", files=files),
                     mem=768, cpus=cpus, limit=10800, **arguments)
-        self.stack.enter_context(m).expect(MONITOR_PROMPT, 240)
+        self.stack.enter_context(m).expect(PROMPT, 240)
         self.monitor = Monitor(m)
 
 
@@ -182,7 +179,7 @@ def end(monitor, name, line):
         host.send(ESCAPE)
     else:
         host.expect(rf"skep: vm {name}: powered off", 120)
-    host.expect(MONITOR_PROMPT, 20)
+    host.expect(PROMPT, 20)
     monitor.say(f"destroy {name}")
 
 
@@ -196,9 +193,9 @@ def test_linux(host, cpus, vcpus, line, booted):
         m.expect(rf"{vcpus} vCPUs?\r\n", 20)
         m.send_line(f"console {name}")
         m.expect(r"guest: ready", 240 if host == "qemu" else 900)
-        m.expect(PROMPT, 60)
+        m.expect(SHELL, 60)
         online = 1 if line in ALONE else vcpus
-        shell = Shell(m, online)
+        shell = Shell(m)
         shell.run("stty cols 600; set +m")
         assert shell.run("nproc")[0] == str(online)
         before = interrupts(shell)

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guest memory on machines with each kind of nested table: what the guest did, page by page, beside
 what skep says it did; and memory that changes under a running guest."""
-import os
 import re
 import time
 
 import pytest
 
 import image
-from machines import ESCAPE, PROMPT, Monitor, guest_elf, machine, on, plain, skep_iso
-from tree import ROOT
+from machines import ESCAPE, PROMPT, SHELL, Monitor, Shell, guest_elf, machine, on, skep_iso
+from tree import work_dir
 
 PAGES = 1024
 SETS = {"r": range(2, PAGES, 7), "w": range(1, PAGES, 5), "i": range(9, PAGES, 64),
@@ -93,8 +92,7 @@ class Memory(Monitor):
 
 @pytest.fixture(scope="module", params=KINDS)
 def memory(request):
-    work = os.path.join(ROOT, "build/system", f"memory-{request.param}")
-    os.makedirs(work, exist_ok=True)
+    work = work_dir(f"memory-{request.param}")
     vcpus = 2 if request.param.endswith("2cpu") else 1
     guests = [image.Guest("m", guest_elf("memory"), f"mem=32M vcpus={vcpus} start=manual testdev",
                           f"pages={PAGES}"),
@@ -284,8 +282,7 @@ def test_what_may_not_be_executed(memory):
     *on("qemu", group="memory"), *long(on("bochs-skylake_x", group="memory-crowded"))])
 def crowded(request):
     """128 MiB, and VMs that were promised far more together."""
-    work = os.path.join(ROOT, "build/system", f"memory-crowded-{request.param}")
-    os.makedirs(work, exist_ok=True)
+    work = work_dir(f"memory-crowded-{request.param}")
     guests = [image.Guest("m", guest_elf("memory"), "mem=32M start=manual testdev", f"pages={PAGES}"),
               image.Guest("hog", guest_elf("memory"), "mem=512M start=manual testdev", "pages=120000"),
               image.Guest("late", guest_elf("memory"), "mem=1G start=manual testdev",
@@ -417,14 +414,11 @@ def test_linux_with_more_memory_than_the_machine(host, workdir):
     iso = skep_iso(workdir, guests, words="idle=monitor")
     with machine(host, workdir, iso, mem=1024, limit=1800) as h:
         h.expect(r"guest: ready", 600)
-        shell = r"guest# (\x1b\[6n)?"
+        h.expect(SHELL, 60)
+        shell = Shell(h)
 
         def run(command):
-            h.send_line(f"{command}; echo end-$((40 + 2))")
-            h.expect(r"end-42\s", 300)
-            text = plain(h.child.before)
-            h.expect(shell, 60)
-            return text
+            return "\n".join(shell.run(command, 300))
 
         def monitor(line):
             h.send(ESCAPE)
@@ -433,7 +427,6 @@ def test_linux_with_more_memory_than_the_machine(host, workdir):
             h.send_line("console linux")
             h.expect(r"\[console of linux\]", 20)
             return text
-        h.expect(shell, 60)
         assert int(re.search(r"MemTotal: +(\d+) kB", run("cat /proc/meminfo")).group(1)) > 3800000
         monitor("start m")
         assert "more than is free" in monitor("mem")

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The one serial line: consoles and the monitor, as a person uses them."""
-import contextlib
-import json
-import os
 import re
 import time
 
@@ -10,7 +7,8 @@ import pytest
 
 import image
 from machines import ESCAPE, PROMPT, Monitor, guest_elf, machine, on, plain, skep_iso
-from tree import ROOT
+from tree import work_dir
+
 
 def once_a_kind(monitor):
     """What is the same code and the same keys wherever it runs: on QEMU, and on one Bochs."""
@@ -24,8 +22,7 @@ def once_a_kind(monitor):
 @pytest.fixture(scope="module", params=on("qemu-2cpu", "bochs-skylake_x", "bochs-zambezi", group="monitor"))
 def monitor(request):
     """Two guests that wait for a key, and one that cannot start; the prompt is there."""
-    work = os.path.join(ROOT, "build/system", f"monitor-{request.param}")
-    os.makedirs(work, exist_ok=True)
+    work = work_dir(f"monitor-{request.param}")
     guests = [image.Guest("one", guest_elf("hello64"), "mem=16M start=manual testdev",
                           "testdev key status=7"),
               image.Guest("two", guest_elf("hello32"), "mem=16M start=manual", "key poweroff"),

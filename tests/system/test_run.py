@@ -1,30 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The command of the README, as a person types it: `make run`, to the shell and out again."""
-import os
-import sys
-
+import pexpect
 import pytest
 
 import guests
-from tree import ROOT, read
+import hosts
+from machines import SHELL
+from tree import ROOT, apart, read
 
-pexpect = pytest.importorskip("pexpect")
-PROMPT = r"guest# (\x1b\[6n)?"
 
 
 def make_run(*words):
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     return pexpect.spawn("make", ["run", "CMDLINE=console=ttyS0 quiet", "MEM=192M", *words],
-                         cwd=ROOT, env=env, timeout=120, encoding="utf-8", codec_errors="replace")
+                         cwd=ROOT, env=apart(), timeout=120, encoding="utf-8", codec_errors="replace")
 
 
 def arrive(child, timeout):
     child.expect("Leave with Ctrl-A x", timeout=timeout)
     child.expect("guest: ready", timeout=timeout)
-    child.expect(PROMPT)
+    child.expect(SHELL)
     child.send("echo $((6 * 7))\r")
     child.expect(r"\n42\r")
-    child.expect(PROMPT)
+    child.expect(SHELL)
 
 
 @pytest.mark.xdist_group("run")
@@ -44,11 +41,11 @@ def test_run_and_power_off():
 def test_run_and_leave():
     """Ctrl-A x leaves at once, and the terminal is as it was."""
     child = pexpect.spawn("/bin/sh", cwd=ROOT, timeout=120, encoding="utf-8",
-                          codec_errors="replace", env={**os.environ, "MAKEFLAGS": "", "PS1": "sh% "})
+                          codec_errors="replace", env={**apart(), "PS1": "sh% "})
     child.sendline("before=$(stty -g)")
     child.sendline("make run CMDLINE='console=ttyS0 quiet' MEM=192M")
     child.expect("guest: ready")
-    child.expect(PROMPT)
+    child.expect(SHELL)
     child.send("\x01x")
     child.expect("Left")
     child.sendline('[ "$before" = "$(stty -g)" ] && echo same-$((1 + 1))')
@@ -76,27 +73,24 @@ def test_run_in_bochs():
     ("fpu", True, {"kvm_intel": "Y"}, False)))
 def test_kvm_is_taken_where_it_nests(flags, kvm, nested, expected, tmp_path):
     """The host that `make run` picks by itself."""
-    from hosts import Qemu, kvm_nested
     for file, text in [("proc/cpuinfo", f"model name : x\nflags\t\t: {flags}\nbugs : vmx_none\n"),
                        *([("dev/kvm", "")] if kvm else []),
                        *((f"sys/module/{m}/parameters/nested", f"{v}\n") for m, v in nested.items())]:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(text)
-    assert kvm_nested(str(tmp_path)) == expected
-    command = " ".join(Qemu(str(tmp_path), kvm=expected).command("/dev/null"))
+    assert hosts.kvm_nested(str(tmp_path)) == expected
+    command = " ".join(hosts.Qemu(str(tmp_path), kvm=expected).command("/dev/null"))
     assert ("-accel kvm -cpu host" if expected else "-accel tcg -cpu max") in command
 
 
 def test_ctrl_a():
     """What Ctrl-A and the key after it become."""
-    sys.path.insert(0, os.path.join(ROOT, "tools"))
-    from hosts import leave_filter
-    assert leave_filter(b"ab", False) == (b"ab", False, False)
-    assert leave_filter(b"\x01", False) == (b"", True, False)
-    assert leave_filter(b"x", True) == (b"", False, True)
-    assert leave_filter(b"a\x01xb", False) == (b"a", False, True)
-    assert leave_filter(b"\x01\x01b", False) == (b"\x01b", False, False)
-    assert leave_filter(b"q", True) == (b"\x01q", False, False)
+    assert hosts.leave_filter(b"ab", False) == (b"ab", False, False)
+    assert hosts.leave_filter(b"\x01", False) == (b"", True, False)
+    assert hosts.leave_filter(b"x", True) == (b"", False, True)
+    assert hosts.leave_filter(b"a\x01xb", False) == (b"a", False, True)
+    assert hosts.leave_filter(b"\x01\x01b", False) == (b"\x01b", False, False)
+    assert hosts.leave_filter(b"q", True) == (b"\x01q", False, False)
 
 
 @pytest.mark.parametrize("words, message", (
@@ -116,7 +110,7 @@ def test_mistakes_are_named(words, message):
 def run_guest(*words):
     """`make run` to its end; its status and what it said."""
     child = pexpect.spawn("make", ["run", *words], cwd=ROOT, timeout=200, encoding="utf-8",
-                          env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")})
+                          env=apart())
     child.expect(pexpect.EOF)
     child.close()
     return child.exitstatus, child.before.replace("\r", "")

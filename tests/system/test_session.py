@@ -7,9 +7,7 @@ import time
 import pytest
 
 import image
-from machines import ESCAPE, PROMPT, Monitor, guest_elf, machine, on, plain, skep_iso
-
-SHELL = r"guest# (?:\x1b\[6n)?"
+from machines import ESCAPE, PROMPT, SHELL, Monitor, guest_elf, machine, on, plain, skep_iso
 
 
 def at_shell(host, name, first=True):

@@ -8,11 +8,12 @@ import socket
 import subprocess
 import time
 
+import pexpect
 import pytest
 
 import image
 from machines import guest_elf, machine, on, skep_iso
-from tree import ROOT
+from tree import ROOT, work_dir
 
 SKEPCTL = os.path.join(ROOT, "tools/skepctl")
 
@@ -38,8 +39,7 @@ class Control:
 
 @pytest.fixture(scope="module", params=on("qemu", group="skepctl"))
 def control(request):
-    work = os.path.join(ROOT, "build/system", f"skepctl-{request.param}")
-    os.makedirs(work, exist_ok=True)
+    work = work_dir(f"skepctl-{request.param}")
     guests = [image.Guest("one", guest_elf("hello64"), "mem=16M start=manual testdev",
                           "testdev key status=7"),
               image.Guest("two", guest_elf("hello32"), "mem=16M start=manual uart=com1,com3",
@@ -111,7 +111,6 @@ def test_watch(control):
 
 def test_terminal_console(control):
     """On a terminal the console is raw, and the escape key leaves."""
-    import pexpect
     with pexpect.spawn(SKEPCTL, ["-d", control.device, "console", "two"], timeout=30,
                        encoding="utf-8") as p:
         p.expect(r"\[console of two")

@@ -9,7 +9,7 @@ import pytest
 
 import image
 from machines import MACHINES, guest_elf, on, skep_iso
-from tree import ROOT
+from tree import ROOT, work_dir
 
 RELAY = """
 import sys
@@ -69,8 +69,7 @@ class Terminal:
 
 @pytest.fixture(scope="module", params=on("qemu"))
 def terminal(request):
-    work = os.path.join(ROOT, "build/system", f"terminal-{request.param}")
-    os.makedirs(work, exist_ok=True)
+    work = work_dir(f"terminal-{request.param}")
     guests = [image.Guest("one", guest_elf("hello64"), "mem=16M start=manual", "key poweroff"),
               image.Guest("two", guest_elf("hello32"), "mem=16M start=manual", "key poweroff")]
     kind, arguments = MACHINES[request.param]

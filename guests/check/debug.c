@@ -21,6 +21,7 @@ SNIPPET(step_out, "mov $0x80, %edx\n" STEP "out %al, %dx\n", "nop");
 SNIPPET(step_rdmsr, "mov $0x1b, %ecx\n" STEP "rdmsr\n", "nop");
 SNIPPET(step_mmio, "mov $0xfee00020, %eax\n" STEP "mov (" REG(ax) "), %ecx\n", "nop");
 SNIPPET(step_cr0, "mov %cr0, " REG(ax) "\n" STEP "mov " REG(ax) ", %cr0\n", "nop");
+SNIPPET(step_sti, STEP "sti\n", "cli");
 SNIPPET(step_rep_in,
         "push " REG(di) "\n mov $0x80, %edx\n lea scratch, " REG(di) "\n mov $3, %ecx\n" STEP "\n",
         "rep insb\n pop " REG(di));
@@ -75,6 +76,13 @@ static void debug_step_over_exits(void)
     (void)(steps(step_cpuid, step_cpuid_at, "CPUID") && steps(step_in, step_in_at, "IN") &&
            steps(step_out, step_out_at, "OUT") && steps(step_rdmsr, step_rdmsr_at, "RDMSR") &&
            steps(step_cr0, step_cr0_at, "MOV to CR0") && steps(step_mmio, step_mmio_at, "MMIO"));
+}
+
+/* STI holds interrupts back for an instruction, but not its own step. */
+static void debug_step_over_sti(void)
+{
+    steps(step_sti, step_sti_at, "STI");
+    cpu_cli();
 }
 
 /* REP with TF stops after each iteration, RIP still on it. */
@@ -216,6 +224,7 @@ static void debug_user(void)
 static const struct check list[] = {
     {"debug_registers_kept", debug_registers_kept, ANYWHERE},
     {"debug_step_over_exits", debug_step_over_exits, ANYWHERE},
+    {"debug_step_over_sti", debug_step_over_sti, NOT_TCG},
     {"debug_step_in_rep", debug_step_in_rep, ANYWHERE},
     {"debug_execute", debug_execute, ANYWHERE},
     {"debug_write", debug_write, ANYWHERE},

@@ -98,6 +98,12 @@ void vmx_inject(struct hvm_vcpu *base, const struct hvm_event *e)
     }
     if (is_soft(e->kind))
         vmwrite(VMCS_ENTRY_INSN_LEN, e->insn_len);
+    /*
+     * An exception ends the shadow that it comes in, as the #DB of a step over STI does. With TF
+     * set the entry would want the step to be pending still (26.3.1.5), which has been taken.
+     */
+    if (e->kind >= HVM_EVENT_EXCEPTION && vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_SHADOW)
+        end_shadow();
     if (e->kind == HVM_EVENT_NMI) {
         /* One whose delivery was interrupted has set the blocking already. */
         blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);

@@ -38,6 +38,23 @@ static void irq_sti_shadow(void)
     EXPECT_EQ(irq_count[VECTOR], 1);
 }
 
+/* Nor do interrupts get in if the hypervisor is there between the two instructions. */
+static void irq_sti_shadow_kept(void)
+{
+    u32 counts = irq_timer_ms(1) / 20;
+    u64 start;
+
+    irq_begin();
+    irq_timer_set(APIC_TIMER_PERIODIC, counts);
+    for (start = rdtsc(); rdtsc() - start < 50ull * tsc_khz;)
+        for (unsigned i = 0; i < 100; i++)
+            asm volatile("sti\n cli" : : : "memory");
+    irq_timer_set(APIC_LVT_MASKED, 0);
+    EXPECT_EQ(irq_count[VECTOR], 0);
+    asm volatile("sti\n nop\n cli" : : : "memory");
+    EXPECT_EQ(irq_count[VECTOR], 1);
+}
+
 /* The shadow also covers an instruction that leaves for the hypervisor, and ends with it. */
 SNIPPET(sti_cpuid, "push " REG(bx) "\n xor %eax, %eax\n xor %ecx, %ecx\n sti\n cpuid\n",
         "cli\n pop " REG(bx));
@@ -100,6 +117,7 @@ static const struct check list[] = {
     {"irq_hlt_wakes", irq_hlt_wakes, ANYWHERE},
     {"irq_hlt_pending", irq_hlt_pending, ANYWHERE},
     {"irq_sti_shadow", irq_sti_shadow, ANYWHERE},
+    {"irq_sti_shadow_kept", irq_sti_shadow_kept, ANYWHERE},
     {"irq_sti_shadow_exit", irq_sti_shadow_exit, ANYWHERE},
     {"irq_popf_window", irq_popf_window, ANYWHERE},
     {"irq_mov_ss_shadow", irq_mov_ss_shadow, ANYWHERE},

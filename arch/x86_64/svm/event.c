@@ -112,6 +112,7 @@ static void keep_shadow(struct svm_vcpu *v)
         return;
     svm_set_attention(v, ATTEND_SHADOW, true);
     cb->virq &= ~VIRQ_PENDING;
+    svm_nmi_blocked(v); /* an IRET long past is not the one that is stepped over */
     begin_step(v);
 }
 

@@ -3,15 +3,11 @@
 #ifndef TESTS_UNIT_CONFIG_BENCH_H
 #define TESTS_UNIT_CONFIG_BENCH_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 #include "vmm/config.h"
 #include "vmm/platform.h"
+#include "tests/unit/unit.h"
 
 static struct config cfg;
 static const struct config_limits machine = {.mem = 2 * GIB, .cpus = 4};

@@ -3,15 +3,11 @@
 #ifndef TESTS_UNIT_DEV_BOARD_H
 #define TESTS_UNIT_DEV_BOARD_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 #include "vmm/dev/bus.h"
 #include "vmm/dev/irq_out.h"
+#include "tests/unit/unit.h"
 
 #define NS_US 1000ull
 #define NS_MS 1000000ull

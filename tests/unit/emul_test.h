@@ -3,15 +3,11 @@
 #ifndef TESTS_UNIT_EMUL_TEST_H
 #define TESTS_UNIT_EMUL_TEST_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 #include "vmm/emul/emul.h"
 #include "tests/emul/machine.h"
+#include "tests/unit/unit.h"
 
 #define CODE   0x401000ull /* RAM at 0x1000, then nothing */
 #define DATA   0x500000ull /* RAM at 0x2000 */

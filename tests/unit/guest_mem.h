@@ -6,17 +6,12 @@
 #ifndef TESTS_UNIT_GUEST_MEM_H
 #define TESTS_UNIT_GUEST_MEM_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <cmocka.h>
-
 #include "vmm/load/load.h"
+#include "tests/unit/unit.h"
 
 struct guest_mem {
     u8 *base; /* one reservation for all of the guest-physical space below 8 GiB */

@@ -3,15 +3,11 @@
 #ifndef TESTS_UNIT_SPACE_BOX_H
 #define TESTS_UNIT_SPACE_BOX_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 #include "mm/space.h"
 #include "tests/unit/mm_arena.h"
 #include "tests/unit/mm_formats.h"
+#include "tests/unit/unit.h"
 
 struct kicked {
     unsigned count, last;

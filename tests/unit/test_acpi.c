@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* arch/x86_64/acpi: tables as firmware makes them, and as it should not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-
 #include "arch/x86_64/acpi.h"
 #include "tests/unit/boot_memory.h"
+#include "tests/unit/unit.h"
 
 #define SIZE       0x4000
 #define AT(offset) (BOOT_MEMORY_BASE + (offset))

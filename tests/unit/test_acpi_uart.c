@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The serial port of SPCR and DBG2: each field by its offset in the tables' descriptions. */
 #include "arch/x86_64/acpi_uart.h"
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 static u8 memory[512];
 static const struct acpi_info info_spcr = {.spcr = 0x40}, info_dbg2 = {.dbg2 = 0x40},

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The CPUID policy on made-up processors: nothing gets through that is not on the lists. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-#include <cmocka.h>
 #include "vmm/cpuid.h"
+#include "tests/unit/unit.h"
 
 static const char *vendor;
 static u32 max_basic, max_ext, compacted = 576 + 5 * 64; /* of XCR0 0x2e7: five components */

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The frame allocator: initialisation from odd memory maps, buddies, misuse, random use. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "mm/frames.h"
 #include "tests/unit/mm_arena.h"
+#include "tests/unit/unit.h"
 
 #define MEM_SIZE (64 * MIB)
 
@@ -46,7 +42,7 @@ static void init_takes_the_map_as_it_comes(void **state)
     munmap(mem, MEM_SIZE);
 }
 
-static void init_refuses_nothing(void **state)
+static void init_needs_memory_to_give(void **state)
 {
     (void)state;
     struct frames f;
@@ -272,7 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(init_takes_the_map_as_it_comes),
-        cmocka_unit_test(init_refuses_nothing),
+        cmocka_unit_test(init_needs_memory_to_give),
         cmocka_unit_test(init_keeps_the_largest_of_too_many_ranges),
         cmocka_unit_test(init_survives_a_range_that_wraps),
         cmocka_unit_test(blocks_are_aligned_and_disjoint),

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* lib/print against the C library's snprintf, which it follows; lib/log; lib/parse. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 /* Cut-off output is what is tested. */
 #pragma GCC diagnostic ignored "-Wformat-truncation"

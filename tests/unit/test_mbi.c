@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* boot/mbi: Multiboot2 and PVH reports, whole, truncated and absurd. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-
 #include "boot/mbi.h"
 #include "tests/unit/boot_memory.h"
+#include "tests/unit/unit.h"
 
 static struct boot_info info;
 static u8 buf[4096];

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The console switch: what stands on the serial line, and in which order, when that is slow. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/timer.h"
 #include "drivers/uart/uart.h"
@@ -16,6 +12,7 @@
 #include "monitor/keyboard.h"
 #include "vmm/sched.h"
 #include "vmm/vm.h"
+#include "tests/unit/unit.h"
 
 static char shown[8192];
 static size_t used, room; /* room: what the line still takes of a guest's */

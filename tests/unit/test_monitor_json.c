@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The JSON writer: structure, strings (RFC 8259, section 7), and what formats become. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 #include "monitor/json.h"
+#include "tests/unit/unit.h"
 
 static char text[4096];
 static size_t used;

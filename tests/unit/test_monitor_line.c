@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The line editor, seen through a dumb terminal, and against a slow model at random. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <cmocka.h>
 #include "monitor/line.h"
 #include "tests/unit/terminal.h"
+#include "tests/unit/unit.h"
 
 static const char *const words[] = {"list", "last", "log", "help", NULL};
 static const char *const names[] = {"web", "webcam", NULL};

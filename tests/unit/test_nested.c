@@ -2,15 +2,11 @@
 /*
  * Nested tables: each operation at each leaf size, and allocation failure at every allocation.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 #include "mm/nested.h"
 #include "tests/unit/mm_arena.h"
 #include "tests/unit/mm_formats.h"
+#include "tests/unit/unit.h"
 
 static void map_refuses_what_cannot_be(void **state)
 {

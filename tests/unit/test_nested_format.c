@@ -3,15 +3,11 @@
  * Nested tables: the entry formats bit by bit. A processor written from the manuals (mm_cpu.h)
  * reads the same tables.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 #include "mm/nested.h"
 #include "tests/unit/mm_arena.h"
 #include "tests/unit/mm_formats.h"
+#include "tests/unit/unit.h"
 
 /* ---- formats, as the manuals have them ------------------------------------------------------ */
 

@@ -3,15 +3,11 @@
  * Nested tables: long random sequences against a plain map from page to state, with the processor
  * of mm_cpu.h beside it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 #include "mm/nested.h"
 #include "tests/unit/mm_arena.h"
 #include "tests/unit/mm_formats.h"
+#include "tests/unit/unit.h"
 
 /* The model: what each 4 KiB page of two GiBs is. */
 enum { MODEL_GIBS = 2, PAGES_PER_GIB = GIB / PAGE_SIZE };

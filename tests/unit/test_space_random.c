@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Long random sequences on guest spaces of every kind, compared with the model after each stretch.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include "mm/space.h"
 #include "tests/unit/space_ops.h"
+#include "tests/unit/unit.h"
 
 static u64 draw_random(void *arg)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The driver of the physical UART, on registers in memory that nobody else changes. */
 #include "drivers/uart/uart.h"
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 /* As many bytes apart as the test says; plain memory, so that what is written is what is read. */
 static union {

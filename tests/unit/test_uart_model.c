@@ -5,15 +5,14 @@
  * control by CTS and RTS.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#include <cmocka.h>
 #include "drivers/uart/uart.h"
 #include "vmm/dev/vuart.h"
+#include "tests/unit/unit.h"
 
 #define SIZE    3000u
 #define BYTE_NS 86806u

@@ -3,13 +3,9 @@
 #ifndef TESTS_UNIT_WALK_MEMORY_H
 #define TESTS_UNIT_WALK_MEMORY_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 #include "vmm/emul/walk.h"
+#include "tests/unit/unit.h"
 
 #define PAGES 24
 #define RAM   (PAGES * PAGE_SIZE)

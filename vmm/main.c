@@ -14,7 +14,7 @@
 static struct config *config;
 static const struct vmm_input *input;
 static struct config_limits limits;
-static bool ready, usable; /* ready: the others may go on; usable: there is a back end */
+static bool ready, usable; /* ready: the others may go on; usable: the back end is on */
 static u32 online;         /* CPUs that have come to their scheduler */
 
 const struct config_limits *vmm_limits(void)
@@ -87,8 +87,12 @@ enum err vmm_start_vm(u32 index)
 {
     if (index >= config->vm_count)
         return ERR_NOENT;
-    if (!hvm || config->vms[index].error[0])
+    if (config->vms[index].error[0])
         return ERR_NOSUP;
+    if (!usable) {
+        log_always("vm %s: not started: no virtual machine can run here", config->vms[index].name);
+        return ERR_NOSUP;
+    }
     check_sum(&config->vms[index]);
     return vm_start(index, &config->vms[index], input->modules);
 }

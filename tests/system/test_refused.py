@@ -10,7 +10,7 @@ import pytest
 
 import hosts
 import image
-from machines import SKEP, guest_elf, machine, plain, skep_iso
+from machines import PROMPT, SKEP, Monitor, guest_elf, machine, plain, skep_iso
 
 group = pytest.mark.xdist_group
 
@@ -28,6 +28,17 @@ REFUSALS = {
 def hello_iso(workdir, **kw):
     guest = image.Guest("hello", guest_elf("hello64"), "mem=16M testdev", "testdev status=5")
     return skep_iso(workdir, [guest], **kw)
+
+
+def test_start_without_virtualisation(workdir):
+    """Who asks for a VM all the same is told, each time."""
+    with hosts.Qemu(workdir, hello_iso(workdir, words="idle=monitor"), cpu="qemu64,-svm",
+                    limit=60) as m:
+        m.expect(PROMPT, 40)
+        monitor = Monitor(m)
+        for _ in range(2):
+            assert "vm hello: not started: no virtual machine can run here" in monitor.say("start hello")
+        assert monitor.states() == {"hello": "not started"}
 
 
 @pytest.mark.parametrize("name", REFUSALS)

@@ -248,7 +248,15 @@ static void smp_nmi_wakes_hlt(void)
     }
 }
 
-/* INIT and SIPI of a processor that runs: it starts anew, whatever it was doing. */
+/* INIT and SIPI: each starts anew, whatever it was doing, and does as it is told. */
+static void restart_all(void)
+{
+    for (unsigned c = 1; c < team_cpus; c++)
+        EXPECT(smp_restart(c), "cpu %u did not start again", c);
+    if (team_begin(identify))
+        team_end();
+}
+
 static void spin_for_ever(void *arg)
 {
     (void)arg;
@@ -259,22 +267,14 @@ static void spin_for_ever(void *arg)
 
 static void smp_init_running(void)
 {
-    if (!listeners(spin_for_ever))
-        return;
-    for (unsigned c = 1; c < team_cpus; c++)
-        EXPECT(smp_restart(c), "cpu %u did not start again", c);
-    if (team_begin(identify))
-        team_end();
+    if (listeners(spin_for_ever))
+        restart_all();
 }
 
 static void smp_init_halted(void)
 {
-    if (!listeners(halt_deaf))
-        return;
-    for (unsigned c = 1; c < team_cpus; c++)
-        EXPECT(smp_restart(c), "cpu %u did not start again", c);
-    if (team_begin(identify))
-        team_end();
+    if (listeners(halt_deaf))
+        restart_all();
 }
 
 static void on_step(struct trap_frame *f)
@@ -303,10 +303,7 @@ static void smp_init_stepping(void)
     if (!team_begin(init_itself))
         return;
     wait_ms(5);
-    for (unsigned c = 1; c < team_cpus; c++)
-        EXPECT(smp_restart(c), "cpu %u did not start again", c);
-    if (team_begin(identify))
-        team_end();
+    restart_all();
 }
 
 /*

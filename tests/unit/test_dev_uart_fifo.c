@@ -234,7 +234,7 @@ static void rts_flow_control(void **state)
     assert_int_equal(in8(&t->b, DATA), 'b');
 }
 
-/* Nothing is buffered on the way out: a megabyte leaves as it is written. */
+/* Nothing is buffered on the way out: 300,000 bytes in a row leave as they are written. */
 static void unbounded_transmit_buffer(void **state)
 {
     struct bench *t = *state;

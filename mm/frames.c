@@ -154,8 +154,7 @@ COLD void frames_free(struct frames *f, hpa_t hpa, unsigned order)
     spin_unlock(&f->lock);
 }
 
-/* ---- initialisation ---------------------------------------------------------------------------
- */
+/* ---- initialisation ------------------------------------------------------------------------- */
 
 static void zone_remove(struct frames *f, unsigned i)
 {
@@ -256,8 +255,7 @@ COLD enum err frames_init(struct frames *f, uintptr_t hva_base, const struct fra
     return f->total == 0 ? ERR_NOMEM : err;
 }
 
-/* ---- checking ---------------------------------------------------------------------------------
- */
+/* ---- checking ------------------------------------------------------------------------------- */
 
 /* Frames of the free block that starts at index i of the zone; 0 if none starts there. */
 static u64 check_block(struct frames *f, struct frames_zone *z, u64 i)

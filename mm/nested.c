@@ -266,8 +266,7 @@ enum err nested_protect(struct nested *n, gpa_t gpa, u64 size, unsigned perms)
     return OK;
 }
 
-/* ---- one leaf ---------------------------------------------------------------------------------
- */
+/* ---- one leaf ------------------------------------------------------------------------------- */
 
 bool nested_forget_access(const struct nested *n, u64 *entry)
 {
@@ -314,8 +313,7 @@ hpa_t nested_release(struct nested *n, gpa_t gpa, u64 *entry, unsigned level)
     return hpa;
 }
 
-/* ---- whole tables -----------------------------------------------------------------------------
- */
+/* ---- whole tables --------------------------------------------------------------------------- */
 
 u64 nested_detach(struct nested *n, gpa_t gpa, unsigned level)
 {

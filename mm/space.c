@@ -79,8 +79,7 @@ u64 space_fini(struct space *s)
     return held;
 }
 
-/* ---- regions ----------------------------------------------------------------------------------
- */
+/* ---- regions -------------------------------------------------------------------------------- */
 
 const struct space_region *space_region_at(const struct space *s, gpa_t gpa)
 {
@@ -213,8 +212,7 @@ enum err space_add_pass(struct space *s, gpa_t gpa, hpa_t hpa, u64 size, unsigne
     return err;
 }
 
-/* ---- permissions ------------------------------------------------------------------------------
- */
+/* ---- permissions ---------------------------------------------------------------------------- */
 
 bool space_rights_over(const struct space *s, gpa_t base, u64 size, unsigned *perms)
 {

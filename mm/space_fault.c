@@ -16,8 +16,7 @@
 
 _Static_assert(SPACE_HOLD_SLOTS >= NESTED_ENTRIES, "a large page's small ones have a slot each");
 
-/* ---- filling ----------------------------------------------------------------------------------
- */
+/* ---- filling -------------------------------------------------------------------------------- */
 
 /* What resolve found, and what it had to do. */
 struct resolved {
@@ -203,8 +202,7 @@ COLD static bool filled_elsewhere(struct space *s, gpa_t gpa)
     return nested_valid(value);
 }
 
-/* ---- faults and holds -------------------------------------------------------------------------
- */
+/* ---- faults and holds ----------------------------------------------------------------------- */
 
 static void count(u64 *counter)
 {

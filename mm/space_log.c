@@ -73,8 +73,7 @@ static void harvest_chunk(struct harvest *h, gpa_t base)
     h->changed |= used || found;
 }
 
-/* ---- what processors and holds have noted ------------------------------------------------------
- */
+/* ---- what processors and holds have noted --------------------------------------------------- */
 
 /* 64 pages of the region, which may lie in two tables; with the lock held if there is anything. */
 static void harvest_word(struct harvest *h, u64 word)

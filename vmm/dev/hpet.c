@@ -58,8 +58,7 @@ static u64 width_mask(const struct hpet_timer *t)
     return t->config & T_32 ? 0xffffffff : UINT64_MAX;
 }
 
-/* ---- interrupts -------------------------------------------------------------------------------
- */
+/* ---- interrupts ----------------------------------------------------------------------------- */
 
 /* The line a comparator drives, or -1: none, or it sends messages (2.4.5). */
 static int line_of(const struct hpet *h, unsigned n)
@@ -146,8 +145,7 @@ static void interrupt(struct hpet *h, unsigned n)
     }
 }
 
-/* ---- matches ----------------------------------------------------------------------------------
- */
+/* ---- matches -------------------------------------------------------------------------------- */
 
 static u64 match_ns(const struct hpet *h, const struct hpet_timer *t)
 {
@@ -235,8 +233,7 @@ void hpet_tick(struct hpet *h, u64 now_ns)
     set_deadline(h);
 }
 
-/* ---- registers --------------------------------------------------------------------------------
- */
+/* ---- registers ------------------------------------------------------------------------------ */
 
 /* The comparator as it stands now, matches that were not yet told included. */
 static u64 read_comparator(const struct hpet *h, const struct hpet_timer *t, u64 now_ns)

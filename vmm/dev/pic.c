@@ -22,8 +22,7 @@
 /* Inputs whose trigger mode can be set: not 0, 1, 2, 8 and 13. */
 static const u8 elcr_mask[2] = {0xf8, 0xde};
 
-/* ---- one chip ---------------------------------------------------------------------------------
- */
+/* ---- one chip ------------------------------------------------------------------------------- */
 
 /* The input of highest priority in the set, or NONE. */
 static unsigned highest(const struct pic_chip *c, u8 set)
@@ -85,8 +84,7 @@ static void take(struct pic_chip *c, unsigned input)
         c->lowest = (u8)input;
 }
 
-/* ---- the pair ---------------------------------------------------------------------------------
- */
+/* ---- the pair ------------------------------------------------------------------------------- */
 
 COLD static void set_intr(struct pic *p, bool level)
 {
@@ -147,8 +145,7 @@ u8 pic_ack(struct pic *p)
     return vector;
 }
 
-/* ---- command words ----------------------------------------------------------------------------
- */
+/* ---- command words -------------------------------------------------------------------------- */
 
 static void write_icw1(struct pic_chip *c, u8 value)
 {

@@ -23,8 +23,7 @@
 #define P61_OUT2    BIT(5)
 #define P61_WRITTEN 0x0f
 
-/* ---- one counter at a tick --------------------------------------------------------------------
- */
+/* ---- one counter at a tick ------------------------------------------------------------------ */
 
 /* Modes 6 and 7 are 2 and 3. */
 static unsigned mode_of(const struct pit_counter *c)
@@ -118,8 +117,7 @@ static bool null_count(const struct pit_counter *c, u64 tick)
     return !c->loaded || c->armed || c->next || (c->running && (s64)(tick - c->start) < 0);
 }
 
-/* ---- counter 0's interrupt --------------------------------------------------------------------
- */
+/* ---- counter 0's interrupt ------------------------------------------------------------------ */
 
 static void set_deadline(struct pit *p, u64 now_ns)
 {
@@ -210,8 +208,7 @@ bool pit_output(const struct pit *p, unsigned counter, u64 now_ns)
     return out_level(&c, tick);
 }
 
-/* ---- programming ------------------------------------------------------------------------------
- */
+/* ---- programming ---------------------------------------------------------------------------- */
 
 static u32 from_written(const struct pit_counter *c, u16 v)
 {

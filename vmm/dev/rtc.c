@@ -49,8 +49,7 @@ enum {
 #define PM        0x80   /* in the hour, 12-hour mode */
 #define ANY       0xc0   /* alarm byte: matches everything from here on */
 
-/* ---- bytes as they are written ----------------------------------------------------------------
- */
+/* ---- bytes as they are written -------------------------------------------------------------- */
 
 static u8 encode(const struct rtc *r, unsigned v)
 {
@@ -112,8 +111,7 @@ static s64 time_from_bytes(const struct rtc *r)
     return calendar_to_seconds(&c);
 }
 
-/* ---- the clock --------------------------------------------------------------------------------
- */
+/* ---- the clock ------------------------------------------------------------------------------ */
 
 static u64 second_at(const struct rtc *r, u64 now_ns)
 {
@@ -166,8 +164,7 @@ static void update_halt(struct rtc *r, bool was_reset, u64 now_ns)
     r->s.halted = halt;
 }
 
-/* ---- interrupts -------------------------------------------------------------------------------
- */
+/* ---- interrupts ----------------------------------------------------------------------------- */
 
 /* Period of the periodic interrupt as a shift of 32768 Hz ticks; 0: off. */
 static unsigned periodic_shift(const struct rtc *r)
@@ -289,8 +286,7 @@ void rtc_tick(struct rtc *r, u64 now_ns)
     settle(r);
 }
 
-/* ---- registers --------------------------------------------------------------------------------
- */
+/* ---- registers ------------------------------------------------------------------------------ */
 
 static u8 read_byte(struct rtc *r, unsigned n, u64 now_ns)
 {
@@ -366,8 +362,7 @@ static void rtc_access(void *arg, struct bus_access *acc)
     }
 }
 
-/* ---- creation ---------------------------------------------------------------------------------
- */
+/* ---- creation ------------------------------------------------------------------------------- */
 
 static void put16(struct rtc *r, unsigned at, u64 value)
 {

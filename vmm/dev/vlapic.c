@@ -6,8 +6,7 @@
 #include "lib/string.h"
 #include "vmm/dev/vlapic_impl.h"
 
-/* ---- requests and priorities ------------------------------------------------------------------
- */
+/* ---- requests and priorities ---------------------------------------------------------------- */
 
 /* 10.8.3.1; where both classes are equal, as virtualised by hardware (SDM 3, 29.1.3). */
 u8 vlapic_ppr(const struct vlapic *l)
@@ -162,8 +161,7 @@ void vlapic_eoi(struct vlapic *l)
         end_level(l, (u8)vector);
 }
 
-/* ---- events and local sources -----------------------------------------------------------------
- */
+/* ---- events and local sources --------------------------------------------------------------- */
 
 void vlapic_tell(struct vlapic *l)
 {
@@ -258,8 +256,7 @@ COLD void vlapic_set_lint(struct vlapic *l, unsigned pin, bool level)
     vlapic_tell(l);
 }
 
-/* ---- modes and reset --------------------------------------------------------------------------
- */
+/* ---- modes and reset ------------------------------------------------------------------------ */
 
 static u8 mode_of_base(u64 base)
 {

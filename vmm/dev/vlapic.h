@@ -153,8 +153,7 @@ enum err vlapic_init(struct vlapic *l, const struct vlapic_config *c);
 /* The state of vlapic_init() (init false), or that after INIT: ID, base and mode stay. */
 void vlapic_reset(struct vlapic *l, bool init);
 
-/* ---- before each guest entry ------------------------------------------------------------------
- */
+/* ---- before each guest entry ---------------------------------------------------------------- */
 
 /* Moves what was posted into IRR, and takes up what the processor has done by itself. */
 void vlapic_sync(struct vlapic *l);
@@ -218,8 +217,7 @@ static inline bool vlapic_has_events(const struct vlapic *l)
  */
 u32 vlapic_take_events(struct vlapic *l);
 
-/* ---- registers --------------------------------------------------------------------------------
- */
+/* ---- registers ------------------------------------------------------------------------------ */
 
 /* xAPIC page access: offset 0..0xfff. In other modes reads give zeros and writes nothing (the
  * caller does not route here then: vlapic_gpa()). Never fails. */
@@ -297,8 +295,7 @@ static inline void vlapic_set_cr8(struct vlapic *l, u8 value)
     vlapic_set_tpr(l, (u8)(value << 4));
 }
 
-/* ---- interrupts in ----------------------------------------------------------------------------
- */
+/* ---- interrupts in -------------------------------------------------------------------------- */
 
 /*
  * [any] Delivers a message to its targets in the group, kicking each. `from` is the sender when the
@@ -316,8 +313,7 @@ void vlapic_post(struct vlapic *l, u8 vector, bool level);
 /* [any, calls for one pin serialised] Drives LINT0 or LINT1 (pin 0, 1): PIC's INTR, NMI. */
 void vlapic_set_lint(struct vlapic *l, unsigned pin, bool level);
 
-/* ---- time -------------------------------------------------------------------------------------
- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static inline u64 vlapic_deadline(const struct vlapic *l)
 {

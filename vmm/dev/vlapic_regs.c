@@ -153,8 +153,7 @@ static void write_reg(struct vlapic *l, unsigned reg, u32 value, u64 now_ns)
         write_other(l, reg, value, now_ns);
 }
 
-/* ---- as memory --------------------------------------------------------------------------------
- */
+/* ---- as memory ------------------------------------------------------------------------------ */
 
 static void mmio_read(struct vlapic *l, struct bus_access *acc, unsigned reg)
 {
@@ -224,8 +223,7 @@ COLD void vlapic_written(struct vlapic *l, unsigned offset, u64 now_ns)
         mmio_write(l, &acc, reg);
 }
 
-/* ---- as MSRs ----------------------------------------------------------------------------------
- */
+/* ---- as MSRs -------------------------------------------------------------------------------- */
 
 bool vlapic_read_msr(struct vlapic *l, u32 msr, u64 now_ns, u64 *value)
 {

@@ -278,8 +278,7 @@ void vuart_access(void *arg, struct bus_access *acc)
         access_any(u, acc);
 }
 
-/* ---- the outside ------------------------------------------------------------------------------
- */
+/* ---- the outside ---------------------------------------------------------------------------- */
 
 void vuart_set_modem(struct vuart *u, u8 lines)
 {
@@ -288,8 +287,7 @@ void vuart_set_modem(struct vuart *u, u8 lines)
     vuart_update_line(u);
 }
 
-/* ---- creation ---------------------------------------------------------------------------------
- */
+/* ---- creation ------------------------------------------------------------------------------- */
 
 COLD void vuart_reset(struct vuart *u)
 {

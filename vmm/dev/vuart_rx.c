@@ -116,8 +116,7 @@ u8 vuart_read_rbr(struct vuart *u, u64 now_ns)
     return byte;
 }
 
-/* ---- the outside ------------------------------------------------------------------------------
- */
+/* ---- the outside ---------------------------------------------------------------------------- */
 
 unsigned vuart_receive(struct vuart *u, const u8 *bytes, unsigned n, u64 now_ns)
 {

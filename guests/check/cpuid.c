@@ -34,6 +34,29 @@ static void cpuid_hypervisor_leaf(void)
            tsc_khz);
 }
 
+static bool near_to(u64 told, u64 measured)
+{
+    return told > measured * 95 / 100 && told < measured * 105 / 100;
+}
+
+/* The TSC's and the local APIC timer's rates, wherever they are told. */
+static void cpuid_frequencies(void)
+{
+    u32 apic_khz = cpuid(0x40000010, 0).ebx;
+    u64 measured = apic_timer_per_mega_tsc() * tsc_khz / 1000000;
+    struct cpuid ratio = cpuid(0x15, 0), mhz = cpuid(0x16, 0);
+
+    EXPECT(near_to(apic_khz, measured), "local APIC timer: %u kHz, %ju measured", apic_khz,
+           measured);
+    REQUIRE(!cpu_is_amd(), "AMD's processors have no more leaves for it");
+    EXPECT(near_to(mhz.eax, tsc_khz / 1000), "leaf 0x16: %u MHz", mhz.eax);
+    if (!ratio.eax) /* no ratio is near enough */
+        return;
+    EXPECT_EQ(ratio.ecx / 1000, apic_khz);
+    EXPECT(near_to((u64)ratio.ecx * ratio.ebx / ratio.eax / 1000, tsc_khz), "%u * %u / %u Hz",
+           ratio.ecx, ratio.ebx, ratio.eax);
+}
+
 static void cpuid_offers_no_virtualisation(void)
 {
     EXPECT(!cpu_has_1_ecx(CPUID1_ECX_VMX), "VMX is offered");
@@ -162,6 +185,7 @@ static void cpuid_upper_halves(void)
 static const struct check list[] = {
     {"cpuid_leaves", cpuid_leaves, ANYWHERE},
     {"cpuid_hypervisor_leaf", cpuid_hypervisor_leaf, SKEP_ONLY},
+    {"cpuid_frequencies", cpuid_frequencies, SKEP_ONLY},
     {"cpuid_offers_no_virtualisation", cpuid_offers_no_virtualisation, SKEP_ONLY},
     {"cpuid_apic_id", cpuid_apic_id, ANYWHERE},
     {"cpuid_apic_bit", cpuid_apic_bit, ANYWHERE},

@@ -27,7 +27,8 @@ SINGLE = ("qemu", "bochs-skylake_x", "bochs-ivy_bridge", "bochs-tigerlake", "boc
 SMP = {"smp", "smp_state", "smp_lines"}  # groups of guests/check that need a second processor
 # QEMU's clocks run on while a busy machine does not run QEMU: what compares them is left to Bochs,
 # whose clocks count instructions.
-CLOCKS = {"timers", "ticks_group", "cpuid_hypervisor_leaf", "irq_apic_periodic", "irq_apic_divide"}
+CLOCKS = {"timers", "ticks_group", "cpuid_hypervisor_leaf", "cpuid_frequencies", "rtc_uip",
+          "irq_apic_periodic", "irq_apic_divide"}
 
 
 def sources(guest, bits):

@@ -21,6 +21,7 @@
 #include "mm/space.h"
 #include "tests/unit/mm_arena.h"
 #include "tests/unit/mm_formats.h"
+#include "tests/unit/random.h"
 
 enum { VCPUS = 2, DEVICES = 1, TLB = 64, PAGES = 3 * 512, LOG = 4 };
 #define RAM_BASE MIB
@@ -35,7 +36,7 @@ static gpa_t meeting_page(unsigned i)
 
 static gpa_t some_page(u64 *seed)
 {
-    return meeting_page(rnd(seed) % MEETING);
+    return meeting_page(random_u64(seed) % MEETING);
 }
 
 struct tlb_entry {
@@ -217,7 +218,7 @@ static void *vcpu_thread(void *arg)
             if (i % 8 == 0 && __atomic_load_n(&v->kicked, __ATOMIC_ACQUIRE))
                 break;
             gpa = some_page(&v->seed);
-            access = rnd(&v->seed) & 1 ? CPU_W | CPU_R : CPU_R;
+            access = random_u64(&v->seed) & 1 ? CPU_W | CPU_R : CPU_R;
             fault = !guest_access(v, gpa, access);
         }
         space_leave(&v->view);
@@ -242,7 +243,7 @@ static void *device_thread(void *arg)
 
     while (running()) {
         gpa_t gpa = some_page(&seed);
-        bool write = rnd(&seed) & 1;
+        bool write = random_u64(&seed) & 1;
         u32 *word = space_hold(&space, gpa + 4 * DEVICE_WORD, 4, write);
 
         if (word && write)
@@ -270,7 +271,7 @@ static void *changer_thread(void *arg)
     u64 seed = (uintptr_t)arg;
 
     while (running()) {
-        u64 pages = 1 + rnd(&seed) % 4;
+        u64 pages = 1 + random_u64(&seed) % 4;
         gpa_t gpa = some_page(&seed);
         u32 before;
 

@@ -24,10 +24,4 @@ static inline void parse(const char *const *text, unsigned n)
         parse(t, ARRAY_SIZE(t));                                                                   \
     } while (0)
 
-static inline void assert_has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' does not say '%s'", text, part);
-}
-
 #endif

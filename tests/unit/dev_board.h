@@ -7,6 +7,7 @@
 #include <string.h>
 #include "vmm/dev/bus.h"
 #include "vmm/dev/irq_out.h"
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
 #define NS_US 1000ull
@@ -91,15 +92,6 @@ static inline void out16(struct board *b, u16 port, u16 value)
 static inline void out32(struct board *b, u16 port, u32 value)
 {
     board_access(b, &b->ports, port, 4, true, value);
-}
-
-/* xorshift64*, for the random tests: the same sequence on every machine. */
-static inline u64 board_random(u64 *seed)
-{
-    *seed ^= *seed >> 12;
-    *seed ^= *seed << 25;
-    *seed ^= *seed >> 27;
-    return *seed * 0x2545f4914f6cdd1dull;
 }
 
 #endif

@@ -117,12 +117,6 @@ static inline const char *guest_text(const struct guest_mem *g, gpa_t gpa)
     return (const char *)g->base + gpa;
 }
 
-static inline void assert_has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' does not say '%s'", text, part);
-}
-
 /* Loads and expects success; prints the sentence otherwise. */
 static inline void load_ok(const struct load_request *r, struct guest_mem *g, struct load_state *s)
 {

@@ -79,13 +79,4 @@ static __attribute__((unused)) void arena_fini(struct arena *a)
     munmap(a->memory, a->size);
 }
 
-/* Small and fast pseudo-random numbers (xorshift64*). */
-static __attribute__((unused)) u64 rnd(u64 *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * 0x2545f4914f6cdd1dull;
-}
-
 #endif

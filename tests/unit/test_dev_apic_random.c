@@ -315,7 +315,7 @@ static void random_operations(void **state)
         for (unsigned i = 0; i < IOAPIC_PINS; i++)
             model.pin[i].entry = 0x10000;
         for (unsigned n = 0; n < 3000; n++) {
-            one_operation(board_random(&seed));
+            one_operation(random_u64(&seed));
             compare();
             for (unsigned i = 0; i < CPUS; i++)
                 offered += slow_pending(&model.cpu[i]) >= 0;

@@ -229,7 +229,7 @@ static void periodic_does_not_drift(void **state)
     assert_int_equal(run_to_deadline(&t), 100000);
     assert_int_equal(get32(&t, 0x108), (u32)first + 100000);
     while (get(&t, 0xf0) < 6000000000ull) {
-        t.b.now = hpet_deadline(&t.h) + board_random(&seed) % 300000;
+        t.b.now = hpet_deadline(&t.h) + random_u64(&seed) % 300000;
         hpet_tick(&t.h, t.b.now);
     }
     n = (get(&t, 0xf0) - first) / 100000 + 1;
@@ -387,7 +387,7 @@ static void anything(void **state)
     (void)state;
     start(&t);
     for (unsigned i = 0; i < 300000; i++) {
-        u64 r = board_random(&seed), v = board_random(&seed) >> (r >> 40 & 63);
+        u64 r = random_u64(&seed), v = random_u64(&seed) >> (r >> 40 & 63);
         u64 reg = r >> 20 & 1 ? 0x100 + (r & 0x7f) : r & 0x3ff;
 
         if (r >> 30 & 1)

@@ -13,8 +13,7 @@ static u64 seed;
 
 static u32 rnd(u32 n)
 {
-    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-    return (u32)(seed >> 33) % n;
+    return (u32)(random_u64(&seed) >> 33) % n;
 }
 
 /* ---- the processor ---- */

@@ -120,7 +120,7 @@ static void periodic_does_not_drift(void **state)
 
     start_timer(t, PERIODIC, 999983);
     while (t->now < start + 60 * NS_S) {
-        t->now = vlapic_deadline(lapic(t)) + board_random(&seed) % 400000; /* the host is late */
+        t->now = vlapic_deadline(lapic(t)) + random_u64(&seed) % 400000; /* the host is late */
         tick(t, 0);
         ticks += took(t);
     }
@@ -181,7 +181,7 @@ static void owed_ticks_wait_for_each_other(void **state)
         if (t->now < next)
             continue;
         ticks += took(t);
-        next = t->now + board_random(&seed) % (t->now < start + 1000 * NS_MS ? 1900000 : 300000);
+        next = t->now + random_u64(&seed) % (t->now < start + 1000 * NS_MS ? 1900000 : 300000);
     }
     ticks += took(t);
     assert_int_equal(ticks, (t->now - start) / NS_MS);

@@ -193,7 +193,7 @@ static void random_operations(void **state)
                 s.c[which].masked[i] = true;
         }
         for (unsigned n = 0; n < 2000; n++) {
-            u64 r = board_random(&seed);
+            u64 r = random_u64(&seed);
             unsigned which = r >> 8 & 1, line = r >> 9 & 15;
             u8 v = (u8)(r >> 16);
 

@@ -14,7 +14,7 @@ static void tick_arithmetic(void **state)
     assert_int_equal(ticks_at(TICK_RATE_RTC, NS_S), 32768);
     for (unsigned r = 0; r < 3; r++)
         for (unsigned i = 0; i < 20000; i++) {
-            u64 n = board_random(&seed) >> (board_random(&seed) % 50 + 14);
+            u64 n = random_u64(&seed) >> (random_u64(&seed) % 50 + 14);
             u64 ns = ticks_to_ns(rates[r], n);
 
             if (ns == UINT64_MAX) /* out of reach */
@@ -205,7 +205,7 @@ static void pit_modes_2_and_3_do_not_drift(void **state)
         first = t.tick + 1;
         rises = t.b.rises[IRQ0];
         while (t.tick < first + 60 * 1193182ull) {
-            t.b.now = pit_deadline(&t.p) + board_random(&seed) % 400000;
+            t.b.now = pit_deadline(&t.p) + random_u64(&seed) % 400000;
             t.tick = ticks_at(RATE, t.b.now);
             pit_tick(&t.p, t.b.now);
         }

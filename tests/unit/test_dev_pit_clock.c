@@ -110,7 +110,7 @@ static void modes_clock_by_clock(void **state)
             program(&t, 2, (u8)(0x30 | mode << 1), (u16)counts[k]);
             slow_write(&s, counts[k]);
             for (unsigned n = 0; n < 400; n++) {
-                u64 r = board_random(&seed);
+                u64 r = random_u64(&seed);
 
                 advance(&t, 1);
                 slow_clock(&s);

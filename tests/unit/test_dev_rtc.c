@@ -70,7 +70,7 @@ static void calendar_agrees_with_the_c_library(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 200000; i++) {
-        s64 s = (s64)(board_random(&seed) % 315537897600ull) - 62135596800ll; /* years 1 to 9999 */
+        s64 s = (s64)(random_u64(&seed) % 315537897600ull) - 62135596800ll; /* years 1 to 9999 */
         time_t time = (time_t)s;
         struct calendar c;
         struct tm tm;

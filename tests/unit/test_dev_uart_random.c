@@ -340,7 +340,7 @@ static void random_operations(void **state)
 
         setup_bench(&t);
         for (unsigned n = 0; n < 1500; n++) {
-            u64 r = board_random(&seed);
+            u64 r = random_u64(&seed);
             unsigned reg = r >> 8 & 7;
             u8 v = (u8)(r >> 16);
 

@@ -267,29 +267,29 @@ static void test_capsules(void **state)
     (void)state;
     start(INSN_64, 0);
     m.gpr[RBX] = DEV;
-    assert_non_null(strstr(capsule(&e, (const u8[]){0xd9, 0x03}, 2), "x=m:2:fee00000:501000"));
-    assert_non_null(strstr(capsule(&e, (const u8[]){0xd9, 0x03}, 2), "w=501000:"));
+    assert_has(capsule(&e, (const u8[]){0xd9, 0x03}, 2), "x=m:2:fee00000:501000");
+    assert_has(capsule(&e, (const u8[]){0xd9, 0x03}, 2), "w=501000:");
     e.gla_valid = false;
-    assert_non_null(strstr(capsule(&e, (const u8[]){0x65, 0xd9, 0x03}, 3), " s5="));
-    assert_non_null(strstr(capsule(&port, (const u8[]){0xed}, 1), "x=p:1:2:3f8"));
+    assert_has(capsule(&e, (const u8[]){0x65, 0xd9, 0x03}, 3), " s5=");
+    assert_has(capsule(&port, (const u8[]){0xed}, 1), "x=p:1:2:3f8");
     m.gpr[RBX] = ABSENT;
-    assert_non_null(strstr(capsule(NULL, (const u8[]){0xd9, 0x03}, 2), ":0"));
+    assert_has(capsule(NULL, (const u8[]){0xd9, 0x03}, 2), ":0");
     ram_put(m.reg[EMUL_CR3] + 8, MACHINE_DEV | 7, 8);
     m.gpr[RBX] = 0x8000000000;
-    assert_non_null(strstr(capsule(NULL, (const u8[]){0xd9, 0x03}, 2), "w=8000000000:fee00007"));
+    assert_has(capsule(NULL, (const u8[]){0xd9, 0x03}, 2), "w=8000000000:fee00007");
     start(INSN_32, 3);
     m.gpr[RBX] = DEV;
-    assert_non_null(strstr(capsule(NULL, (const u8[]){0xd9, 0x03}, 2), " s3="));
-    assert_non_null(strstr(capsule(NULL, (const u8[]){0x36, 0xd9, 0x03}, 3), " s2="));
+    assert_has(capsule(NULL, (const u8[]){0xd9, 0x03}, 2), " s3=");
+    assert_has(capsule(NULL, (const u8[]){0x36, 0xd9, 0x03}, 3), " s2=");
     start(INSN_16, 0);
     m.reg[EMUL_CR0] &= ~(CR0_PE | CR0_PG);
     m.reg[EMUL_EFER] = 0;
     m.reg[EMUL_RIP] = 0x1000;
     m.seg[SEG_CS].limit = 0xffff;
-    assert_non_null(strstr(capsule(NULL, (const u8[]){0xd9, 0x07}, 2), "real=1"));
+    assert_has(capsule(NULL, (const u8[]){0xd9, 0x07}, 2), "real=1");
     m.reg[EMUL_CR0] |= CR0_PE;
     m.reg[EMUL_RFLAGS] |= FLAG_VM;
-    assert_non_null(strstr(capsule(NULL, (const u8[]){0x26, 0xd9, 0x07}, 3), "vm86=1"));
+    assert_has(capsule(NULL, (const u8[]){0x26, 0xd9, 0x07}, 3), "vm86=1");
     m.reg[EMUL_RIP] = 0x20000; /* beyond the code segment: nothing is fetched */
     machine_run(&m, NULL);
     assert_true(emul_capsule(&m.cpu, small, sizeof(small)) > 20);
@@ -304,7 +304,7 @@ static void test_capsules(void **state)
     ram_put(0xa004, 0xc027, 4);
     m.reg[EMUL_RIP] = 0x1000;
     m.gpr[RBX] = 0x401000;
-    assert_non_null(strstr(capsule(NULL, (const u8[]){0xd9, 0x03}, 2), "w=401000:c027:0"));
+    assert_has(capsule(NULL, (const u8[]){0xd9, 0x03}, 2), "w=401000:c027:0");
 }
 
 /* Linear memory for exit handlers. */

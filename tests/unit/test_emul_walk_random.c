@@ -3,17 +3,15 @@
  * The guest page walk on random tables in every paging mode, against a second model, written from
  * the tables of Intel SDM volume 3, chapter 4.
  */
+#include "tests/unit/random.h"
 #include "tests/unit/walk_memory.h"
 #include "vmm/emul/walk.h"
 
-static u64 rng = 88172645463325252ull;
+static u64 seed = 88172645463325252ull;
 
 static u64 rnd(void)
 {
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return rng * 0x2545f4914f6cdd1dull >> 8;
+    return random_u64(&seed) >> 8;
 }
 
 /* ---- the model ---- */

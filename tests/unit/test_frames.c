@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "mm/frames.h"
 #include "tests/unit/mm_arena.h"
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
 #define MEM_SIZE (64 * MIB)
@@ -230,7 +231,8 @@ static void random_use_matches_the_model(void **state)
     memset(owner, 0, sizeof(owner));
     arena_init(&a, (u64)FRAMES * PAGE_SIZE);
     for (unsigned n = 0; n < 300000; n++) {
-        unsigned i = rnd(&seed) % BLOCKS, order = (unsigned)__builtin_ctzll(rnd(&seed) | 1024);
+        unsigned i = random_u64(&seed) % BLOCKS,
+                 order = (unsigned)__builtin_ctzll(random_u64(&seed) | 1024);
         u64 first;
 
         if (block[i].hpa) {

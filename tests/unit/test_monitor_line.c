@@ -167,7 +167,7 @@ static void test_completion(void **state)
     expect("last web", 8);
     type("\t");
     expect("last web", 8);
-    assert_non_null(strstr(terminal.above, "  web  webcam\n"));
+    assert_has(terminal.above, "  web  webcam\n");
     type("c\t");
     expect("last webcam ", 12);
     unsigned bells = terminal.bells;

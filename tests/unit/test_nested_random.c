@@ -7,6 +7,7 @@
 #include "mm/nested.h"
 #include "tests/unit/mm_arena.h"
 #include "tests/unit/mm_formats.h"
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
 /* The model: what each 4 KiB page of two GiBs is. */
@@ -36,7 +37,7 @@ static gpa_t model_gpa(u64 page)
 static u64 some_page(struct model *m)
 {
     static const u16 pieces[] = {0, 1, 7, 511};
-    u64 r = rnd(&m->seed);
+    u64 r = random_u64(&m->seed);
     u64 piece = r % 16 ? pieces[r >> 8 & 3] : (r >> 8) % 512;
 
     return (r >> 40 & 1) * PAGES_PER_GIB + piece * 512 + (r >> 20) % 512;
@@ -44,7 +45,7 @@ static u64 some_page(struct model *m)
 
 static unsigned some_level(struct model *m)
 {
-    u64 r = rnd(&m->seed) % 4096;
+    u64 r = random_u64(&m->seed) % 4096;
 
     return r == 0 ? 3 : r < 300 ? 2 : 1;
 }
@@ -53,7 +54,7 @@ static unsigned some_perms(struct model *m)
 {
     static const u8 perms[] = {0, NESTED_R, NESTED_RW, NESTED_RX, NESTED_RWX};
 
-    return perms[rnd(&m->seed) % ARRAY_SIZE(perms)];
+    return perms[random_u64(&m->seed) % ARRAY_SIZE(perms)];
 }
 
 static void check_page(struct model *m, u64 i)
@@ -89,10 +90,11 @@ static void model_split(struct model *m, u64 page)
 static void op_map(struct model *m)
 {
     unsigned level = some_level(m), perms = some_perms(m);
-    unsigned attr = perms | (unsigned)(rnd(&m->seed) & (NESTED_A | NESTED_D));
+    unsigned attr = perms | (unsigned)(random_u64(&m->seed) & (NESTED_A | NESTED_D));
     u64 page = leaf_first(some_page(m), level), count = 1ull << 9 * (level - 1);
-    u64 frame = (rnd(&m->seed) % 512) << 18 | (level < 3 ? (rnd(&m->seed) % 512) << 9 : 0);
-    bool foreign = rnd(&m->seed) & 1, in_use = false;
+    u64 frame =
+        (random_u64(&m->seed) % 512) << 18 | (level < 3 ? (random_u64(&m->seed) % 512) << 9 : 0);
+    bool foreign = random_u64(&m->seed) & 1, in_use = false;
     enum err err;
 
     if (perms == 0 && !m->n.fmt->hw_ad)
@@ -122,7 +124,7 @@ static void op_unmap(struct model *m)
     u64 first = leaf_first(page, level ? level : 1), e;
 
     /* Large leaves go more rarely than they would at random. */
-    if (level > 1 && rnd(&m->seed) % 8)
+    if (level > 1 && random_u64(&m->seed) % 8)
         return;
     e = nested_unmap(&m->n, model_gpa(first), &at);
     assert_int_equal(nested_valid(e), level != 0);
@@ -150,7 +152,7 @@ static void op_protect(struct model *m)
 {
     unsigned perms = some_perms(m);
     u64 page = some_page(m), left = PAGES_PER_GIB - page % PAGES_PER_GIB;
-    u64 count = 1 + rnd(&m->seed) % (rnd(&m->seed) % 64 ? 8 : 2048);
+    u64 count = 1 + random_u64(&m->seed) % (random_u64(&m->seed) % 64 ? 8 : 2048);
 
     count = MIN(count, left);
     assert_int_equal(nested_protect(&m->n, model_gpa(page), count * PAGE_SIZE, perms), OK);
@@ -174,7 +176,7 @@ static void op_access(struct model *m)
 {
     u64 page = some_page(m), first;
     struct page *p = &m->pages[page];
-    unsigned access = 1 + rnd(&m->seed) % 7, want = p->attr;
+    unsigned access = 1 + random_u64(&m->seed) % 7, want = p->attr;
     bool may = p->level && !(access & ~p->attr);
     struct cpu_walk walk;
     enum cpu_result r = cpu_access(&m->cpu, m->n.root, model_gpa(page) + 9, access, &walk);
@@ -224,9 +226,9 @@ static void random_sequence(enum nested_format_id format, u64 seed, unsigned ops
     for (unsigned i = 0; i < ops; i++) {
         static void (*const op[])(struct model *) = {op_map,     op_map,   op_map,    op_unmap,
                                                      op_protect, op_split, op_access, op_access};
-        unsigned which = rnd(&m.seed) % ARRAY_SIZE(op);
+        unsigned which = random_u64(&m.seed) % ARRAY_SIZE(op);
 
-        if (op[which] != op_split || rnd(&m.seed) % 16 == 0)
+        if (op[which] != op_split || random_u64(&m.seed) % 16 == 0)
             op[which](&m);
         check_page(&m, some_page(&m));
         if (i % (ops / 4) == 0)

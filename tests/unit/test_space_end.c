@@ -2,6 +2,7 @@
 /* Guest spaces: when memory runs out, in every place; and the end of a space. */
 #include "mm/space.h"
 #include "tests/unit/space_box.h"
+#include "tests/unit/random.h"
 
 static void exhaustion_hits_only_who_asks(void **state)
 {
@@ -114,9 +115,10 @@ static void a_thousand_lives_leave_no_trace(void **state)
         assert_int_equal(space_add_pass(&s, 2 * GIB, 0, 3 * MIB, NESTED_RWX, NESTED_WB), OK);
         assert_int_equal(space_attach(&s, &v), OK);
         for (unsigned k = 0; k < 20; k++) {
-            assert_int_equal(space_fault(&s, rnd(&seed) % (8 * MIB), 1 + rnd(&seed) % 7),
-                             SPACE_RESOLVED);
-            assert_int_equal(space_load(&s, GIB + rnd(&seed) % MIB, "r", 1), OK);
+            assert_int_equal(
+                space_fault(&s, random_u64(&seed) % (8 * MIB), 1 + random_u64(&seed) % 7),
+                SPACE_RESOLVED);
+            assert_int_equal(space_load(&s, GIB + random_u64(&seed) % MIB, "r", 1), OK);
         }
         assert_int_equal(space_protect(&s, 3 * MIB, 2 * MIB, NESTED_R), OK);
         space_detach(&s, &v);

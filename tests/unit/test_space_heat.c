@@ -2,6 +2,7 @@
 /* The working set and reclaim: which pages grow old, which go back, and which must not. */
 #include "mm/space.h"
 #include "tests/unit/space_box.h"
+#include "tests/unit/random.h"
 
 #define RAM 8 * MIB
 
@@ -144,7 +145,7 @@ static void the_formats_agree_on_the_working_set(void **state)
         small_box(&b, formats[f]);
         for (unsigned round = 0; round < 6; round++) {
             for (unsigned i = 0; i < 400; i++)
-                assert_true(box_guest(&b, rnd(&seed) % (RAM), 1 + rnd(&seed) % 7));
+                assert_true(box_guest(&b, random_u64(&seed) % (RAM), 1 + random_u64(&seed) % 7));
             cool(&b);
         }
         for (u64 i = 0; i < RAM / PAGE_SIZE; i++)

@@ -2,6 +2,7 @@
 /* The dirty log: what is written is in the next harvest, whoever wrote it; nothing else is. */
 #include "mm/space.h"
 #include "tests/unit/space_box.h"
+#include "tests/unit/random.h"
 
 #define PAGES 2048
 
@@ -293,8 +294,8 @@ static void the_formats_give_identical_logs(void **state)
         assert_int_equal(space_log_start(&b.s, 0, false), OK);
         for (unsigned round = 0; round < 8; round++) {
             for (unsigned i = 0; i < 300; i++) {
-                gpa_t gpa = rnd(&seed) % (PAGES * PAGE_SIZE);
-                unsigned access = 1 + rnd(&seed) % 7;
+                gpa_t gpa = random_u64(&seed) % (PAGES * PAGE_SIZE);
+                unsigned access = 1 + random_u64(&seed) % 7;
 
                 assert_true(box_guest(&b, gpa, access));
             }

@@ -3,11 +3,12 @@
  */
 #include "mm/space.h"
 #include "tests/unit/space_ops.h"
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
 static u64 draw_random(void *arg)
 {
-    return rnd(arg) >> 8;
+    return random_u64(arg) >> 8;
 }
 
 static void run(enum nested_format_id format, u64 memory, unsigned how, bool may_run_out,

@@ -247,6 +247,8 @@ static void exit_exception(struct vcpu *v, struct hvm_exit *e)
     }
     if (vector == EXC_DB)
         debug_note(v, e->exception.address);
+    if (vector == EXC_PF)
+        vcpu_set(v, HVM_CR2, e->exception.address);
     inject_exception(v, vector, e->exception.has_error, e->exception.error);
 }
 

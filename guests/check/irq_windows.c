@@ -55,6 +55,34 @@ static void irq_sti_shadow_kept(void)
     EXPECT_EQ(irq_count[VECTOR], 1);
 }
 
+static volatile u32 faults, steps;
+
+static void on_fault(struct trap_frame *f)
+{
+    faults++;
+    steps += f->flags & FLAG_TF ? 1 : 0;
+    f->ip += 2;
+    f->flags &= ~(ulong)FLAG_IF;
+}
+
+/* The same where the second one faults: it is not seen that somebody may have stepped over it. */
+static void irq_sti_shadow_fault(void)
+{
+    u32 counts = irq_timer_ms(1) / 20;
+    u64 start;
+
+    irq_begin();
+    faults = steps = 0;
+    trap_set(EXC_UD, on_fault);
+    irq_timer_set(APIC_TIMER_PERIODIC, counts);
+    for (start = rdtsc(); rdtsc() - start < 50ull * tsc_khz;)
+        asm volatile("sti\n ud2" : : : "memory");
+    irq_timer_set(APIC_LVT_MASKED, 0);
+    EXPECT(faults > 0, "UD2 did not fault");
+    EXPECT_EQ(steps, 0);
+    EXPECT_EQ(irq_count[VECTOR], 0);
+}
+
 /* The shadow also covers an instruction that leaves for the hypervisor, and ends with it. */
 SNIPPET(sti_cpuid, "push " REG(bx) "\n xor %eax, %eax\n xor %ecx, %ecx\n sti\n cpuid\n",
         "cli\n pop " REG(bx));
@@ -118,6 +146,7 @@ static const struct check list[] = {
     {"irq_hlt_pending", irq_hlt_pending, ANYWHERE},
     {"irq_sti_shadow", irq_sti_shadow, ANYWHERE},
     {"irq_sti_shadow_kept", irq_sti_shadow_kept, ANYWHERE},
+    {"irq_sti_shadow_fault", irq_sti_shadow_fault, ANYWHERE},
     {"irq_sti_shadow_exit", irq_sti_shadow_exit, ANYWHERE},
     {"irq_popf_window", irq_popf_window, ANYWHERE},
     {"irq_mov_ss_shadow", irq_mov_ss_shadow, ANYWHERE},

@@ -84,7 +84,11 @@ void svm_on_iret(struct svm_vcpu *v)
     set_iret_intercept(v, false);
 }
 
-/* Lets the guest execute one instruction. A guest that single-steps itself traps anyway. */
+/*
+ * Lets the guest execute one instruction. A guest that single-steps itself traps anyway. Faults
+ * leave the guest too, or it would find TF in the flags that it is to return to; not those that are
+ * instructions: what they push cannot be made again.
+ */
 static void begin_step(struct svm_vcpu *v)
 {
     struct vmcb *cb = v->vmcb;
@@ -94,7 +98,7 @@ static void begin_step(struct svm_vcpu *v)
     svm_set_attention(v, ATTEND_STEPPING, true);
     v->step_dr6 = cb->dr6;
     cb->rflags |= FLAG_TF;
-    cb->exceptions |= BIT(EXC_DB);
+    cb->exceptions = ~(u32)(BIT(EXC_BP) | BIT(EXC_OF));
     svm_touch(v, CLEAN_INTERCEPTS);
 }
 

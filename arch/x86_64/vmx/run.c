@@ -130,7 +130,7 @@ static void fill_ept(struct vmx_vcpu *v, struct hvm_exit *exit)
     exit->nested.gla_valid = q & EPT_QUAL_GLA_VALID;
     exit->nested.gla = exit->nested.gla_valid ? vmread(VMCS_GUEST_LINEAR) : 0;
     exit->nested.access = q & EPT_QUAL_ACCESS;
-    exit->nested.table_walk = exit->nested.gla_valid && !(q & EPT_QUAL_TRANSLATED);
+    exit->nested.table_walk = !(q & EPT_QUAL_TRANSLATED); /* or PAE's four as CR3 is loaded */
 }
 
 /* An access to the APIC-access page, which is at HVM_APIC_GPA (table 27-6). */

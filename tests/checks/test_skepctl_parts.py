@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The parts of tools/skepctl: words, lines, answers, tables; and each kind of line with a peer."""
-import importlib.machinery
-import importlib.util
 import json
 import os
 import pty
@@ -10,11 +8,7 @@ import threading
 
 import pytest
 
-from tree import ROOT
-
-_loader = importlib.machinery.SourceFileLoader("skepctl", os.path.join(ROOT, "tools/skepctl"))
-skepctl = importlib.util.module_from_spec(importlib.util.spec_from_loader("skepctl", _loader))
-_loader.exec_module(skepctl)
+from skepctl_module import skepctl
 
 
 def fails(status, function, *args):

@@ -14,21 +14,15 @@
 #include <string.h>
 #include <sanitizer/asan_interface.h>
 
+#include "tests/unit/guest_ram.h"
 #include "vmm/load/load.h"
 
 static u64 fuzz_mem_size;
 
 static void fuzz_check(gpa_t gpa, u64 len)
 {
-    u64 low = fuzz_mem_size < 0xc0000000 ? fuzz_mem_size : 0xc0000000;
-    u64 high = fuzz_mem_size - low;
-
-    if (!len || gpa + len < gpa)
+    if (!len || !guest_ram_has(fuzz_mem_size, gpa, len))
         abort();
-    if (gpa + len <= 0xa0000 || (gpa >= 0xc0000 && gpa + len <= low) ||
-        (high && gpa >= 0x100000000 && gpa + len <= 0x100000000 + high))
-        return;
-    abort();
 }
 
 static enum err fuzz_write(void *arg, gpa_t gpa, const void *buf, u64 len)

@@ -2,8 +2,6 @@
 """Eight VMs on two processors, started, paused, reset and destroyed in random order: in the end
 everything adds up, and the keyboard was heard all the while."""
 import collections
-import importlib.machinery
-import importlib.util
 import os
 import random
 import re
@@ -14,11 +12,7 @@ import pytest
 
 import image
 from machines import guest_elf, machine, on, skep_iso
-from tree import ROOT
-
-_loader = importlib.machinery.SourceFileLoader("skepctl", os.path.join(ROOT, "tools/skepctl"))
-skepctl = importlib.util.module_from_spec(importlib.util.spec_from_loader("skepctl", _loader))
-_loader.exec_module(skepctl)
+from skepctl_module import skepctl
 
 ENDINGS = re.compile(r"vm (\S+): (?:powered off|reset|exited, status \d+|stopped: .*)$")
 STARTS = re.compile(r"vm (\S+): .*, \d+ MiB, \d+ vCPUs?$")

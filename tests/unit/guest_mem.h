@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "vmm/load/load.h"
+#include "tests/unit/guest_ram.h"
 #include "tests/unit/unit.h"
 
 struct guest_mem {
@@ -22,16 +23,9 @@ struct guest_mem {
 
 #define GUEST_SPACE (8 * GIB)
 
-/* The board's RAM, said here a second time on purpose. */
 static inline bool guest_is_ram(const struct guest_mem *g, gpa_t gpa, u64 len)
 {
-    u64 low = g->size < 0xc0000000 ? g->size : 0xc0000000, high = g->size - low;
-    gpa_t end = gpa + len;
-
-    if (end < gpa)
-        return false;
-    return end <= 0xa0000 || (gpa >= 0xc0000 && end <= low) ||
-           (high && gpa >= 0x100000000 && end <= 0x100000000 + high);
+    return guest_ram_has(g->size, gpa, len);
 }
 
 static inline enum err guest_write(void *arg, gpa_t gpa, const void *buf, u64 len)

@@ -6,7 +6,7 @@
 #include "guests/check/check.h"
 
 extern const struct check_group exceptions, mode_specific, cpuid_group, msr_group, control, virt,
-    interrupts, irq_lines, irq_timer, irq_windows, pic, delivery, timers, pit, rtc, hpet,
+    interrupts, irq_lines, irq_timer, irq_windows, pic, apic_msg, delivery, timers, pit, rtc, hpet,
     ticks_group, debug, state, pages, ports, mmio, lapic, smp, smp_state, smp_lines, x2apic;
 
 #ifdef __x86_64__
@@ -18,8 +18,8 @@ extern const struct check_group cr8;
 
 #define CHECK_GROUPS                                                                               \
     &exceptions, &mode_specific, &cpuid_group, &msr_group, &control, &virt, &interrupts,           \
-        &irq_lines, &irq_timer, &irq_windows, &pic, &delivery, &timers, &pit, &rtc, &hpet,         \
-        &ticks_group, &debug, &state, &pages, &ports, &mmio, &lapic, &smp, &smp_state, &smp_lines, \
-        CHECK_GROUPS_64 &x2apic,
+        &irq_lines, &irq_timer, &irq_windows, &pic, &apic_msg, &delivery, &timers, &pit, &rtc,     \
+        &hpet, &ticks_group, &debug, &state, &pages, &ports, &mmio, &lapic, &smp, &smp_state,      \
+        &smp_lines, CHECK_GROUPS_64 &x2apic,
 
 #endif

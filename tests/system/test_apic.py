@@ -5,7 +5,7 @@ import re
 import pytest
 
 import image
-from machines import guest_elf, machine, skep_iso, skep_lines
+from machines import PROMPT, Monitor, guest_elf, machine, skep_iso, skep_lines
 
 # host, asked for, what there is
 CASES = [
@@ -20,27 +20,39 @@ CASES = [
 BOCHS_FAULTS = " ".join(f"skip={name}" for name in (
     "irq_stays_out", "irq_to_new_memory", "irq_sti_shadow", "irq_sti_shadow_kept",
     "irq_sti_shadow_fault", "ioapic_nmi_halted"))
-GROUPS = " ".join(f"only={name}" for name in ("interrupts", "cr8", "irq_lines", "irq_timer", "irq_windows", "pic",
-                                              "apic_msg", "hpet", "delivery", "x2apic", "lapic", "lapic_forms", "lapic_string"))
-# Where two virtual processors share a physical one, Bochs has an NMI in service of one hold up the other's.
-BESIDE = {32: "", 64: "skip=irq_nmi skip=irq_nmi_blocked skip=ioapic_nmi_halted"}
+GROUPS = " ".join(f"only={name}" for name in (
+    "interrupts", "cr8", "irq_lines", "irq_timer", "irq_windows", "pic", "apic_msg", "hpet", "delivery",
+    "x2apic", "lapic", "lapic_forms", "lapic_string"))
+# Where virtual processors share a physical one, Bochs has an NMI in service of one hold up the other's.
+NMIS = ("irq_nmi", "irq_nmi_blocked", "ioapic_nmi_halted")
 
 
 @pytest.mark.parametrize("host,asked,used", [
     pytest.param(*c, marks=pytest.mark.xdist_group(f"apic-{c[0]}-{c[1]}")) for c in CASES])
 def test_local_apic(host, asked, used, workdir):
-    """The in-guest tests of interrupts, with 64-bit code and with 32-bit code beside it."""
-    words = f"testdev {GROUPS} {BOCHS_FAULTS if used == 'virtual' else ''}"
-    guests = [image.Guest(f"g{bits}", guest_elf(f"check{bits}"), "mem=64M testdev", f"{words} {skip}")
-              for bits, skip in BESIDE.items()]
-    iso = skep_iso(workdir, guests, words=f"idle=poweroff apic={asked}")
+    """The in-guest tests of interrupts, with 64-bit code and with 32-bit code beside it; NMIs alone."""
+    words = f"testdev {BOCHS_FAULTS if used == 'virtual' else ''}"
+    beside = " ".join([words, GROUPS, *(f"skip={name}" for name in NMIS)])
+    alone = " ".join([words, *(f"only={name}" for name in NMIS)])
+    guests = [image.Guest(f"{name}{bits}", guest_elf(f"check{bits}"), f"mem=64M testdev {start}", line)
+              for name, start, line in (("g", "", beside), ("n", "start=manual", alone))
+              for bits in (32, 64)]
+    iso = skep_iso(workdir, guests, words=f"idle=monitor apic={asked}")
     with machine(host, workdir, iso) as m:
-        m.wait_end(200)
+        for _ in range(2):
+            m.expect(r"vm g\d+: exited, status \d+\r\n", 200)
+        m.expect(PROMPT, 20)
+        for bits in (32, 64):
+            m.send_line(f"start n{bits}")
+            m.expect(rf"vm n{bits}: exited, status \d+\r\n" + PROMPT, 60)
+            assert "PASS irq_nmi_blocked" in Monitor(m).say(f"log n{bits}")
+        m.send_line("poweroff")
+        m.wait_end(20)
         lines = skep_lines(m.console)
         assert not re.findall(r"FAIL .*", m.console)
         assert any(line.endswith(f"; local APICs: {used}") for line in lines), lines
-        for bits in (32, 64):
-            assert f"vm g{bits}: exited, status 0" in lines
+        for guest in guests:
+            assert f"vm {guest.name}: exited, status 0" in lines
 
 
 @pytest.mark.xdist_group("apic-qemu")

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A board of port devices, driven by the fuzzer's bytes: any access to any port, time that jumps,
- * console input, acknowledges. What must hold whatever the guest does is checked after each step.
+ * A board of devices, driven by the fuzzer's bytes: any access to any port and to the HPET, time
+ * that jumps, console input, acknowledges, interrupts that wait. What must hold whatever the guest
+ * does is checked after each step.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "vmm/dev/acpipm.h"
+#include "vmm/dev/hpet.h"
 #include "vmm/dev/pcihost.h"
 #include "vmm/dev/pic.h"
 #include "vmm/dev/pit.h"
@@ -28,6 +30,9 @@ struct world {
     struct pcihost pci;
     struct post post;
     struct testdev testdev;
+    struct hpet hpet;
+    bool legacy;
+    unsigned waits; /* how interrupts wait to be taken: ticks.h */
     u8 memory[TESTDEV_SIZE];
     u64 now, out_bytes;
     bool intr, level[24], feeding;
@@ -51,6 +56,38 @@ static void set_intr(void *arg, unsigned line, bool level)
     CHECK(w->intr != level); /* only changes are told */
     w->intr = level;
 }
+
+static void set_legacy(void *arg, bool taken)
+{
+    struct world *w = arg;
+
+    CHECK(w->legacy != taken);
+    w->legacy = taken;
+}
+
+static void on_send(void *arg, const struct apic_msg *msg)
+{
+    (void)arg;
+    CHECK(msg->mode < 8 && !msg->deassert);
+}
+
+static unsigned line_waits(void *arg, unsigned line)
+{
+    CHECK(line < 24);
+    return ((struct world *)arg)->waits;
+}
+
+static unsigned message_waits(void *arg, const struct apic_msg *msg)
+{
+    (void)msg;
+    return ((struct world *)arg)->waits;
+}
+
+static const struct hpet_ops hpet_ops = {.line = set_line,
+                                         .legacy = set_legacy,
+                                         .send = on_send,
+                                         .line_waits = line_waits,
+                                         .message_waits = message_waits};
 
 static void changed(void *arg)
 {
@@ -107,6 +144,8 @@ static void build(struct world *w)
     bus_init(&w->mmio);
     pic_init(&w->pic, (struct irq_out){set_intr, w, 0});
     pit_init(&w->pit, w->now, (struct irq_out){set_line, w, 0}, timer);
+    w->pit.waits = line_waits;
+    hpet_init(&w->hpet, &hpet_ops, w, timer);
     rtc_init(&w->rtc, 1709164790, w->now, (struct irq_out){set_line, w, 8}, timer);
     acpipm_init(&w->pm, true, (struct irq_out){set_line, w, ACPIPM_SCI}, timer, on_sleep, w);
     vuart_init(&w->uart, &uart_ops, w, (struct irq_out){set_line, w, 4}, timer);
@@ -119,6 +158,7 @@ static void build(struct world *w)
           !vuart_attach(&w->uart, &w->ports, 0x3f8) && !reset_attach(&w->reset, &w->ports) &&
           !pcihost_attach(&w->pci, &w->ports) && !post_attach(&w->post, &w->ports));
     testdev_attach(&w->testdev, &w->ports, &w->mmio);
+    hpet_attach(&w->hpet, &w->mmio);
     CHECK(!w->ports.err && !w->mmio.err);
 }
 
@@ -128,11 +168,13 @@ static void tick_all(struct world *w)
     rtc_tick(&w->rtc, w->now);
     acpipm_tick(&w->pm, w->now);
     vuart_tick(&w->uart, w->now);
+    hpet_tick(&w->hpet, w->now);
     /* A tick leaves no deadline behind it. */
     CHECK(pit_deadline(&w->pit) > w->now);
     CHECK(rtc_deadline(&w->rtc) > w->now);
     CHECK(acpipm_deadline(&w->pm) > w->now);
     CHECK(vuart_deadline(&w->uart) > w->now);
+    CHECK(hpet_deadline(&w->hpet) > w->now);
 }
 
 static void access_bus(struct world *w, struct bus *bus, u64 addr, u8 size, bool write, u64 value)
@@ -158,8 +200,11 @@ static void step(struct world *w, const u8 *b)
     case 0 ... 5:
         access_bus(w, &w->ports, port, size > 4 ? 1 : size, true, value & bus_open(size));
         break;
-    case 6 ... 9:
+    case 6 ... 8:
         access_bus(w, &w->ports, port, size > 4 ? 1 : size, false, 0);
+        break;
+    case 9:
+        access_bus(w, &w->mmio, HPET_GPA + 4 * (u64)b[1], size, b[2] & 1, value);
         break;
     case 10:
         access_bus(w, &w->mmio, TESTDEV_GPA + (u64)b[1] * 257, size, b[2] & 1, value);
@@ -172,6 +217,7 @@ static void step(struct world *w, const u8 *b)
         CHECK(vuart_receive(&w->uart, (const u8 *)"pasted text, more than fits", b[1] & 15,
                             w->now) <= 16);
         w->feeding = b[1] & 0x80;
+        w->waits = b[1] & 0x20 ? TICKS_LATE : b[1] >> 4 & TICKS_WAITS;
         break;
     case 13:
         if (w->intr)
@@ -186,6 +232,9 @@ static void step(struct world *w, const u8 *b)
         break;
     }
     CHECK(w->intr == pic_output(&w->pic));
+    CHECK(w->legacy == hpet_legacy(&w->hpet));
+    for (unsigned i = 0; i < HPET_TIMERS; i++)
+        CHECK(w->hpet.s.t[i].owed.count <= TICKS_OWED);
     CHECK(w->uart.s.count <= VUART_FIFO && w->uart.s.head < VUART_FIFO);
     for (unsigned i = 0; i < 3; i++)
         CHECK(w->pit.s.c[i].count >= 1 && w->pit.s.c[i].count <= 65536);

@@ -60,11 +60,14 @@ static void write_control(struct acpipm *a, u16 value)
         a->sleep(a->arg, PM1_SLP_TYP(value));
 }
 
+static u32 timer_at(const struct acpipm *a, u64 now_ns)
+{
+    return (u32)ticks_at(RATE, now_ns) & (a->s.timer32 ? 0xffffffff : 0xffffff);
+}
+
 /* The block as bytes: 12 of them, status and enable in the first four. */
 static u8 read_byte(struct acpipm *a, unsigned at, u64 now_ns)
 {
-    u64 mask = a->s.timer32 ? 0xffffffff : 0xffffff;
-
     if (at < EN)
         return (u8)(a->s.status >> (8 * at));
     if (at < CNT)
@@ -73,7 +76,7 @@ static u8 read_byte(struct acpipm *a, unsigned at, u64 now_ns)
         return (u8)(a->s.control >> (8 * (at - CNT)));
     if (at < TMR)
         return 0;
-    return (u8)((ticks_at(RATE, now_ns) & mask) >> (8 * (at - TMR)));
+    return (u8)(timer_at(a, now_ns) >> (8 * (at - TMR)));
 }
 
 static void put_byte(u16 *reg, unsigned at, u8 value)
@@ -96,7 +99,7 @@ static void acpipm_access(void *arg, struct bus_access *acc)
     unsigned at = (unsigned)acc->offset;
 
     if (!acc->write && at == TMR && acc->size == 4) {
-        acc->value = ticks_at(RATE, bus_now(acc)) & (a->s.timer32 ? 0xffffffff : 0xffffff);
+        acc->value = timer_at(a, bus_now(acc));
         return;
     }
     see_carry(a, bus_now(acc));

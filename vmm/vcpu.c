@@ -207,24 +207,16 @@ void vcpu_reset(struct vcpu *v)
     static const struct {
         u32 reg, value;
     } regs[] = {
-        {HVM_CR0, CR0_ET | CR0_NW | CR0_CD},
-        {HVM_EFER, 0},
-        {HVM_CR4, 0},
-        {HVM_CR3, 0},
-        {HVM_CR2, 0},
-        {HVM_RIP, 0xfff0},
-        {HVM_RFLAGS, FLAG_FIXED},
-        {HVM_DR0, 0},
-        {HVM_DR1, 0},
-        {HVM_DR2, 0},
-        {HVM_DR3, 0},
-        {HVM_DR6, 0xffff0ff0},
-        {HVM_DR7, 0x400},
-        {HVM_INTR_SHADOW, 0},
-        {HVM_NMI_BLOCKED, 0},
+        {HVM_EFER, 0},        {HVM_CR4, 0},          {HVM_CR3, 0},
+        {HVM_CR2, 0},         {HVM_RIP, 0xfff0},     {HVM_RFLAGS, FLAG_FIXED},
+        {HVM_DR0, 0},         {HVM_DR1, 0},          {HVM_DR2, 0},
+        {HVM_DR3, 0},         {HVM_DR6, 0xffff0ff0}, {HVM_DR7, 0x400},
+        {HVM_INTR_SHADOW, 0}, {HVM_NMI_BLOCKED, 0},
     };
     struct hvm_vcpu *hv = v->hv;
+    u64 caches = hvm->get(hv, HVM_CR0) & (CR0_CD | CR0_NW); /* stay as they are */
 
+    hvm->set(hv, HVM_CR0, caches | CR0_ET);
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
         hvm->set(hv, regs[i].reg, regs[i].value);
     hvm_init_segments(hv);

@@ -192,10 +192,31 @@ static void smp_init_lapic(void)
     }
 }
 
+static void clear_cr0(void *arg)
+{
+    (void)arg;
+    cr0_write(cr0_read() & ~(ulong)(CR0_CD | CR0_NW));
+    team_ready();
+    for (;;)
+        cpu_pause();
+}
+
+/* INIT leaves CR0's cache bits as they are, and of all others ET alone; QEMU and Bochs set them. */
+static void smp_init_cr0(void)
+{
+    if (!team_begin_ready(clear_cr0))
+        return;
+    for (unsigned c = 1; c < team_cpus; c++) {
+        EXPECT(smp_restart(c), "cpu %u did not start again", c);
+        EXPECT_EQ(smp_ap_cr0, CR0_ET);
+    }
+}
+
 static const struct check list[] = {
     {"smp_pic", smp_pic, NOT_BARE_BOCHS},
     {"smp_ticks", smp_ticks, ANYWHERE},
     {"smp_sipi_unheeded", smp_sipi_unheeded, ANYWHERE},
+    {"smp_init_cr0", smp_init_cr0, SKEP_ONLY},
     {"smp_init_lapic", smp_init_lapic, ANYWHERE},
 };
 CHECK_GROUP(smp_lines, list);

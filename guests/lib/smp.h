@@ -26,6 +26,9 @@ bool smp_wait_for(unsigned cpu, u64 ticks);
 /* Sends INIT and SIPI to a CPU again and waits for it to come up; false if it did not. */
 bool smp_restart(unsigned cpu);
 
+/* CR0 as the processor that started last had it first. */
+extern volatile u32 smp_ap_cr0;
+
 /* Entry from the trampoline. */
 NORETURN void smp_ap_start(ulong cpu);
 

@@ -15,6 +15,7 @@ smp_trampoline:
         movw %ax, %ds
         lgdtl gdt_pointer - smp_trampoline
         movl %cr0, %eax
+        movl %eax, %ebx
         andl $0x9fffffff, %eax /* caches on */
         orl $1, %eax
         movl %eax, %cr0
@@ -27,6 +28,7 @@ flat:
         movl %eax, %fs
         movl %eax, %gs
         movl %eax, %ss
+        movl %ebx, smp_ap_cr0
         movl smp_ap_stack, %esp
         movl smp_ap_cpu, %edi
         movl $ap_mode, %eax
@@ -44,10 +46,12 @@ smp_trampoline_end:
 
         .data
         .balign 4
-        .globl smp_ap_stack, smp_ap_cpu
+        .globl smp_ap_stack, smp_ap_cpu, smp_ap_cr0
 smp_ap_stack:
         .long 0
 smp_ap_cpu:
+        .long 0
+smp_ap_cr0:
         .long 0
 
         .section .note.GNU-stack, "", @progbits

@@ -66,6 +66,8 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 #define CR0_CD BIT(30)
 #define CR0_PG BIT(31)
 
+#define CR3_NO_FLUSH BIT(63) /* in what MOV to CR3 writes, with PCIDE */
+
 #define CR4_VME        BIT(0)
 #define CR4_PVI        BIT(1)
 #define CR4_TSD        BIT(2)
@@ -89,6 +91,17 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 #define CR4_PKE        BIT(22)
 #define CR4_CET        BIT(23)
 #define CR4_PKS        BIT(24)
+
+/* Debug registers (SDM 3, 17.2), and IA32_DEBUGCTL: single steps stop at branches alone. */
+#define DR6_BP       0xfull  /* breakpoints, a bit each */
+#define DR6_BD       BIT(13) /* general detect */
+#define DR6_BS       BIT(14) /* single step */
+#define DR6_BT       BIT(15) /* task switch */
+#define DR6_RESET    0xffff0ff0u
+#define DR7_ENABLED  0xffull
+#define DR7_GD       BIT(13)
+#define DR7_RESET    0x400u
+#define DEBUGCTL_BTF BIT(1)
 
 #define EFER_SCE   BIT(0)
 #define EFER_LME   BIT(8)
@@ -224,6 +237,8 @@ struct x86_mode {
 #define MSR_AMD_HWCR        0xc0010015
 #define MSR_AMD_VM_CR       0xc0010114
 #define MSR_AMD_HSAVE_PA    0xc0010117
+
+#define PAT_RESET 0x0007040600070406ull
 
 #define APIC_BASE_BSP    BIT(8)
 #define APIC_BASE_X2APIC BIT(10)

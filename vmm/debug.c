@@ -6,19 +6,17 @@
 #include "vmm/vm.h"
 #include "vmm/watch.h"
 
-#define DR6_CAUSES  0xe00full /* B0 to B3, BD, BS, BT */
-#define DR6_B       0xfull
-#define DR6_BS      BIT(14)
-#define DR7_ENABLED 0xffull
-#define DR7_GD      BIT(13)
+#define DR6_CAUSES (DR6_BP | DR6_BD | DR6_BS | DR6_BT)
 
+/* As the processor does it at a #DB that is not intercepted (SDM 3, 17.2.3, 17.2.4, 17.4.3). */
 void debug_note(struct vcpu *v, u64 causes)
 {
     u64 dr6 = vcpu_get(v, HVM_DR6), dr7 = vcpu_get(v, HVM_DR7);
 
-    vcpu_set(v, HVM_DR6, (dr6 & ~DR6_B) | (causes & DR6_CAUSES));
+    vcpu_set(v, HVM_DR6, (dr6 & ~DR6_BP) | (causes & DR6_CAUSES));
     if (dr7 & DR7_GD)
         vcpu_set(v, HVM_DR7, dr7 & ~DR7_GD);
+    vcpu_set(v, HVM_DEBUGCTL, vcpu_get(v, HVM_DEBUGCTL) & ~DEBUGCTL_BTF);
 }
 
 /* Breakpoints that the instruction behind this exit is about to meet. */

@@ -16,7 +16,6 @@
 #define HWCR_TSC_FREQ_SEL BIT(24) /* the TSC counts at the P0 frequency */
 #define VM_CR_LOCKED_OFF  (BIT(3) | BIT(4))
 #define DE_CFG_LFENCE     BIT(1) /* LFENCE serialises */
-#define DEBUGCTL_BTF      BIT(1)
 
 enum msr_kind {
     MSR_DIRECT,   /* the hardware's own, exchanged when vCPUs change */

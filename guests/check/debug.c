@@ -3,9 +3,7 @@
  */
 #include "guests/check/check.h"
 
-#define DR7_FIXED        0x400u
 #define DR7_L0           0x1u
-#define DR7_GD           0x2000u
 #define DR7_RW0(rw, len) ((rw) << 16 | (len) << 18)
 #define RW_EXEC          0u
 #define RW_WRITE         1u
@@ -51,7 +49,7 @@ static void debug_registers_kept(void)
     EXPECT_EQ(dr1_read(), 0x2000);
     EXPECT_EQ(dr2_read(), 0x3000);
     EXPECT_EQ(dr3_read(), 0x4000);
-    EXPECT_EQ(dr7_read(), DR7_FIXED);
+    EXPECT_EQ(dr7_read(), DR7_RESET);
     dr6_write(0);
     EXPECT_EQ(dr6_read() & 0xffff0ff0, 0xffff0ff0 & dr6_read());
     EXPECT_EQ(dr6_read() & 0xf, 0);
@@ -109,7 +107,7 @@ static void begin(const void *where, u32 rw, u32 len)
     trap_set(EXC_DB, on_db);
     dr6_write(0);
     dr0_write((ulong)where);
-    dr7_write(DR7_FIXED | DR7_L0 | DR7_RW0(rw, len));
+    dr7_write(DR7_RESET | DR7_L0 | DR7_RW0(rw, len));
 }
 
 static void debug_execute(void)
@@ -119,6 +117,17 @@ static void debug_execute(void)
     EXPECT_EQ(hits, 1); /* RF lets the instruction run when the handler returns */
     EXPECT_EQ(hit_ip, (ulong)nops_at);
     EXPECT_EQ(hit_dr6 & 0xf, 1);
+}
+
+/* The processor clears BTF with each #DB (SDM 3, 17.4.3): an operating system counts on it. */
+static void debug_clears_btf(void)
+{
+    REQUIRE(wrmsr_try(MSR_DEBUGCTL, DEBUGCTL_BTF) < 0, "no DEBUGCTL");
+    REQUIRE(rdmsr(MSR_DEBUGCTL) == DEBUGCTL_BTF, "no BTF");
+    begin(nops_at, RW_EXEC, 0);
+    nops(NULL);
+    EXPECT_EQ(hits, 1);
+    EXPECT_EQ(rdmsr(MSR_DEBUGCTL), 0);
 }
 
 static void debug_write(void)
@@ -173,7 +182,7 @@ static void debug_io_none(void)
     cr4_write(cr4_read() | CR4_DE);
     begin((const void *)0x81, RW_IO, 0);
     out_80(NULL);
-    dr7_write(DR7_FIXED | DR7_RW0(RW_IO, 0));
+    dr7_write(DR7_RESET | DR7_RW0(RW_IO, 0));
     dr0_write(0x80);
     out_80(NULL);
     EXPECT_EQ(hits, 0);
@@ -196,7 +205,7 @@ static void debug_step_and_io(void)
 static void debug_general_detect(void)
 {
     dr6_write(0);
-    dr7_write(DR7_FIXED | DR7_GD);
+    dr7_write(DR7_RESET | DR7_GD);
     EXPECT_TRAP(get_dr0, NULL, EXC_DB, 0, get_dr0_at);
     EXPECT_EQ(dr7_read() & DR7_GD, 0); /* cleared on the way in */
     EXPECT(dr6_read() & 0x2000, "BD clear in DR6 %lx", dr6_read());
@@ -227,6 +236,7 @@ static const struct check list[] = {
     {"debug_step_over_sti", debug_step_over_sti, NOT_TCG},
     {"debug_step_in_rep", debug_step_in_rep, ANYWHERE},
     {"debug_execute", debug_execute, ANYWHERE},
+    {"debug_clears_btf", debug_clears_btf, NOT_BARE_BOCHS},
     {"debug_write", debug_write, ANYWHERE},
     {"debug_access", debug_access, ANYWHERE},
     {"debug_write_mmio", debug_write_mmio, ANYWHERE},

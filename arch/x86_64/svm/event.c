@@ -9,8 +9,6 @@
 #include "arch/x86_64/ipi.h"
 #include "lib/assert.h"
 
-#define DEBUGCTL_BTF BIT(1)
-
 static const u8 type_of[] = {
     [HVM_EVENT_INTR] = EVENT_TYPE_INTR,
     [HVM_EVENT_NMI] = EVENT_TYPE_NMI,

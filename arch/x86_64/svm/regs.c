@@ -7,8 +7,6 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/dr.h"
 
-#define CR3_NO_FLUSH BIT(63)
-
 /* Registers that are simply a word of the VMCB, and the clean bits that go with them. */
 static const struct {
     u16 offset;

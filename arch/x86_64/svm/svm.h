@@ -33,13 +33,6 @@ struct svm_cpu {
 #define CR4 BIT(4)
 #define CR8 BIT(8)
 
-/* DR6: breakpoints, general detect, single step, task switch. DR7: general detect. */
-#define DR6_BP 0xfull
-#define DR6_BD BIT(13)
-#define DR6_BS BIT(14)
-#define DR6_BT BIT(15)
-#define DR7_GD BIT(13)
-
 /* svm_vcpu.attention: what the next entry, or the exit after it, has to see to. */
 enum {
     ATTEND_STEP = 1,    /* a single-step trap is pending */

@@ -7,8 +7,6 @@
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu.h"
 
-#define DEBUGCTL_BTF BIT(1)
-
 /* Interruption types and kinds of event are the same things in other words. */
 static const u8 type_of[] = {
     [HVM_EVENT_INTR] = INTR_TYPE_EXTERNAL,

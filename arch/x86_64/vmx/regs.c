@@ -12,7 +12,6 @@
 /* Bits that change what an identity page table means, and must be off under one. */
 #define CR4_NOT_IDENTITY                                                                           \
     (CR4_PAE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_CET | CR4_PKS)
-#define CR3_NO_FLUSH BIT(63)
 
 /* Registers that are simply a field. */
 static const u16 fields[HVM_REG_COUNT] = {

@@ -6,28 +6,35 @@
 #include "arch/x86_64/ipi.h"
 #include "arch/x86_64/panic.h"
 #include "arch/x86_64/percpu.h"
-#include "lib/lock.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
 #define CALL_PATIENCE_NS 1000000000ull
+#define SHARE_NS         40000000ull /* what a CPU may be behind others, in time of its own */
 
+/*
+ * had_ns here and in the vCPUs is time by weight: 10 ns of a vCPU of weight 100 count as one. Among
+ * CPUs had_ns + ahead_ns is compared: it stays even while all at home there get their share.
+ */
 struct sched {
-    struct vcpu *list;   /* at home here; own CPU only */
-    struct vcpu *yields; /* gives way once, or NULL */
-    u64 had_ns;          /* what the one that ran last had had: what others catch up with */
-    struct vcpu *loaded; /* whose state is on this CPU, or NULL; own CPU writes */
-    struct timer slice;  /* armed while another vCPU waits */
+    struct vcpu *list;     /* at home here; own CPU only */
+    struct vcpu *yields;   /* gives way once, or NULL */
+    struct vcpu *loaded;   /* whose state is on this CPU, or NULL; own CPU writes */
+    s64 had_ns;            /* the least of those with work here; own CPU writes */
+    s64 ahead_ns;          /* any CPU adds */
+    u64 start_ns;          /* the one that runs began then, halts left out; own CPU writes */
+    u64 halted_tsc;        /* how long it has been halted; own CPU writes */
+    u64 since_tsc;         /* it is halted since then; 0: it is not. Likewise */
+    u32 load;              /* weight of all with work here; own CPU only */
+    u32 alone;             /* the same if there is only one of them, or 0; own CPU writes */
+    u32 count;             /* vCPUs here, incoming ones too; any CPU */
+    struct vcpu *incoming; /* given to this CPU; any CPU adds, own CPU takes all */
     bool runs_guests;
-    bool resched;         /* an interrupt found a reason to go round the loop; own CPU only */
-    u32 idle;             /* about to halt, or halted: interrupt it to be noticed */
-    u64 halted_tsc;       /* how long it has been halted; own CPU writes */
-    u64 since_tsc;        /* it is halted since then; 0: it is not. Likewise */
-    u64 crowded_ns;       /* since then somebody always waited; 0: nobody does; own CPU only */
-    u32 poked;            /* the hook is to be called, or to look around; any CPU */
-    struct spinlock lock; /* guards: */
-    struct vcpu *incoming;
-    u32 count; /* vCPUs here, incoming ones too */
+    bool slice_over;    /* since somebody waited; own CPU only */
+    bool resched;       /* an interrupt found a reason to go round the loop; own CPU only */
+    u8 idle;            /* about to halt, or halted: interrupt it to be noticed */
+    u8 poked;           /* the hook is to be called, or to look around; any CPU */
+    struct timer slice; /* armed when somebody waits */
 };
 
 static struct sched scheds[MAX_CPUS];
@@ -48,8 +55,10 @@ static void set_resched(struct sched *s)
 
 static void slice_over(struct timer *t)
 {
-    (void)t;
-    set_resched(own());
+    struct sched *s = container_of(t, struct sched, slice);
+
+    s->slice_over = true;
+    set_resched(s);
 }
 
 /* Another CPU wants attention. What is for the running vCPU it sees in any case before it enters.
@@ -79,8 +88,8 @@ void sched_set_hook(void (*fn)(void))
     hook = fn;
 }
 
-/* The one with the fewest vCPUs of those allowed, of the halted ones if so asked. */
-static bool least_loaded(u64 allowed, bool halted, u32 *best)
+/* The one with the fewest vCPUs of those allowed. */
+static bool least_loaded(u64 allowed, u32 *best)
 {
     u32 least = UINT32_MAX;
 
@@ -88,8 +97,7 @@ static bool least_loaded(u64 allowed, bool halted, u32 *best)
         const struct sched *s = &scheds[i];
         u32 count = __atomic_load_n(&s->count, __ATOMIC_RELAXED);
 
-        if ((allowed & BIT(i)) && s->runs_guests && count < least &&
-            (!halted || __atomic_load_n(&s->since_tsc, __ATOMIC_RELAXED))) {
+        if ((allowed & BIT(i)) && s->runs_guests && count < least) {
             *best = i;
             least = count;
         }
@@ -101,8 +109,8 @@ u32 sched_place(u64 allowed)
 {
     u32 cpu = 0;
 
-    if (!least_loaded(allowed, false, &cpu))
-        least_loaded(~0ull, false, &cpu);
+    if (!least_loaded(allowed, &cpu))
+        least_loaded(~0ull, &cpu);
     __atomic_fetch_add(&scheds[cpu].count, 1, __ATOMIC_RELAXED);
     return cpu;
 }
@@ -125,11 +133,11 @@ void sched_add(struct vcpu *v, u32 cpu)
 {
     struct sched *s = &scheds[cpu];
 
-    spin_lock(&s->lock);
     __atomic_store_n(&v->cpu, cpu, __ATOMIC_RELEASE); /* what was done to v is done: vcpu_call */
-    v->next = s->incoming;
-    __atomic_store_n(&s->incoming, v, __ATOMIC_RELAXED);
-    spin_unlock(&s->lock);
+    v->next = __atomic_load_n(&s->incoming, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&s->incoming, &v->next, v, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_RELAXED))
+        cpu_pause();
     notice_cpu(cpu);
 }
 
@@ -176,23 +184,19 @@ void vcpu_request(struct vcpu *v, u32 bits)
 /* Takes over what was given to this CPU; whether there was anything. */
 static bool take_incoming(struct sched *s)
 {
-    if (!__atomic_load_n(&s->incoming, __ATOMIC_RELAXED))
-        return false;
-    spin_lock(&s->lock);
-    struct vcpu *v = s->incoming;
-    __atomic_store_n(&s->incoming, NULL, __ATOMIC_RELAXED);
-    spin_unlock(&s->lock);
-    while (v) {
-        struct vcpu *next = v->next;
+    struct vcpu *v = __atomic_exchange_n(&s->incoming, NULL, __ATOMIC_SEQ_CST), *next;
+    bool any = v != NULL;
+
+    for (; v; v = next) {
+        next = v->next;
         v->next = s->list;
         s->list = v;
-        v->had_ns = 0;
+        v->had_ns = s->had_ns - v->had_ns;
         space_moved(&v->view);
         if (!v->paused)
             vcpu_start_timers(v);
-        v = next;
     }
-    return true;
+    return any;
 }
 
 static void put_away(struct sched *s)
@@ -267,9 +271,21 @@ static u64 allowed(const struct vcpu *v)
     return __atomic_load_n(&v->vm->config->cpus, __ATOMIC_RELAXED);
 }
 
-static void give_away(struct sched *s, struct vcpu *v, u32 cpu)
+static u32 weight(const struct vcpu *v)
+{
+    return __atomic_load_n(&v->vm->config->weight, __ATOMIC_RELAXED);
+}
+
+static s64 by_weight(u64 ns, u32 weight)
+{
+    return (s64)(ns * CONFIG_WEIGHT / weight);
+}
+
+/* owed_ns: how much less than those there it is to have had. */
+static void give_away(struct sched *s, struct vcpu *v, u32 cpu, s64 owed_ns)
 {
     let_go(s, v);
+    v->had_ns = owed_ns;
     __atomic_fetch_add(&scheds[cpu].count, 1, __ATOMIC_RELAXED);
     sched_add(v, cpu);
 }
@@ -282,71 +298,118 @@ static void look_around(struct sched *s)
 
     for (struct vcpu *v = s->list; v; v = next) {
         next = v->next;
-        if (!(allowed(v) & BIT(this_cpu()->id)) && least_loaded(allowed(v), false, &cpu))
-            give_away(s, v, cpu);
+        if (!(allowed(v) & BIT(this_cpu()->id)) && least_loaded(allowed(v), &cpu))
+            give_away(s, v, cpu, 0);
     }
 }
 
-/* Gives one that waits, not `but`, to a CPU that has nothing to do. */
-static void spread(struct sched *s, const struct vcpu *but)
+/*
+ * How much more those on s have had than `had`, where the caller's are; at most `most`, but above
+ * that if s is halted. They are not owed more than `most` for what was before if one is alone
+ * there, and nothing if all sleep: s is then taken up to that.
+ */
+static s64 lead(struct sched *s, s64 had, s64 most)
 {
-    u32 cpu;
+    u64 halted = __atomic_load_n(&s->since_tsc, __ATOMIC_RELAXED);
+    u32 alone = __atomic_load_n(&s->alone, __ATOMIC_RELAXED);
+    s64 more = __atomic_load_n(&s->had_ns, __ATOMIC_RELAXED) +
+               __atomic_load_n(&s->ahead_ns, __ATOMIC_RELAXED) - had;
+    s64 least = more;
 
-    for (struct vcpu *v = s->list; v; v = v->next)
-        if (v != but && vcpu_has_work(v) && least_loaded(allowed(v), true, &cpu)) {
-            give_away(s, v, cpu);
-            return;
-        }
+    if (halted) {
+        least = 0;
+    } else if (alone) {
+        more += by_weight(clock_ns() - __atomic_load_n(&s->start_ns, __ATOMIC_RELAXED), alone);
+        least = -most;
+    }
+    if (more < least)
+        __atomic_fetch_add(&s->ahead_ns, least - more, __ATOMIC_RELAXED);
+    if (halted)
+        return most + INT32_MAX - __atomic_load_n(&s->count, __ATOMIC_RELAXED);
+    return MIN(more, most);
 }
 
-/* The vCPU with work that has had least; *more: another one waits as well. */
-static struct vcpu *pick(struct sched *s, bool *more)
+/*
+ * Gives one away if those here are behind, or if a CPU is halted: the lightest that may go, of
+ * several the one that has had least. It takes along what it is owed. If those here are far ahead
+ * of all others, that is forgotten.
+ */
+static void spread(struct sched *s)
 {
-    u64 least = s->had_ns > SCHED_SLICE_NS ? s->had_ns - SCHED_SLICE_NS : 0;
-    struct vcpu *found = NULL, *yields = NULL;
+    s64 had = s->had_ns + __atomic_load_n(&s->ahead_ns, __ATOMIC_RELAXED);
+    s64 limit = by_weight(SHARE_NS, s->load), best = INT64_MIN, top = INT64_MIN, owed = 0;
+    struct vcpu *found = NULL;
+    u32 cpu = 0;
 
-    *more = false;
     for (struct vcpu *v = s->list; v; v = v->next) {
         if (!vcpu_has_work(v))
             continue;
-        v->had_ns = MAX(v->had_ns, least);
-        *more |= found || yields;
-        if (v == s->yields)
-            yields = v;
-        else if (!found || v->had_ns < found->had_ns)
+        for (u32 i = 0; i < cpu_count(); i++) {
+            if (!scheds[i].runs_guests || !(allowed(v) & BIT(i)) || &scheds[i] == s)
+                continue;
+            s64 more = lead(&scheds[i], had, 2 * limit);
+            s64 score = more - v->had_ns - ((s64)weight(v) << 40);
+            top = MAX(top, more);
+            if (more > limit && score > best) {
+                best = score;
+                owed = more;
+                found = v;
+                cpu = i;
+            }
+        }
+    }
+    if (found)
+        give_away(s, found, cpu, (owed > 2 * limit ? 0 : owed) + s->had_ns - found->had_ns);
+    else if (top < -2 * limit && top != INT64_MIN)
+        __atomic_fetch_add(&s->ahead_ns, top + 2 * limit, __ATOMIC_RELAXED);
+}
+
+/* The vCPU with work that has had least, but one that gives way only if there is no other. */
+static struct vcpu *pick(struct sched *s)
+{
+    struct vcpu *found = NULL;
+    u32 load = 0, n = 0;
+
+    for (struct vcpu *v = s->list; v; v = v->next) {
+        if (!vcpu_has_work(v)) {
+            v->slept = true;
+            continue;
+        }
+        if (v->slept)
+            v->had_ns = MAX(v->had_ns, s->had_ns - (s64)SCHED_SLICE_NS);
+        v->slept = false;
+        load += weight(v);
+        n++;
+        if (!found || found == s->yields || (v != s->yields && v->had_ns < found->had_ns))
             found = v;
     }
-    return found ? found : yields;
+    s->load = load;
+    __atomic_store_n(&s->alone, n == 1 ? load : 0, __ATOMIC_RELAXED);
+    return found;
 }
 
-/* Counts what v has run against what it may. */
-static void charge(struct sched *s, struct vcpu *v, u64 ns)
+/* v is the one that has had least: who comes here, or wakes up, begins from there. */
+static void catch_up(struct sched *s, const struct vcpu *v)
 {
-    u32 weight = __atomic_load_n(&v->vm->config->weight, __ATOMIC_RELAXED);
-
-    s->had_ns = MAX(s->had_ns, v->had_ns);
-    v->had_ns += ns * CONFIG_WEIGHT / weight;
+    __atomic_store_n(&s->had_ns, MAX(s->had_ns, v->had_ns), __ATOMIC_RELAXED);
 }
 
-static void run_one(struct sched *s, struct vcpu *v, bool more)
+static void run_one(struct sched *s, struct vcpu *v)
 {
-    bool alone = !s->list->next;
-    u64 start = alone ? 0 : clock_ns();
+    u64 now = clock_ns();
 
+    if (!s->alone && !s->slice.link)
+        timer_arm(&s->slice, now + SCHED_SLICE_NS);
     sched_load(v);
     s->yields = NULL;
-    if (!more || !s->crowded_ns)
-        s->crowded_ns = more ? start : 0;
-    if (more)
-        timer_arm(&s->slice, start + SCHED_SLICE_NS);
+    catch_up(s, v);
+    __atomic_store_n(&s->start_ns, now, __ATOMIC_RELAXED);
     vcpu_run(v, &s->resched);
-    timer_cancel(&s->slice);
-    if (!alone)
-        charge(s, v, clock_ns() - start);
-    if (more && clock_ns() - s->crowded_ns >= SCHED_SLICE_NS) {
-        s->crowded_ns = 0;
-        spread(s, v);
-    }
+    now = clock_ns();
+    v->had_ns += by_weight(now - s->start_ns, weight(v));
+    __atomic_store_n(&s->start_ns, now, __ATOMIC_RELAXED);
+    if (s->alone)
+        catch_up(s, v);
     if (v->state == VCPU_OFF) {
         let_go(s, v);
         vm_vcpu_left(v->vm);
@@ -368,17 +431,17 @@ static void halt(struct sched *s)
 {
     __atomic_store_n(&s->since_tsc, cpu_rdtsc(), __ATOMIC_RELAXED);
     cpu_idle();
-    s->halted_tsc += cpu_rdtsc() - s->since_tsc;
+    u64 slept = cpu_rdtsc() - s->since_tsc;
+    s->halted_tsc += slept;
+    __atomic_store_n(&s->start_ns, s->start_ns + clock_tsc_to_ns(slept), __ATOMIC_RELAXED);
     __atomic_store_n(&s->since_tsc, 0, __ATOMIC_RELAXED);
 }
 
 /* Halts until an interrupt, unless something came up since the search for work. */
 static void idle(struct sched *s)
 {
-    bool more;
-
     __atomic_store_n(&s->idle, 1, __ATOMIC_SEQ_CST);
-    if (!s->resched && !__atomic_load_n(&s->poked, __ATOMIC_SEQ_CST) && !pick(s, &more) &&
+    if (!s->resched && !__atomic_load_n(&s->poked, __ATOMIC_SEQ_CST) && !pick(s) &&
         !__atomic_load_n(&s->incoming, __ATOMIC_SEQ_CST))
         halt(s);
     __atomic_store_n(&s->idle, 0, __ATOMIC_RELAXED);
@@ -410,16 +473,20 @@ void sched_loop(void)
     struct sched *s = own();
 
     for (;;) {
-        bool more;
         s->resched = false;
         bool poked = __atomic_exchange_n(&s->poked, 0, __ATOMIC_SEQ_CST);
         if (poked && hook && this_cpu()->id == 0)
             hook();
         if (take_incoming(s) || poked)
             look_around(s);
-        struct vcpu *v = pick(s, &more);
+        struct vcpu *v = pick(s);
+        if (s->slice_over && v && !s->alone) {
+            s->slice_over = false;
+            spread(s);
+            continue;
+        }
         if (v)
-            run_one(s, v, more);
+            run_one(s, v);
         if (!v || !s->list || !s->list->next) /* a lone one stops when it has nothing to do */
             idle(s);
     }

@@ -5,7 +5,8 @@
  * when none has work. One that slept is not owed more than a slice.
  *
  * A home gives a vCPU away, to a CPU that its VM may use, when it may not have it itself (any
- * more), and when some have waited here for a slice while that CPU is halted.
+ * more), and, if there is still somebody who waits a slice after somebody did, when that CPU is
+ * halted, or those at home there have had more: so shares are fair over all CPUs.
  */
 #ifndef VMM_SCHED_H
 #define VMM_SCHED_H

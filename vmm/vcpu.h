@@ -67,11 +67,12 @@ struct vcpu {
     bool window_intr, window_nmi; /* as last asked of the hardware */
     u8 apic_mode;                 /* enum hvm_apic_mode, as last told the hardware */
     bool armed;                   /* an event is in place for the next entry */
+    bool slept;                   /* had no work; this, next and had_ns are sched.c's */
     bool timer_moved;             /* the local APIC's deadline changed since `timer` was armed */
     const bool *resched;          /* while it runs: somebody wants the CPU */
     struct hvm_exit *newest;      /* into last[] */
-    struct vcpu *next;            /* in its home's list; this and had_ns are sched.c's */
-    u64 had_ns;                   /* time that it has had, as if its VM had the usual weight */
+    struct vcpu *next;            /* in its home's list */
+    s64 had_ns;                   /* time that it has had, as if its VM had the usual weight */
     struct hvm_event event;       /* to be injected at the next entry */
     struct hvm_event deferred;    /* an interrupt that an exception in its delivery went before */
     struct watch *watch;          /* the VM's while its recorder is installed here, else NULL */

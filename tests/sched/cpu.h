@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Included before vmm/sched.c: a thread is a CPU, and race.c says what that does. */
+/* Included before vmm/sched.c: race.c and fair.c say what a CPU is and does. */
 #ifndef TESTS_SCHED_CPU_H
 #define TESTS_SCHED_CPU_H
 
@@ -15,14 +15,17 @@ static inline void let_others(void)
 }
 #define sched_yield skep_sched_yield
 
-#define this_cpu this_real_cpu
-#define cpu_idle real_cpu_idle
+#define this_cpu  this_real_cpu
+#define cpu_idle  real_cpu_idle
+#define cpu_rdtsc real_cpu_rdtsc
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
 #undef this_cpu
 #undef cpu_idle
+#undef cpu_rdtsc
 
 struct percpu *this_cpu(void);
 void cpu_idle(void);
+u64 cpu_rdtsc(void);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The scheduler (vmm/sched.c) in threads, each of which is a CPU, under the thread sanitizer. vCPUs
- * halt, and are asked for work from all sides; meanwhile they are sent from CPU to CPU, and CPU 0
- * has calls made with them. No request is missed wherever a vCPU is, nobody but its home touches
- * it, and its timers are armed there and nowhere else. Usage: race SECONDS
+ * halt, and are asked for work from all sides; meanwhile they are sent from CPU to CPU, go by
+ * themselves where they get more, and CPU 0 has calls made with them. No request is missed wherever
+ * a vCPU is, nobody but its home touches it, and its timers are armed there and nowhere else.
+ * Usage: race SECONDS
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -38,8 +39,9 @@ static struct timer *armed[CPUS];    /* own thread */
 static void (*kick_handler)(void);
 static __thread unsigned me = CPUS;
 static bool stop;
+static unsigned busy = 1; /* so many never halt; atomic */
 static unsigned online;
-static u64 moves, calls_made, answers[SENDERS]; /* atomic */
+static u64 moves, shared, calls_made, answers[SENDERS]; /* atomic */
 
 struct clock_scale clock_scale = {.ns_mult = 1ull << 32, .tick_mult = 1ull << 32, .khz = 1000000};
 
@@ -78,6 +80,11 @@ unsigned cpu_count(void)
     return CPUS;
 }
 
+u64 cpu_rdtsc(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
 void ipi_send(unsigned cpu, unsigned vector)
 {
     check(cpu < CPUS && vector == VEC_KICK, "an interrupt that goes nowhere");
@@ -98,12 +105,13 @@ bool panic_begun(void)
 void timer_arm(struct timer *t, u64 deadline_ns)
 {
     t->deadline_ns = deadline_ns;
+    t->link = &armed[me];
     armed[me] = t;
 }
 
 void timer_cancel(struct timer *t)
 {
-    (void)t;
+    t->link = NULL;
     armed[me] = NULL;
 }
 
@@ -118,7 +126,7 @@ static bool take_interrupt(void)
     if (came)
         kick_handler();
     if (t && t->deadline_ns <= clock_ns()) {
-        armed[me] = NULL;
+        timer_cancel(t);
         t->fn(t);
         came = true;
     }
@@ -156,14 +164,21 @@ void vcpu_start_timers(struct vcpu *v)
 void vcpu_stop_timers(struct vcpu *v)
 {
     check(model_of(v)->timers_on == this_cpu(), "timers stopped where they are not");
+    if (__atomic_load_n(&model_of(v)->config.cpus, __ATOMIC_RELAXED) & BIT(me))
+        __atomic_fetch_add(&shared, 1, __ATOMIC_RELAXED); /* it goes although it might stay */
     model_of(v)->timers_on = NULL;
+}
+
+static bool is_busy(const struct model *m)
+{
+    return m < models + __atomic_load_n(&busy, __ATOMIC_RELAXED);
 }
 
 bool vcpu_has_work(struct vcpu *v)
 {
     struct model *m = model_of(v);
 
-    return (__atomic_load_n(&v->requests, __ATOMIC_RELAXED) & ~(u32)VCPU_REQ_LOOK) ||
+    return (__atomic_load_n(&v->requests, __ATOMIC_RELAXED) & ~(u32)VCPU_REQ_LOOK) || is_busy(m) ||
            __atomic_load_n(&m->asked, __ATOMIC_ACQUIRE) != m->done;
 }
 
@@ -183,7 +198,7 @@ void vcpu_run(struct vcpu *v, const bool *resched)
         }
         /* A little work a turn; the first one always has some. */
         __atomic_store_n(&m->done, MIN(m->done + 3, asked), __ATOMIC_RELEASE);
-        if (*resched || (m->done == asked && m != models))
+        if (*resched || (m->done == asked && !is_busy(m)))
             return;
         __atomic_store_n(&v->view.on, me + 1, __ATOMIC_SEQ_CST);
         for (unsigned i = 0; i < 20 && !__atomic_load_n(&v->requests, __ATOMIC_SEQ_CST); i++)
@@ -260,12 +275,15 @@ static void wait_for_answers(void)
     }
 }
 
-/* Any CPUs, one only, or none that is there: which changes nothing. */
+/* Any CPUs, one only, or none that is there: which changes nothing. And any weight. */
 static void *mover_thread(void *arg)
 {
     (void)arg;
     for (u64 n = 1; !stopped(); n = n * 6364136223846793005ull + 1442695040888963407ull) {
-        __atomic_store_n(&models[(n >> 33) % VCPUS].config.cpus, n >> 40 & 15, __ATOMIC_RELAXED);
+        struct config_vm *c = &models[(n >> 33) % VCPUS].config;
+
+        __atomic_store_n(&c->cpus, n >> 40 & 15, __ATOMIC_RELAXED);
+        __atomic_store_n(&c->weight, 1 + (u32)(n >> 55 & 31), __ATOMIC_RELAXED);
         sched_look_around();
         if (n >> 50 & 1)
             sched_poke();
@@ -279,7 +297,8 @@ static void *mover_thread(void *arg)
 
 static bool enough(void)
 {
-    return __atomic_load_n(&moves, __ATOMIC_RELAXED) > 200 &&
+    return __atomic_load_n(&moves, __ATOMIC_RELAXED) > 100 &&
+           __atomic_load_n(&shared, __ATOMIC_RELAXED) > 10 &&
            __atomic_load_n(&calls_made, __ATOMIC_RELAXED) > 100;
 }
 
@@ -308,8 +327,10 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < SENDERS; i++)
         pthread_create(&thread[n++], NULL, sender_thread, (void *)(uintptr_t)i);
     pthread_create(&thread[n++], NULL, mover_thread, NULL);
-    for (unsigned s = 0; s < seconds || (s < 60 && !enough()); s++)
+    for (unsigned s = 0; s < seconds || (s < 60 && !enough()); s++) {
         nanosleep(&(struct timespec){1, 0}, NULL);
+        __atomic_store_n(&busy, s % 2 ? 1 : CPUS + 1, __ATOMIC_RELAXED);
+    }
     __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
     while (n-- > 0)
         pthread_join(thread[n], NULL);
@@ -317,8 +338,9 @@ int main(int argc, char **argv)
         done += models[i].done;
         calls += models[i].calls;
     }
-    printf("race: %llu requests, %llu moves, %llu calls\n", (unsigned long long)done,
-           (unsigned long long)moves, (unsigned long long)calls);
+    printf("race: %llu requests, %llu moves, %llu to get more, %llu calls\n",
+           (unsigned long long)done, (unsigned long long)moves, (unsigned long long)shared,
+           (unsigned long long)calls);
     check(enough(), "too little happened to prove anything");
     check(calls >= calls_made, "a call was not made");
     return 0;

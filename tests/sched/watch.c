@@ -29,6 +29,11 @@ void race_pause(void)
     let_others();
 }
 
+u64 cpu_rdtsc(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
 void *kmem_alloc(size_t size)
 {
     return calloc(1, size);

@@ -172,6 +172,31 @@ def test_vcpus_move(host, workdir):
             assert "names a processor that is not there" in ask("set a cpus=2", ok=False)["error"]
 
 
+# Guests that never rest on two processors: weight and rounds of each, and the order in which they
+# end if each has its share. Of three the second one begins alone.
+SHARES = {"no-more": (((10, 30), (10, 52), (10, 31)), "[ac]{2}b"),
+          "no-less": (((10, 52), (10, 30), (10, 53)), "b[ac]{2}"),
+          "weights": (((10, 30), (10, 30), (10, 30), (30, 63)), "d[abc]{3}")}
+
+
+@pytest.mark.parametrize("host, times, case", [
+    pytest.param("qemu", 8, "no-more", marks=pytest.mark.xdist_group("sched-qemu")),
+    pytest.param("bochs-skylake_x", 1, "no-more", marks=pytest.mark.xdist_group("sched-vmx")),
+    *(pytest.param("bochs-skylake_x", 1, case, marks=pytest.mark.long)
+      for case in ("no-less", "weights")),
+    *(pytest.param("bochs-zambezi", 1, case, marks=pytest.mark.long) for case in SHARES)])
+def test_shares_over_processors(host, times, case, workdir):
+    """Shares are fair over both processors: the rounds are such that the order tells. How close to
+    fair they come `make sched-fair` proves: the two processors of a QEMU that counts instructions
+    do not get as many in the same time, and one that does not depends on the machine it runs on."""
+    spinners, order = SHARES[case]
+    guests = [spin(name, f"weight={weight}", f"rounds={rounds * times}")
+              for name, (weight, rounds) in zip("abcd", spinners)]
+    with machine(host, workdir, skep_iso(workdir, guests), cpus=2) as m:
+        m.wait_end(200)
+        assert re.fullmatch(order, "".join(ended(m)))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("host", ["bochs-skylake_x"])
 def test_nothing_is_owed_for_a_pause(host, workdir):

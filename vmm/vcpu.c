@@ -207,10 +207,10 @@ void vcpu_reset(struct vcpu *v)
     static const struct {
         u32 reg, value;
     } regs[] = {
-        {HVM_EFER, 0},        {HVM_CR4, 0},          {HVM_CR3, 0},
-        {HVM_CR2, 0},         {HVM_RIP, 0xfff0},     {HVM_RFLAGS, FLAG_FIXED},
-        {HVM_DR0, 0},         {HVM_DR1, 0},          {HVM_DR2, 0},
-        {HVM_DR3, 0},         {HVM_DR6, 0xffff0ff0}, {HVM_DR7, 0x400},
+        {HVM_EFER, 0},        {HVM_CR4, 0},         {HVM_CR3, 0},
+        {HVM_CR2, 0},         {HVM_RIP, 0xfff0},    {HVM_RFLAGS, FLAG_FIXED},
+        {HVM_DR0, 0},         {HVM_DR1, 0},         {HVM_DR2, 0},
+        {HVM_DR3, 0},         {HVM_DR6, DR6_RESET}, {HVM_DR7, DR7_RESET},
         {HVM_INTR_SHADOW, 0}, {HVM_NMI_BLOCKED, 0},
     };
     struct hvm_vcpu *hv = v->hv;

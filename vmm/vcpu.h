@@ -103,7 +103,7 @@ static inline u64 vcpu_exit_count(const struct vcpu *v)
 }
 
 /*
- * Makes the VM's vCPU number id, in the state after INIT, VCPU_OFF, and chooses its home.
+ * Makes the VM's vCPU number id, VCPU_OFF, and chooses its home; vcpu_reset gives it a state.
  * ERR_NOMEM: vm->vcpu[id] is NULL, or to be destroyed.
  */
 enum err vcpu_create(struct vm *vm, u32 id);

@@ -182,6 +182,7 @@ static void set_states(struct vm *vm, const struct load_state *state)
     for (u32 i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *v = vm->vcpu[i];
         vcpu_load(v);
+        vcpu_set(v, HVM_CR0, CR0_CD | CR0_NW); /* of power-up, which an INIT leaves */
         vcpu_reset(v);
         vlapic_reset(&v->apic, false); /* as firmware leaves it, which an INIT does not */
         hvm->set_tsc_offset(v->hv, tsc_offset);

@@ -66,6 +66,14 @@ void hvm_init_segments(struct hvm_vcpu *v)
     hvm->set_table(v, true, &table);
 }
 
+bool hvm_has_tsc_aux(void)
+{
+    bool rdtscp = cpu_cpuid_max(0x80000000) >= 0x80000001 && cpu_cpuid(0x80000001, 0).edx & BIT(27);
+    bool rdpid = cpu_cpuid_max(0) >= 7 && cpu_cpuid(7, 0).ecx & BIT(22);
+
+    return rdtscp || rdpid;
+}
+
 void hvm_describe(struct hvm_caps *caps, const bool *there, unsigned n, const char *words)
 {
     const size_t size = sizeof(caps->features);

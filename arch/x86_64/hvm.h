@@ -249,7 +249,8 @@ struct hvm_ops {
     /* Lets the guest reach an MSR directly, for reading, writing or both. */
     void (*msr_pass)(struct hvm_vm *vm, u32 msr, bool read, bool write);
 
-    /* NULL when out of memory or of TLB tags. The state is that of INIT (SDM 3, table 9-1). */
+    /* NULL when out of memory or of TLB tags. All registers are 0 but PAT: before the first run the
+     * caller sets what INIT sets (SDM 3, table 9-1). */
     struct hvm_vcpu *(*create)(struct hvm_vm *vm);
     void (*destroy)(struct hvm_vcpu *v);
     void (*load)(struct hvm_vcpu *v);
@@ -329,6 +330,8 @@ enum err hvm_refuse(char *why, size_t size, const char *fmt, ...) PRINTF(3, 4);
 #define HVM_LOCKED_OFF                                                                             \
     "the firmware has locked %s off: turn on %s in its setup, then switch the machine off and on " \
     "again"
+/* For probe: whether there is TSC_AUX, for RDTSCP or RDPID. */
+bool hvm_has_tsc_aux(void);
 /* For probe: caps->features from n words that stand one behind another, those that are there. */
 void hvm_describe(struct hvm_caps *caps, const bool *there, unsigned n, const char *words);
 

@@ -187,5 +187,5 @@ void paging_enable(const struct page_tables *pt)
     /* The tables first: SMEP and PGE must not meet the loader's identity map. */
     cpu_write_cr3(pt->root);
     cpu_write_cr4(cr4_value());
-    cpu_wrmsr(MSR_PAT, 0x0007040600070406);
+    cpu_wrmsr(MSR_PAT, PAT_RESET);
 }

@@ -43,6 +43,12 @@ static inline void trap_raise_nmi(void)
     __asm__ volatile("int $2" : : : "memory");
 }
 
+/* Likewise a machine check. */
+static inline void trap_raise_machine_check(void)
+{
+    __asm__ volatile("int $18" : : : "memory");
+}
+
 /* "#GP" for 13, "?" where there is none. */
 const char *trap_name(unsigned vector);
 

@@ -44,7 +44,6 @@ static void read_features(struct hvm_caps *caps)
 {
     struct cpuid_regs c = cpu_cpuid(CPUID_SVM, 0);
     u32 extended = cpu_cpuid(0x80000001, 0).edx;
-    bool rdpid = cpu_cpuid_max(0) >= 7 && cpu_cpuid(7, 0).ecx & BIT(22);
 
     svm.asids = c.ebx;
     svm.nrip = c.edx & SVM_CPUID_NRIP;
@@ -56,7 +55,7 @@ static void read_features(struct hvm_caps *caps)
     caps->tsc_scaling = c.edx & SVM_CPUID_TSC_RATE;
     svm.lbr = c.edx & SVM_CPUID_LBR;
     svm.clean = c.edx & SVM_CPUID_CLEAN ? CLEAN_ALL : 0;
-    svm.tsc_aux = extended & BIT(27) || rdpid;
+    svm.tsc_aux = hvm_has_tsc_aux();
     svm.tcg = cpu_cpuid(1, 0).ecx & BIT(31) && cpu_cpuid(0x40000000, 0).ebx == TCG_SIGNATURE;
     svm.rdpru = cpu_cpuid_max(0x80000000) >= 0x80000008 && cpu_cpuid(0x80000008, 0).ebx & BIT(4);
 }

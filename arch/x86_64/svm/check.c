@@ -5,18 +5,12 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/paging.h"
 #include "lib/log.h"
 #include "lib/print.h"
 
 #define ATTR_L  BIT(9)
 #define ATTR_DB BIT(10)
-
-static u64 beyond_physical(void)
-{
-    u32 bits = cpu_cpuid_max(0x80000000) >= 0x80000008 ? cpu_cpuid(0x80000008, 0).eax & 0xff : 36;
-
-    return ~(BIT(bits) - 1);
-}
 
 static const char *check_registers(const struct vmcb *cb)
 {
@@ -28,7 +22,7 @@ static const char *check_registers(const struct vmcb *cb)
         return "CR0: NW without CD";
     if (cb->cr0 >> 32)
         return "CR0: upper half";
-    if (cb->cr3 & beyond_physical())
+    if (cb->cr3 & ~paging_max_hpa())
         return "CR3: beyond the physical address width";
     if (cb->cr4 >> 32)
         return "CR4: upper half";
@@ -55,7 +49,7 @@ static const char *check_control(const struct vmcb *cb, u64 event)
         return "VMRUN is not intercepted";
     if (!cb->asid || cb->asid >= svm.asids)
         return "an ASID that does not exist";
-    if ((cb->iopm | cb->msrpm | cb->nested_root) & (PAGE_MASK | beyond_physical()))
+    if ((cb->iopm | cb->msrpm | cb->nested_root) & (PAGE_MASK | ~paging_max_hpa()))
         return "the address of a permission map or of the nested tables";
     if (!(event & EVENT_VALID))
         return NULL;

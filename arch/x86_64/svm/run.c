@@ -5,6 +5,7 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/trap.h"
 #include "lib/assert.h"
 #include "lib/string.h"
 
@@ -58,7 +59,7 @@ static void fill_exception(struct svm_vcpu *v, struct hvm_exit *exit)
 
     if (vector == EXC_MC) {
         exit->reason = HVM_EXIT_NMI;
-        __asm__ volatile("int $18" : : : "memory");
+        trap_raise_machine_check();
         return;
     }
     exit->exception.vector = vector;

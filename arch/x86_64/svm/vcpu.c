@@ -23,8 +23,6 @@ static const u32 msr_ranges[] = {0, 0xc0000000, 0xc0010000};
 #define PAUSE_COUNT     3000
 #define PAUSE_THRESHOLD 128
 
-#define PAT_RESET 0x0007040600070406ull
-
 enum err svm_vm_init(struct hvm_vm *vm, hpa_t nested_root)
 {
     vm->nested_root = nested_root;
@@ -97,21 +95,6 @@ static void init_control(struct svm_vcpu *v)
     svm_intercept_dr(&v->base, true);
 }
 
-/* The state after INIT (SDM 3, table 9-1; APM 2, table 14-1). */
-static void init_guest(struct svm_vcpu *v)
-{
-    struct vmcb *cb = v->vmcb;
-
-    hvm_init_segments(&v->base);
-    cb->rip = 0xfff0;
-    cb->rflags = FLAG_FIXED;
-    cb->cr0 = CR0_CD | CR0_NW | CR0_ET;
-    cb->efer = EFER_SVME;
-    cb->dr6 = 0xffff0ff0;
-    cb->dr7 = 0x400;
-    cb->pat = PAT_RESET;
-}
-
 struct hvm_vcpu *svm_create(struct hvm_vm *vm)
 {
     struct svm_vcpu *v = kmem_alloc(sizeof(*v));
@@ -126,7 +109,7 @@ struct hvm_vcpu *svm_create(struct hvm_vm *vm)
     v->vmcb = cb;
     v->vmcb_hpa = direct_hpa(cb);
     init_control(v);
-    init_guest(v);
+    cb->pat = PAT_RESET;
     return &v->base;
 }
 

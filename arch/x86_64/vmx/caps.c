@@ -191,14 +191,6 @@ static void describe(struct hvm_caps *caps)
                  "1G\0execute-only\0VPID\0unrestricted-guest\0PAUSE-loop\0TSC-scaling");
 }
 
-static bool has_tsc_aux(void)
-{
-    bool rdtscp = cpu_cpuid_max(0x80000000) >= 0x80000001 && cpu_cpuid(0x80000001, 0).edx & BIT(27);
-    bool rdpid = cpu_cpuid_max(0) >= 7 && cpu_cpuid(7, 0).ecx & BIT(22);
-
-    return rdtscp || rdpid;
-}
-
 /* Whether the firmware lets VMX be turned on (23.7). An unlocked register is set by cpu_enable. */
 static bool locked_off(void)
 {
@@ -236,7 +228,7 @@ enum err vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
         return e;
     choose_control_registers();
     choose_apic();
-    vmx.tsc_aux = has_tsc_aux();
+    vmx.tsc_aux = hvm_has_tsc_aux();
 
     *caps = (struct hvm_caps){
         .format = vmx.ept_vpid & EPT_AD ? NESTED_EPT_AD : NESTED_EPT_SOFT_AD,

@@ -6,6 +6,7 @@
  */
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/paging.h"
 #include "lib/log.h"
 #include "lib/print.h"
 
@@ -61,13 +62,6 @@ static bool canonical(u64 a)
     return (u64)((s64)(a << shift) >> shift) == a;
 }
 
-static u64 beyond_physical(void)
-{
-    u32 bits = cpu_cpuid_max(0x80000000) >= 0x80000008 ? cpu_cpuid(0x80000008, 0).eax & 0xff : 36;
-
-    return ~(BIT(bits) - 1);
-}
-
 static bool pat_valid(u64 pat)
 {
     for (unsigned i = 0; i < 8; i++, pat >>= 8)
@@ -95,7 +89,7 @@ static const char *check_control_registers(const struct state *s)
         return "IA-32e mode without CR0.PG and CR4.PAE";
     if (!s->ia32e && s->cr4 & CR4_PCIDE)
         return "CR4: PCIDE outside IA-32e mode";
-    if (s->cr3 & beyond_physical())
+    if (s->cr3 & ~paging_max_hpa())
         return "CR3: beyond the physical address width";
     if (vmread(VMCS_GUEST_DR7) >> 32)
         return "DR7: upper half";
@@ -254,7 +248,7 @@ static const char *check_events(const struct state *s)
 /* 26.3.1.6 */
 static const char *check_pdptes(const struct state *s)
 {
-    u64 reserved = beyond_physical() | 0x1e6;
+    u64 reserved = ~paging_max_hpa() | 0x1e6;
 
     if (!(s->cr0 & CR0_PG) || !(s->cr4 & CR4_PAE) || s->ia32e)
         return NULL;

@@ -44,11 +44,6 @@ static void restore_nmi_blocking(const struct hvm_exit *exit)
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked | BLOCKED_NMI);
 }
 
-static void raise_machine_check(void)
-{
-    __asm__ volatile("int $18" : : : "memory");
-}
-
 static void fill_exception(struct vmx_vcpu *v, struct hvm_exit *exit)
 {
     u32 info = (u32)vmread(VMCS_EXIT_INTR_INFO);
@@ -65,7 +60,7 @@ static void fill_exception(struct vmx_vcpu *v, struct hvm_exit *exit)
     }
     if (vector == EXC_MC) {
         exit->reason = HVM_EXIT_NMI;
-        raise_machine_check();
+        trap_raise_machine_check();
         return;
     }
     exit->exception.vector = vector;
@@ -297,7 +292,7 @@ COLD static void fail_state(struct vmx_vcpu *v, struct hvm_exit *exit)
 
     if ((u16)reason == VMX_MACHINE_CHECK) {
         exit->reason = HVM_EXIT_NMI;
-        raise_machine_check();
+        trap_raise_machine_check();
         return;
     }
     if ((u16)reason == VMX_BAD_STATE)

@@ -27,8 +27,6 @@
 #define PLE_GAP    128
 #define PLE_WINDOW 4096
 
-#define PAT_RESET 0x0007040600070406ull
-
 /* VPIDs in use; 0 is the host's. */
 #define VPID_COUNT 4096u
 static u64 vpid_map[VPID_COUNT / 64] = {1};
@@ -130,35 +128,22 @@ void vmx_destroy(struct hvm_vcpu *base)
  * runs in 64-bit mode.
  */
 static const u16 zero_fields[] = {
-    VMCS_PF_ERROR_MASK,
-    VMCS_PF_ERROR_MATCH,
-    VMCS_CR3_TARGETS,
-    VMCS_EXIT_MSR_STORES,
-    VMCS_EXIT_MSR_LOADS,
-    VMCS_ENTRY_MSR_LOADS,
-    VMCS_ENTRY_INTR_INFO,
-    VMCS_TSC_OFFSET,
-    VMCS_GUEST_RSP,
-    VMCS_GUEST_CR3,
-    VMCS_GUEST_DEBUGCTL,
-    VMCS_GUEST_PENDING_DEBUG,
-    VMCS_GUEST_INTERRUPTIBILITY,
-    VMCS_GUEST_ACTIVITY,
-    VMCS_GUEST_SYSENTER_CS,
-    VMCS_GUEST_SYSENTER_ESP,
-    VMCS_GUEST_SYSENTER_EIP,
-    VMCS_GUEST_PDPTE0,
-    VMCS_GUEST_PDPTE1,
-    VMCS_GUEST_PDPTE2,
-    VMCS_GUEST_PDPTE3,
-    VMCS_HOST_SS_SEL,
-    VMCS_HOST_DS_SEL,
-    VMCS_HOST_ES_SEL,
-    VMCS_HOST_FS_SEL,
-    VMCS_HOST_GS_SEL,
-    VMCS_HOST_FS_BASE,
-    VMCS_HOST_SYSENTER_CS,
-    VMCS_HOST_SYSENTER_ESP,
+    VMCS_PF_ERROR_MASK,       VMCS_PF_ERROR_MATCH,
+    VMCS_CR3_TARGETS,         VMCS_EXIT_MSR_STORES,
+    VMCS_EXIT_MSR_LOADS,      VMCS_ENTRY_MSR_LOADS,
+    VMCS_ENTRY_INTR_INFO,     VMCS_TSC_OFFSET,
+    VMCS_GUEST_RSP,           VMCS_GUEST_CR0,
+    VMCS_GUEST_CR3,           VMCS_GUEST_CR4,
+    VMCS_GUEST_EFER,          VMCS_GUEST_DEBUGCTL,
+    VMCS_GUEST_PENDING_DEBUG, VMCS_GUEST_INTERRUPTIBILITY,
+    VMCS_GUEST_ACTIVITY,      VMCS_GUEST_SYSENTER_CS,
+    VMCS_GUEST_SYSENTER_ESP,  VMCS_GUEST_SYSENTER_EIP,
+    VMCS_GUEST_PDPTE0,        VMCS_GUEST_PDPTE1,
+    VMCS_GUEST_PDPTE2,        VMCS_GUEST_PDPTE3,
+    VMCS_HOST_SS_SEL,         VMCS_HOST_DS_SEL,
+    VMCS_HOST_ES_SEL,         VMCS_HOST_FS_SEL,
+    VMCS_HOST_GS_SEL,         VMCS_HOST_FS_BASE,
+    VMCS_HOST_SYSENTER_CS,    VMCS_HOST_SYSENTER_ESP,
     VMCS_HOST_SYSENTER_EIP,
 };
 
@@ -192,18 +177,6 @@ static void init_controls(struct vmx_vcpu *v)
         vmwrite(VMCS_ENCLS_EXIT_BITMAP, ~0ull);
     vmx_intercept_exceptions(&v->base, 0);
     vmx_apic_init(v);
-}
-
-/* The state after INIT (SDM 3, table 9-1), where it is not zero. */
-static void init_guest(struct vmx_vcpu *v)
-{
-    hvm_init_segments(&v->base);
-    vmwrite(VMCS_GUEST_RIP, 0xfff0);
-    vmwrite(VMCS_GUEST_RFLAGS, FLAG_FIXED);
-    vmwrite(VMCS_GUEST_DR7, 0x400);
-    v->dr6 = 0xffff0ff0;
-    vmwrite(VMCS_GUEST_PAT, PAT_RESET);
-    vmx_set_mode(v, CR0_CD | CR0_NW | CR0_ET, 0, 0);
 }
 
 /* What the exits load on this CPU. */
@@ -273,7 +246,7 @@ void vmx_load(struct hvm_vcpu *base)
             vmwrite(zero_fields[i], 0);
         vmwrite(VMCS_HOST_RSP, (u64)v);
         init_controls(v);
-        init_guest(v);
+        vmwrite(VMCS_GUEST_PAT, PAT_RESET);
     }
     load_switched(v);
 }

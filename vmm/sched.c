@@ -331,13 +331,14 @@ static s64 lead(struct sched *s, s64 had, s64 most)
 
 /*
  * Gives one away if those here are behind, or if a CPU is halted: the lightest that may go, of
- * several the one that has had least. It takes along what it is owed. If those here are far ahead
- * of all others, that is forgotten.
+ * several the one that has had least. It takes along what it is owed: nothing where a CPU is
+ * halted. If those here are far ahead of all others, that is forgotten.
  */
 static void spread(struct sched *s)
 {
     s64 had = s->had_ns + __atomic_load_n(&s->ahead_ns, __ATOMIC_RELAXED);
-    s64 limit = by_weight(SHARE_NS, s->load), best = INT64_MIN, top = INT64_MIN, owed = 0;
+    s64 limit = by_weight(SHARE_NS, s->load), most = 2 * limit;
+    s64 best = INT64_MIN, top = INT64_MIN, owed = 0;
     struct vcpu *found = NULL;
     u32 cpu = 0;
 
@@ -347,7 +348,7 @@ static void spread(struct sched *s)
         for (u32 i = 0; i < cpu_count(); i++) {
             if (!scheds[i].runs_guests || !(allowed(v) & BIT(i)) || &scheds[i] == s)
                 continue;
-            s64 more = lead(&scheds[i], had, 2 * limit);
+            s64 more = lead(&scheds[i], had, most);
             s64 score = more - v->had_ns - ((s64)weight(v) << 40);
             top = MAX(top, more);
             if (more > limit && score > best) {
@@ -359,9 +360,9 @@ static void spread(struct sched *s)
         }
     }
     if (found)
-        give_away(s, found, cpu, (owed > 2 * limit ? 0 : owed) + s->had_ns - found->had_ns);
-    else if (top < -2 * limit && top != INT64_MIN)
-        __atomic_fetch_add(&s->ahead_ns, top + 2 * limit, __ATOMIC_RELAXED);
+        give_away(s, found, cpu, (owed > most ? 0 : owed) + s->had_ns - found->had_ns);
+    else if (top < -most && top != INT64_MIN)
+        __atomic_fetch_add(&s->ahead_ns, top + most, __ATOMIC_RELAXED);
 }
 
 /* The vCPU with work that has had least, but one that gives way only if there is no other. */

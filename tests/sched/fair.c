@@ -93,7 +93,7 @@ static u64 chance(u64 *n, u64 of)
     return (*n >> 33) % of;
 }
 
-/* By chance: weights, or cpus=. Of the latter one in a thousand stays unfair: docs/interrupts.md. */
+/* By chance: weights, or cpus=, of which one in a thousand stays unfair (docs/interrupts.md). */
 static bool case_chance(u64 seed)
 {
     static const u32 weights[] = {10, 10, 10, 20, 5, 1, 100, 40};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ACPI PM1 registers and timer; see acpipm.h. Sections are those of ACPI 6.4. */
+#include "lib/string.h"
 #include "vmm/dev/acpipm.h"
 #include "vmm/dev/ticks.h"
 
@@ -65,60 +66,33 @@ static u32 timer_at(const struct acpipm *a, u64 now_ns)
     return (u32)ticks_at(RATE, now_ns) & (a->s.timer32 ? 0xffffffff : 0xffffff);
 }
 
-/* The block as bytes: 12 of them, status and enable in the first four. */
-static u8 read_byte(struct acpipm *a, unsigned at, u64 now_ns)
-{
-    if (at < EN)
-        return (u8)(a->s.status >> (8 * at));
-    if (at < CNT)
-        return (u8)(a->s.enable >> (8 * (at - EN)));
-    if (at < CNT + 2)
-        return (u8)(a->s.control >> (8 * (at - CNT)));
-    if (at < TMR)
-        return 0;
-    return (u8)(timer_at(a, now_ns) >> (8 * (at - TMR)));
-}
-
-static void put_byte(u16 *reg, unsigned at, u8 value)
-{
-    *reg = (u16)((*reg & ~(0xff << (8 * at))) | value << (8 * at));
-}
-
-static void write_byte(struct acpipm *a, unsigned at, u8 value)
-{
-    if (at < EN) /* ones clear */
-        a->s.status &= (u16) ~(value << (8 * at));
-    else if (at < CNT)
-        put_byte(&a->s.enable, at - EN, value);
-    a->s.enable &= ENABLE_BITS;
-}
-
+/* The block as words: status, enable, control, none, and the timer's two; any bytes of it. */
 static void acpipm_access(void *arg, struct bus_access *acc)
 {
     struct acpipm *a = arg;
     unsigned at = (unsigned)acc->offset;
+    u64 now = bus_now(acc);
+    u32 timer = timer_at(a, now);
 
     if (!acc->write && at == TMR && acc->size == 4) {
-        acc->value = timer_at(a, bus_now(acc));
+        acc->value = timer;
         return;
     }
-    see_carry(a, bus_now(acc));
+    see_carry(a, now);
+    u16 words[ACPIPM_PORTS / 2] = {a->s.status, a->s.enable, a->s.control,
+                                   0,           (u16)timer,  (u16)(timer >> 16)};
+    u8 *bytes = (u8 *)words + at;
     if (!acc->write) {
-        for (unsigned i = 0; i < acc->size; i++)
-            acc->value |= (u64)read_byte(a, at + i, bus_now(acc)) << (8 * i);
+        memcpy(&acc->value, bytes, acc->size);
         return;
     }
-    if (at <= CNT + 1 && at + acc->size > CNT) { /* the control register, whole or in part */
-        u16 control = a->s.control;
-
-        for (unsigned i = 0; i < acc->size; i++)
-            if (at + i - CNT < 2)
-                put_byte(&control, at + i - CNT, (u8)(acc->value >> (8 * i)));
-        write_control(a, control);
-    }
-    for (unsigned i = 0; i < acc->size; i++)
-        write_byte(a, at + i, (u8)(acc->value >> (8 * i)));
-    update(a, bus_now(acc));
+    words[STS / 2] = 0;
+    memcpy(bytes, &acc->value, acc->size);
+    a->s.status &= (u16)~words[STS / 2]; /* ones clear */
+    a->s.enable = words[EN / 2] & ENABLE_BITS;
+    if (at <= CNT + 1 && at + acc->size > CNT) /* the control register, whole or in part */
+        write_control(a, words[CNT / 2]);
+    update(a, now);
 }
 
 void acpipm_power_button(struct acpipm *a, u64 now_ns)

@@ -208,7 +208,8 @@ static inline void slow_pin_send(struct apic_model *a, struct slow_pin *p)
         .logical = p->entry >> 11 & 1,
         .level = slow_is_level(p->entry),
     };
-    bool taken = slow_deliver(a, &m, -1, m.mode == APIC_LOWEST ? next_winner(a) : -1);
+    bool taken = m.mode != APIC_SIPI && /* reserved */
+                 slow_deliver(a, &m, -1, m.mode == APIC_LOWEST ? next_winner(a) : -1);
 
     if (taken && m.level)
         p->remote = true;

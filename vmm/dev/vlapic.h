@@ -300,7 +300,7 @@ static inline void vlapic_set_cr8(struct vlapic *l, u8 value)
 /*
  * [any] Delivers a message to its targets in the group, kicking each. `from` is the sender when the
  * caller owns it (its own local APIC is not kicked), else NULL. Returns how many took it; 0 for
- * an address where nobody is, or a vector below 16.
+ * an address where nobody is, a vector below 16, or a start-up message, which an ICR alone sends.
  */
 unsigned vlapic_deliver(struct vlapic_group *g, struct vlapic *from, const struct apic_msg *msg);
 /* [any] Whether l is a target of that destination. */

@@ -77,7 +77,8 @@ static bool accept_vector(struct vlapic *l, struct vlapic *from, const struct ap
     return false;
 }
 
-static u32 event_of(const struct apic_msg *msg)
+/* icr: from another local APIC, not from an I/O APIC or a device. */
+static u32 event_of(const struct apic_msg *msg, bool icr)
 {
     switch (msg->mode) {
     case APIC_SMI:
@@ -87,7 +88,7 @@ static u32 event_of(const struct apic_msg *msg)
     case APIC_INIT:
         return msg->deassert ? 0 : VLAPIC_EV_INIT;
     case APIC_SIPI:
-        return (u32)(VLAPIC_EV_SIPI | (u32)msg->vector << 8);
+        return icr ? (u32)(VLAPIC_EV_SIPI | (u32)msg->vector << 8) : 0; /* else reserved */
     case APIC_EXTINT:
         return VLAPIC_EV_EXTINT;
     default: /* reserved */
@@ -103,7 +104,7 @@ static bool accept(struct vlapic *l, struct vlapic *from, const struct apic_msg 
         return false;
     if (msg->mode == APIC_FIXED || msg->mode == APIC_LOWEST)
         return accept_vector(l, from, msg);
-    event = event_of(msg);
+    event = event_of(msg, from);
     if (!event || (event == VLAPIC_EV_EXTINT && !vlapic_enabled(l)))
         return false;
     vlapic_event(l, event);

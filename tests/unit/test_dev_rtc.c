@@ -124,6 +124,30 @@ static void time_passes(void **state)
     assert_int_equal(rtc_time(&t.r, t.b.now), LEAP_EVE + 10 + 86400);
 }
 
+/* The day of the week counts from what was written, whatever the date says. */
+static void weekday_is_a_counter(void **state)
+{
+    struct bench t;
+
+    (void)state;
+    start_at(&t, LEAP_EVE);
+    set(&t, 6, 7);
+    expect_time(&t, 2024, 2, 28, 23, 59, 50, 7);
+    advance(&t, 10 * NS_S);
+    expect_time(&t, 2024, 2, 29, 0, 0, 0, 1);
+    set(&t, 11, 0x82); /* a date alone is set */
+    set(&t, 7, 0x15);
+    set(&t, 11, 0x02);
+    expect_time(&t, 2024, 2, 15, 0, 0, 0, 1);
+    advance(&t, 6 * 86400 * NS_S);
+    expect_time(&t, 2024, 2, 21, 0, 0, 0, 7);
+    set(&t, 11, 0x82);
+    set(&t, 6, 5);
+    set(&t, 11, 0x02);
+    advance(&t, 86400 * NS_S);
+    expect_time(&t, 2024, 2, 22, 0, 0, 0, 6);
+}
+
 /* Binary or BCD, 24 or 12 hours, in all four combinations, over a whole day. */
 static void formats(void **state)
 {
@@ -166,6 +190,7 @@ static void setting_the_clock(void **state)
     expect_time(&t, 2024, 2, 28, 23, 59, 50, 4); /* frozen */
     set(&t, 10, 0x76);
     set(&t, 0x32, 0x19), set(&t, 9, 0x99), set(&t, 8, 0x12), set(&t, 7, 0x31);
+    set(&t, 6, 6); /* a Friday */
     set(&t, 4, 0x23), set(&t, 2, 0x59), set(&t, 0, 0x59);
     set(&t, 11, 0x02);
     advance(&t, 5 * NS_S);
@@ -363,6 +388,7 @@ int main(void)
         cmocka_unit_test(calendar_agrees_with_the_c_library),
         cmocka_unit_test(calendar_cuts_nonsense),
         cmocka_unit_test(time_passes),
+        cmocka_unit_test(weekday_is_a_counter),
         cmocka_unit_test(formats),
         cmocka_unit_test(setting_the_clock),
         cmocka_unit_test(update_in_progress),

@@ -89,7 +89,7 @@ static void put_time(struct rtc *r, const struct calendar *c)
     m[SECONDS] = encode(r, c->second);
     m[MINUTES] = encode(r, c->minute);
     m[HOURS] = encode_hour(r, c->hour);
-    m[WEEKDAY] = encode(r, c->weekday);
+    m[WEEKDAY] = encode(r, (c->weekday - 1u + r->s.weekday) % 7 + 1);
     m[DAY] = encode(r, c->day);
     m[MONTH] = encode(r, c->month);
     m[YEAR] = encode(r, (unsigned)c->year % 100);
@@ -141,8 +141,13 @@ static void bring_time(struct rtc *r, u64 now_ns)
 
 static void set_time(struct rtc *r, u64 now_ns)
 {
+    s64 time = time_from_bytes(r);
+    struct calendar c;
+
     r->s.seen_s = second_at(r, now_ns);
-    r->s.epoch_s = time_from_bytes(r) - (s64)r->s.seen_s;
+    r->s.epoch_s = time - (s64)r->s.seen_s;
+    calendar_from_seconds(time, &c);
+    r->s.weekday = (u8)((decode(r, r->s.cmos[WEEKDAY]) + 7 - c.weekday) % 7);
 }
 
 static bool divider_reset(const struct rtc *r)

@@ -25,6 +25,7 @@ struct rtc_state {
     u32 phase_ns;    /* ... so that a clock that is set can begin its second when set */
     u64 seen_s;      /* (VM time + phase) / 1 s as last looked at for update and alarm */
     u64 seen_tick;   /* 32768 Hz ticks as last looked at for the periodic interrupt */
+    u8 weekday;      /* days that the day of the week, a counter of its own, is past the date's */
     bool halted;     /* SET is set or the divider is held in reset */
     bool line;
     u64 deadline_ns;

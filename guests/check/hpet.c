@@ -63,10 +63,11 @@ static bool begin(u32 *ms)
     wr(STATUS, ~0u);
     wr(COUNT, 0);
     wr(COUNT + 4, 0);
-    count[0] = count[1] = 0;
-    lower = false;
     trap_set(VECTOR, on_timer);
     trap_set(VECTOR2, on_timer);
+    asm volatile("sti\n nop\n cli" : : : "memory"); /* what waits still from before */
+    count[0] = count[1] = 0;
+    lower = false;
     return true;
 }
 

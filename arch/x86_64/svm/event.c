@@ -100,36 +100,6 @@ static void begin_step(struct svm_vcpu *v)
     svm_touch(v, CLEAN_INTERCEPTS);
 }
 
-/*
- * QEMU 7.2's VMRUN begins without the interrupt shadow that the exit before has told. What waits
- * would come between STI and HLT, and the HLT that follows would sleep through it. So the guest
- * executes one instruction before anything is let in.
- */
-static void keep_shadow(struct svm_vcpu *v)
-{
-    struct vmcb *cb = v->vmcb;
-
-    svm_set_attention(v, ATTEND_SHADOW, false);
-    if (!(cb->shadow & SHADOW_INTR) || !(cb->rflags & FLAG_IF) || v->attention & ATTEND_EVENT)
-        return;
-    svm_set_attention(v, ATTEND_SHADOW, true);
-    cb->virq &= ~VIRQ_PENDING;
-    svm_nmi_blocked(v); /* an IRET long past is not the one that is stepped over */
-    begin_step(v);
-}
-
-static void end_shadow(struct svm_vcpu *v)
-{
-    struct vmcb *cb = v->vmcb;
-    bool stays = cb->rip == v->entry_rip && cb->exit_code == SVM_INTR;
-
-    if (v->attention & ATTEND_INTR)
-        cb->virq |= VIRQ_PENDING;
-    if (stays)
-        cb->shadow |= SHADOW_INTR;
-    svm_set_attention(v, ATTEND_SHADOW, stays);
-}
-
 COLD bool svm_end_step(struct svm_vcpu *v)
 {
     struct vmcb *cb = v->vmcb;
@@ -137,8 +107,6 @@ COLD bool svm_end_step(struct svm_vcpu *v)
     bool trap = cb->exit_code == SVM_EXCEPTION + EXC_DB;
 
     svm_set_attention(v, ATTEND_STEPPING, false);
-    if (v->attention & ATTEND_SHADOW)
-        end_shadow(v);
     cb->exceptions = v->exceptions;
     svm_touch(v, CLEAN_INTERCEPTS);
     /* An IRET that has been executed brought flags of its own. */
@@ -180,8 +148,6 @@ COLD void svm_attend(struct svm_vcpu *v)
     }
     if (v->attention & ATTEND_NMI)
         attend_nmi(v);
-    if (svm.tcg)
-        keep_shadow(v);
     if (v->attention & ATTEND_OUT)
         ipi_kick(this_cpu()->id);
     v->attention &= (u16)~ATTEND_OUT;

@@ -158,13 +158,6 @@ static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
     }
 }
 
-static void fill_intr(struct svm_vcpu *v, struct hvm_exit *exit)
-{
-    (void)exit;
-    if (svm.tcg && v->vmcb->shadow & SHADOW_INTR)
-        v->attention |= ATTEND_SHADOW;
-}
-
 static void fill_nothing(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     (void)v;
@@ -216,7 +209,7 @@ static void (*const fill_rest[HVM_EXIT_COUNT])(struct svm_vcpu *v, struct hvm_ex
     [HVM_EXIT_OTHER] = fill_other,
     [HVM_EXIT_CR] = fill_cr,
     [HVM_EXIT_EXCEPTION] = fill_exception,
-    [HVM_EXIT_INTR] = fill_intr,
+    [HVM_EXIT_INTR] = fill_nothing,
     [HVM_EXIT_NMI] = fill_nothing,
     [HVM_EXIT_INTR_WINDOW] = fill_nothing,
     [HVM_EXIT_IO] = fill_io,

@@ -12,7 +12,7 @@ struct svm_platform {
     u32 asids; /* 0 to asids - 1; 0 is the host's */
     bool nrip, flush_asid, decode, pause_filter, pause_threshold, lbr;
     bool rdpru;
-    bool tcg;     /* QEMU's emulation: see svm_inject(), keep_shadow() */
+    bool tcg;     /* QEMU's emulation: see svm_inject() */
     bool tsc_aux; /* RDTSCP or RDPID */
     u32 clean;    /* CLEAN_ALL where there are clean bits, else 0 */
 };
@@ -41,9 +41,7 @@ enum {
     ATTEND_ASID = 8,    /* needs a new ASID */
     ATTEND_OUT = 0x80,  /* is to come out again right behind the event */
     ATTEND_TPR = 0x100, /* the task priority goes into the VMCB, and comes from there (exit too) */
-    ATTEND_SHADOW = 0x200, /* an interrupt shadow is kept by a step */
-    ATTEND_ENTRY = ATTEND_STEP | ATTEND_NMI | ATTEND_INTR | ATTEND_ASID | ATTEND_OUT | ATTEND_TPR |
-                   ATTEND_SHADOW,
+    ATTEND_ENTRY = ATTEND_STEP | ATTEND_NMI | ATTEND_INTR | ATTEND_ASID | ATTEND_OUT | ATTEND_TPR,
 
     ATTEND_EVENT = 0x10,    /* an event goes in with the next entry */
     ATTEND_STEPPING = 0x20, /* the guest executes one instruction, then traps */

@@ -99,7 +99,9 @@ def test_watch(control):
     """exits --watch shows rates, until it is interrupted."""
     control.run("start", "two")
     with subprocess.Popen([SKEPCTL, "-q", "-d", control.device, "exits", "two", "--watch", "-n", "0.5"],
-                          stdout=subprocess.PIPE, text=True) as p:
+                          stdout=subprocess.PIPE, text=True,
+                          # a test run in the background ignores the signal, and so would this
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as p:
         seen = ""
         while seen.count("COUNT") < 3:
             seen += p.stdout.readline()

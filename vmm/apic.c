@@ -25,8 +25,8 @@ COLD void vcpu_settle_apic(struct vcpu *v)
     enum hvm_apic_mode mode = wanted(v);
 
     if (mode != v->apic_mode) {
-        if (mode == HVM_APIC_MSR &&
-            v->vm->apic_access) /* the page is not to be memory: from now on nothing is there */
+        /* The page is not to be memory: from now on nothing is there. */
+        if (mode == HVM_APIC_MSR && v->vm->apic_access)
             space_protect(v->space, HVM_APIC_GPA, PAGE_SIZE, 0);
         vlapic_set_help(l, mode == HVM_APIC_OFF ? APIC_EMULATE : hvm_caps.apic);
         hvm->apic_mode(v->hv, mode);

@@ -176,13 +176,13 @@ unsigned vlapic_deliver(struct vlapic_group *g, struct vlapic *from, const struc
 
 COLD bool vlapic_waits(const struct vlapic *l, const struct apic_msg *msg)
 {
-    unsigned word = msg->vector >> 5;
-    const u32 *irr = vlapic_reg(l, APIC_IRR + word), *isr = vlapic_reg(l, APIC_ISR + word);
-    u32 set = __atomic_load_n(irr, __ATOMIC_RELAXED) | ((const u32 *)l->post.vectors)[word];
+    u8 vector = msg->vector;
+    const u32 *isr = vlapic_reg(l, APIC_ISR + (vector >> 5));
+    u64 posted = __atomic_load_n(&l->post.vectors[vector >> 6], __ATOMIC_RELAXED);
 
-    if (msg->level)
-        set |= __atomic_load_n(isr, __ATOMIC_RELAXED);
-    return vlapic_match(l, msg->dest, msg->logical) && (set >> (msg->vector & 31) & 1);
+    return vlapic_match(l, msg->dest, msg->logical) &&
+           (vlapic_requests(l, vector) || (posted >> (vector & 63) & 1) ||
+            (msg->level && (__atomic_load_n(isr, __ATOMIC_RELAXED) >> (vector & 31) & 1)));
 }
 
 enum shorthand { SHORT_NONE, SHORT_SELF, SHORT_ALL, SHORT_OTHERS };

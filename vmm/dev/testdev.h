@@ -29,7 +29,9 @@ struct testdev {
 
 /* `memory`: TESTDEV_SIZE zeroed bytes that outlive t; ops: all set, outlive t. */
 void testdev_init(struct testdev *t, u8 *memory, const struct testdev_ops *ops, void *arg);
-/* Claims ports and the memory range, which the caller makes an MMIO region. Errors as bus_add(). */
+/*
+ * Claims ports and the memory range, which the caller makes an MMIO region. Errors: the buses' err.
+ */
 void testdev_attach(struct testdev *t, struct bus *ports, struct bus *mmio);
 
 #endif

@@ -234,6 +234,7 @@ enum emul_result emul_insn_length(struct emul_cpu *c, enum insn_op op, unsigned 
  * zero-extended: for LMSW, which an exit handler executes.
  */
 enum emul_result emul_operand_read(struct emul_cpu *c, unsigned size, u64 *value);
+
 /* Linear address of the memory operand, segment-checked for `size` bytes of `access` (WALK_WRITE or
  * 0). */
 enum emul_result emul_operand_gla(struct emul_cpu *c, unsigned size, u32 access, gla_t *gla);

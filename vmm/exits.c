@@ -15,9 +15,33 @@
 
 /* ---- nothing but the loop to go round ---- */
 
+/*
+ * The processor forgets the interrupt shadow, and what waits would come between STI and, mostly,
+ * HLT, which would sleep through it. So the guest is taken back to before that STI. Not if it was
+ * another instruction: QEMU has PAUSE leave a shadow that is none, MOV SS may have moved memory.
+ */
+COLD static void undo_sti(struct vcpu *v, const struct hvm_exit *e)
+{
+    struct emul_cpu *c = emulate_begin(v, e);
+    u64 flags = hvm->get(v->hv, HVM_RFLAGS);
+    struct x86_seg cs;
+    gpa_t gpa;
+    u8 last;
+
+    hvm->get_seg(v->hv, SEG_CS, &cs);
+    if (!(flags & FLAG_IF) || flags & FLAG_TF || vcpu_cpl(v) || !e->rip || e->vectoring.kind ||
+        !emul_peek_gla(c, cs.base + e->rip - 1, &gpa) || space_read(v->vm->space, gpa, &last, 1) ||
+        last != 0xfb)
+        return;
+    hvm->set(v->hv, HVM_RIP, e->rip - 1);
+    hvm->set(v->hv, HVM_RFLAGS, flags & ~FLAG_IF);
+    hvm->set(v->hv, HVM_INTR_SHADOW, 0);
+}
+
 static void exit_intr(struct vcpu *v, struct hvm_exit *e)
 {
-    (void)e;
+    if (unlikely(e->shadow_lost))
+        undo_sti(v, e);
     cpu_take_interrupts();
     vcpu_look(v);
 }

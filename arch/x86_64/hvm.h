@@ -119,6 +119,7 @@ enum hvm_cr_op { HVM_CR_WRITE, HVM_CR_READ, HVM_CR_CLTS, HVM_CR_LMSW };
 struct hvm_exit {
     u8 reason;                  /* enum hvm_exit_reason */
     u8 insn_len;                /* 0: not given */
+    bool shadow_lost;           /* INTR: the next entry forgets HVM_INTR_SHADOW (QEMU 7.2) */
     struct hvm_event vectoring; /* an event whose delivery this exit interrupted; must be redone */
     u64 rip;                    /* the guest's RIP, always set */
     union {

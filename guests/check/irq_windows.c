@@ -55,6 +55,37 @@ static void irq_sti_shadow_kept(void)
     EXPECT_EQ(irq_count[VECTOR], 1);
 }
 
+/* So none comes before the HLT, which would sleep through it; whenever it is due. */
+SNIPPET(sti_hlt, "sti\n hlt\n", "cli");
+
+static volatile ulong first_ip;
+
+static void on_wake(struct trap_frame *f)
+{
+    first_ip = first_ip ? first_ip : f->ip;
+    apic_eoi();
+}
+
+static void irq_sti_hlt(void)
+{
+    u32 counts = irq_timer_ms(1) / 20, early = 0, rounds = 0;
+    u64 start;
+
+    irq_begin();
+    trap_set(VECTOR, on_wake);
+    irq_timer_set(APIC_TIMER_PERIODIC, counts);
+    for (start = rdtsc(); rdtsc() - start < 50ull * tsc_khz; rounds++) {
+        for (unsigned i = 0; i < rounds % 64; i++)
+            cpu_pause();
+        first_ip = 0;
+        sti_hlt(NULL);
+        early += first_ip != (ulong)sti_hlt_at;
+    }
+    irq_timer_set(APIC_LVT_MASKED, 0);
+    EXPECT(rounds > 0, "no interrupt came");
+    EXPECT_EQ(early, 0);
+}
+
 static volatile u32 faults, steps;
 
 static void on_fault(struct trap_frame *f)
@@ -145,8 +176,9 @@ static const struct check list[] = {
     {"irq_hlt_wakes", irq_hlt_wakes, ANYWHERE},
     {"irq_hlt_pending", irq_hlt_pending, ANYWHERE},
     {"irq_sti_shadow", irq_sti_shadow, ANYWHERE},
-    {"irq_sti_shadow_kept", irq_sti_shadow_kept, NOT_TCG},
-    {"irq_sti_shadow_fault", irq_sti_shadow_fault, NOT_TCG},
+    {"irq_sti_shadow_kept", irq_sti_shadow_kept, ANYWHERE},
+    {"irq_sti_hlt", irq_sti_hlt, ANYWHERE},
+    {"irq_sti_shadow_fault", irq_sti_shadow_fault, ANYWHERE},
     {"irq_sti_shadow_exit", irq_sti_shadow_exit, ANYWHERE},
     {"irq_popf_window", irq_popf_window, ANYWHERE},
     {"irq_mov_ss_shadow", irq_mov_ss_shadow, ANYWHERE},

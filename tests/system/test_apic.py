@@ -60,8 +60,8 @@ def test_on_qemu(workdir):
     """QEMU, as it counts instructions, leaves its loop whenever one of its timers is due, and would
     deliver an injected interrupt twice if the guest had not left before. CR8 is the processor's."""
     guest = image.Guest("g", guest_elf("check64"), "mem=64M testdev", "testdev only=irq_once "
-                        "only=cr8")
+                        "only=irq_sti_shadow_kept only=irq_sti_shadow_fault only=irq_sti_hlt only=cr8")
     iso = skep_iso(workdir, [guest], words="idle=poweroff apic=shadow")
     with machine("qemu", workdir, iso, icount=True) as m:
         m.wait_end(100)
-        assert "6 passed, 0 failed" in m.console, m.console[-1000:]
+        assert "9 passed, 0 failed" in m.console, m.console[-1000:]

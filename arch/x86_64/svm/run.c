@@ -158,6 +158,11 @@ static void fill_other(struct svm_vcpu *v, struct hvm_exit *exit)
     }
 }
 
+static void fill_intr(struct svm_vcpu *v, struct hvm_exit *exit)
+{
+    exit->shadow_lost = svm.tcg && v->vmcb->shadow & SHADOW_INTR;
+}
+
 static void fill_nothing(struct svm_vcpu *v, struct hvm_exit *exit)
 {
     (void)v;
@@ -209,7 +214,7 @@ static void (*const fill_rest[HVM_EXIT_COUNT])(struct svm_vcpu *v, struct hvm_ex
     [HVM_EXIT_OTHER] = fill_other,
     [HVM_EXIT_CR] = fill_cr,
     [HVM_EXIT_EXCEPTION] = fill_exception,
-    [HVM_EXIT_INTR] = fill_nothing,
+    [HVM_EXIT_INTR] = fill_intr,
     [HVM_EXIT_NMI] = fill_nothing,
     [HVM_EXIT_INTR_WINDOW] = fill_nothing,
     [HVM_EXIT_IO] = fill_io,

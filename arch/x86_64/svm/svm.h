@@ -12,7 +12,7 @@ struct svm_platform {
     u32 asids; /* 0 to asids - 1; 0 is the host's */
     bool nrip, flush_asid, decode, pause_filter, pause_threshold, lbr;
     bool rdpru;
-    bool tcg;     /* QEMU's emulation: see svm_inject() */
+    bool tcg;     /* QEMU's emulation: see svm_inject(), fill_intr() */
     bool tsc_aux; /* RDTSCP or RDPID */
     u32 clean;    /* CLEAN_ALL where there are clean bits, else 0 */
 };

@@ -5,6 +5,7 @@
  * the RTC. In order of priority they are 0, 8, 4.
  */
 #include "guests/check/check.h"
+#include "guests/lib/cmos.h"
 #include "guests/lib/console.h"
 #include "guests/lib/pit.h"
 
@@ -26,18 +27,6 @@ static u8 pic_read(u16 port, u8 what)
     return in8(port);
 }
 
-static u8 cmos(u8 index)
-{
-    out8(0x70, index);
-    return in8(0x71);
-}
-
-static void set_cmos(u8 index, u8 value)
-{
-    out8(0x70, index);
-    out8(0x71, value);
-}
-
 static void lower(unsigned line)
 {
     switch (line) {
@@ -49,8 +38,8 @@ static void lower(unsigned line)
         out8(COM1 + 4, 0x03);
         break;
     default:
-        set_cmos(0x0b, 0x02);
-        cmos(0x0c);
+        cmos_write(0x0b, 0x02);
+        cmos_read(0x0c);
     }
 }
 
@@ -70,8 +59,8 @@ static void raise(unsigned line)
         out8(COM1 + 1, 0x02);
         break;
     default:
-        set_cmos(0x0a, 0x23); /* 8192 Hz */
-        set_cmos(0x0b, 0x42);
+        cmos_write(0x0a, 0x23); /* 8192 Hz */
+        cmos_write(0x0b, 0x42);
     }
     while (!(pic_read(line < 8 ? MASTER : SLAVE, IRR) >> (line & 7) & 1))
         if (rdtsc() - start > tsc_khz * 1000) {
@@ -135,7 +124,7 @@ static void end(void)
     program(ICW4);
     out8(MASTER + 1, 0xff);
     out8(SLAVE + 1, 0xff);
-    set_cmos(0x0a, 0x26);
+    cmos_write(0x0a, 0x26);
 }
 
 /* What comes if interrupts are let in now, in order. */

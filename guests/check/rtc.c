@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The MC146818's interrupts, its formats and its memory of sizes (Motorola MC146818 data sheet). */
 #include "guests/check/irq.h"
+#include "guests/lib/cmos.h"
 
 #define VECTOR_RTC 0x58
 
@@ -23,22 +24,10 @@
 static volatile u32 count;
 static volatile u8 why;
 
-static u8 get(u8 index)
-{
-    out8(0x70, index);
-    return in8(0x71);
-}
-
-static void put(u8 index, u8 value)
-{
-    out8(0x70, index);
-    out8(0x71, value);
-}
-
 static void on_rtc(struct trap_frame *f)
 {
     (void)f;
-    why = get(REG_C);
+    why = cmos_read(REG_C);
     count++;
     apic_eoi();
 }
@@ -69,9 +58,9 @@ static void begin(void)
     u32 flags;
 
     pin = ioapic_isa_pin(8, &flags);
-    put(REG_A, 0x20); /* no periodic flag */
-    put(REG_B, HOURS_24);
-    get(REG_C);
+    cmos_write(REG_A, 0x20); /* no periodic flag */
+    cmos_write(REG_B, HOURS_24);
+    cmos_read(REG_C);
     count = 0;
     trap_set(VECTOR_RTC, on_rtc);
     ioapic_route(pin, flags | VECTOR_RTC, apic_id());
@@ -79,9 +68,9 @@ static void begin(void)
 
 static void end(void)
 {
-    put(REG_B, HOURS_24);
-    put(REG_A, 0x26);
-    get(REG_C);
+    cmos_write(REG_B, HOURS_24);
+    cmos_write(REG_A, 0x26);
+    cmos_read(REG_C);
     ioapic_route(pin, IOAPIC_MASKED, 0);
 }
 
@@ -91,15 +80,15 @@ static void rtc_update(void)
     u8 before, after;
 
     begin();
-    put(REG_B, HOURS_24 | UIE);
+    cmos_write(REG_B, HOURS_24 | UIE);
     EXPECT(wait_halted(1, 150), "never came");
-    before = get(SECONDS);
+    before = cmos_read(SECONDS);
     EXPECT_EQ(why & 0xd0, 0x90);
-    EXPECT_EQ(get(REG_A) & UIP, 0);
+    EXPECT_EQ(cmos_read(REG_A) & UIP, 0);
     EXPECT(wait_halted(2, 150), "came once");
-    after = get(SECONDS);
+    after = cmos_read(SECONDS);
     EXPECT(after == before + 1 || (after & 0x0f) == 0, "%02x, and then %02x", before, after);
-    put(REG_B, HOURS_24);
+    cmos_write(REG_B, HOURS_24);
     end();
 }
 
@@ -107,17 +96,17 @@ static void rtc_update(void)
 static void rtc_alarm(void)
 {
     begin();
-    put(SECONDS_ALARM, 0xff);
-    put(MINUTES_ALARM, 0xff);
-    put(HOURS_ALARM, 0xff);
-    put(REG_B, HOURS_24 | AIE);
+    cmos_write(SECONDS_ALARM, 0xff);
+    cmos_write(MINUTES_ALARM, 0xff);
+    cmos_write(HOURS_ALARM, 0xff);
+    cmos_write(REG_B, HOURS_24 | AIE);
     EXPECT(wait_halted(1, 150), "never came");
     EXPECT_EQ(why & 0xe0, 0xa0);
-    put(HOURS_ALARM, (get(HOURS) + 1) % 10); /* another hour */
-    get(REG_C);
+    cmos_write(HOURS_ALARM, (cmos_read(HOURS) + 1) % 10); /* another hour */
+    cmos_read(REG_C);
     count = 0;
     EXPECT(!wait_halted(1, 110), "another hour's");
-    EXPECT_EQ(get(REG_C) & 0x20, 0);
+    EXPECT_EQ(cmos_read(REG_C) & 0x20, 0);
     end();
 }
 
@@ -125,18 +114,19 @@ static void rtc_alarm(void)
 static void rtc_set(void)
 {
     begin();
-    put(REG_B, HOURS_24 | UIE | SET);
-    EXPECT_EQ(get(REG_B) & UIE, 0);
-    put(SECONDS, 0x30);
+    cmos_write(REG_B, HOURS_24 | UIE | SET);
+    EXPECT_EQ(cmos_read(REG_B) & UIE, 0);
+    cmos_write(SECONDS, 0x30);
     wait_halted(1, 110);
-    EXPECT_EQ(get(SECONDS), 0x30);
-    EXPECT_EQ(get(REG_A) & UIP, 0);
-    put(REG_B, HOURS_24);
-    EXPECT(get(SECONDS) == 0x30 || get(SECONDS) == 0x31, "seconds %02x", get(SECONDS));
-    put(REG_B, HOURS_24 | SET);
-    put(HOURS, 0x15);
-    put(REG_B, HOURS_24);
-    EXPECT_EQ(get(HOURS), 0x15);
+    EXPECT_EQ(cmos_read(SECONDS), 0x30);
+    EXPECT_EQ(cmos_read(REG_A) & UIP, 0);
+    cmos_write(REG_B, HOURS_24);
+    EXPECT(cmos_read(SECONDS) == 0x30 || cmos_read(SECONDS) == 0x31, "seconds %02x",
+           cmos_read(SECONDS));
+    cmos_write(REG_B, HOURS_24 | SET);
+    cmos_write(HOURS, 0x15);
+    cmos_write(REG_B, HOURS_24);
+    EXPECT_EQ(cmos_read(HOURS), 0x15);
     end();
 }
 
@@ -144,17 +134,17 @@ static void rtc_set(void)
 static void rtc_formats(void)
 {
     begin();
-    put(REG_B, HOURS_24 | SET);
-    put(HOURS, 0x15);
-    put(REG_B, HOURS_24);
-    put(REG_B, HOURS_24 | BINARY);
-    EXPECT_EQ(get(HOURS), 15);
-    put(REG_B, BINARY);
-    EXPECT_EQ(get(HOURS), 0x83);
-    put(REG_B, 0);
-    EXPECT_EQ(get(HOURS), 0x83);
-    put(REG_B, HOURS_24);
-    EXPECT_EQ(get(HOURS), 0x15);
+    cmos_write(REG_B, HOURS_24 | SET);
+    cmos_write(HOURS, 0x15);
+    cmos_write(REG_B, HOURS_24);
+    cmos_write(REG_B, HOURS_24 | BINARY);
+    EXPECT_EQ(cmos_read(HOURS), 15);
+    cmos_write(REG_B, BINARY);
+    EXPECT_EQ(cmos_read(HOURS), 0x83);
+    cmos_write(REG_B, 0);
+    EXPECT_EQ(cmos_read(HOURS), 0x83);
+    cmos_write(REG_B, HOURS_24);
+    EXPECT_EQ(cmos_read(HOURS), 0x15);
     end();
 }
 
@@ -165,30 +155,32 @@ static void rtc_uip(void)
     u8 before;
 
     begin();
-    put(REG_B, HOURS_24 | UIE);
+    cmos_write(REG_B, HOURS_24 | UIE);
     EXPECT(wait_halted(1, 150), "no update");
-    put(REG_B, HOURS_24);
+    cmos_write(REG_B, HOURS_24);
     wait_halted(2, 98);
     start = rdtsc();
     do {
-        before = get(SECONDS);
+        before = cmos_read(SECONDS);
         if (rdtsc() - start > tsc_khz * 3000) {
             check_fail("never in 3 s");
             return;
         }
-    } while (!(get(REG_A) & UIP));
+    } while (!(cmos_read(REG_A) & UIP));
     start = rdtsc();
-    while (get(REG_A) & UIP)
+    while (cmos_read(REG_A) & UIP)
         EXPECT(rdtsc() - start < tsc_khz * 100, "for 100 ms");
-    EXPECT(get(SECONDS) != before, "the seconds have not changed");
+    EXPECT(cmos_read(SECONDS) != before, "the seconds have not changed");
     end();
 }
 
 /* What firmware leaves there of the memory's size, against the map that the loader gave. */
 static void cmos_sizes(void)
 {
-    u32 base = get(0x15) | (u32)get(0x16) << 8, low = get(0x17) | (u32)get(0x18) << 8;
-    u32 extended = get(0x30) | (u32)get(0x31) << 8, above_16m = get(0x34) | (u32)get(0x35) << 8;
+    u32 base = cmos_read(0x15) | (u32)cmos_read(0x16) << 8,
+        low = cmos_read(0x17) | (u32)cmos_read(0x18) << 8;
+    u32 extended = cmos_read(0x30) | (u32)cmos_read(0x31) << 8,
+        above_16m = cmos_read(0x34) | (u32)cmos_read(0x35) << 8;
     u64 told = 16 * MIB + ((u64)above_16m << 16), top = 0;
     u32 sum = 0;
 
@@ -204,9 +196,9 @@ static void cmos_sizes(void)
     EXPECT_EQ(low, extended);
     EXPECT(told >= top && told - top < MIB, "%jx, and the map ends at %jx", told, top); /* tables */
     for (u8 i = 0x10; i < 0x2e; i++)
-        sum += get(i);
+        sum += cmos_read(i);
     if (on_skep()) /* other firmware has no sum any more */
-        EXPECT_EQ(get(0x2e) << 8 | get(0x2f), sum & 0xffff);
+        EXPECT_EQ(cmos_read(0x2e) << 8 | cmos_read(0x2f), sum & 0xffff);
 }
 
 static const struct check list[] = {

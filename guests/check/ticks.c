@@ -7,6 +7,7 @@
  */
 #include "guests/check/check.h"
 #include "guests/lib/acpi.h"
+#include "guests/lib/cmos.h"
 #include "guests/lib/pit.h"
 
 #define PM_HZ    3579545ull
@@ -41,10 +42,8 @@ static void on_tick(struct trap_frame *f)
 {
     (void)f;
     ticks++;
-    if (read_c) {
-        out8(0x70, 0x8c);
-        in8(0x71);
-    }
+    if (read_c)
+        cmos_read(0x0c);
     if (step)
         wrmsr(MSR_TSC_DEADLINE, deadline += step);
     apic_eoi();
@@ -136,25 +135,18 @@ static void ticks_rtc(void)
 
     if (!begin())
         return;
-    out8(0x70, 0x8a);
-    a = in8(0x71);
-    out8(0x70, 0x8b);
-    b = in8(0x71);
+    a = cmos_read(0x0a);
+    b = cmos_read(0x0b);
     ioapic_route(pin, flags | VECTOR, apic_id());
     read_c = true;
-    out8(0x70, 0x8a);
-    out8(0x71, (a & 0x70) | 14); /* 4 Hz: a flag that is not read in time is lost */
-    out8(0x70, 0x8c);            /* a flag from before is no tick */
-    in8(0x71);
-    out8(0x70, 0x8b);
-    out8(0x71, b | 0x40);
+    cmos_write(0x0a, (a & 0x70) | 14); /* 4 Hz: a flag that is not read in time is lost */
+    cmos_read(0x0c);                   /* a flag from before is no tick */
+    cmos_write(0x0b, b | 0x40);
     pm_now();
     pm_sum = 0;
     count_against_pm(4, PM_HZ);
-    out8(0x70, 0x8b);
-    out8(0x71, b);
-    out8(0x70, 0x8a);
-    out8(0x71, a);
+    cmos_write(0x0b, b);
+    cmos_write(0x0a, a);
     read_c = false;
     ioapic_route(pin, IOAPIC_MASKED, 0);
 }

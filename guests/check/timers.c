@@ -2,24 +2,13 @@
 /* Clocks agree with each other and go forward (8254, MC146818, ACPI 6.4, 4.8.3.3). */
 #include "guests/check/check.h"
 #include "guests/lib/acpi.h"
+#include "guests/lib/cmos.h"
 #include "guests/lib/pit.h"
 
 #define PM_HZ 3579545u
 
 /* A delay of whatever runs below spoils a measurement; each gets as many tries. */
 #define ATTEMPTS 10
-
-static u8 cmos_read(u8 index)
-{
-    out8(0x70, index | 0x80);
-    return in8(0x71);
-}
-
-static void cmos_write(u8 index, u8 value)
-{
-    out8(0x70, index | 0x80);
-    out8(0x71, value);
-}
 
 static bool within(u64 a, u64 b, unsigned percent)
 {

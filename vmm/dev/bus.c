@@ -14,16 +14,11 @@ const u64 bus_ones[9] = {0,
                          0xffffffffffffffff};
 
 /* Any region will do as a hint: it is checked before use, an empty one never matches. */
-static void forget_hints(struct bus *bus)
-{
-    for (unsigned i = 0; i < BUS_HINTS; i++)
-        bus->hint[i] = bus->r;
-}
-
 COLD void bus_init(struct bus *bus)
 {
     memset(bus, 0, sizeof(*bus));
-    forget_hints(bus);
+    for (unsigned i = 0; i < BUS_HINTS; i++)
+        bus->hint[i] = bus->r;
 }
 
 /* Index of the first region that ends above addr. */
@@ -61,20 +56,6 @@ COLD enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, v
         bus->count++;
     }
     return bus->err;
-}
-
-COLD enum err bus_remove(struct bus *bus, u64 base)
-{
-    u32 at = first_above(bus, base);
-
-    if (at == bus->count || bus->r[at].base != base)
-        return ERR_NOENT;
-    bus->count--;
-    for (u32 i = at; i < bus->count; i++)
-        bus->r[i] = bus->r[i + 1];
-    bus->r[bus->count] = (struct bus_region){0};
-    forget_hints(bus);
-    return OK;
 }
 
 const struct bus_region *bus_find(const struct bus *bus, u64 addr)

@@ -74,9 +74,6 @@ void bus_init(struct bus *bus);
 enum err bus_add(struct bus *bus, u64 base, u64 len, u8 width, bus_fn fn, void *arg,
                  const char *name);
 
-/* Removes the region that starts at base. ERR_NOENT if there is none. */
-enum err bus_remove(struct bus *bus, u64 base);
-
 /* The region that contains addr, or NULL. */
 const struct bus_region *bus_find(const struct bus *bus, u64 addr);
 

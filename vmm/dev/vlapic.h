@@ -50,7 +50,6 @@ enum vlapic_reg {
     APIC_TMR = 0x18,
     APIC_IRR = 0x20,
     APIC_ESR = 0x28,
-    APIC_LVT_CMCI = 0x2f,
     APIC_ICR = 0x30,
     APIC_ICR2 = 0x31,
     APIC_LVT_TIMER = 0x32,

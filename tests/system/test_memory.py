@@ -84,7 +84,7 @@ class Memory(Monitor):
     def counters(self, name="m"):
         text = self.say(f"mem {name}")
         names = {"split": r"split (\d+)", "in place": r"promoted in place (\d+)",
-                 "moved": r"by moving (\d+)", "reclaimed": r"reclaimed (\d+) KiB",
+                 "moved": r"by moving (\d+)", "held back": r"held back (\d+)", "reclaimed": r"reclaimed (\d+) KiB",
                  "2M": r"2M (\d+), 1G \d+, tables", "accessed": r"accessed (\d+)",
                  "dirty": r"dirty (\d+)", "hot": r"hot (\d+) KiB"}
         return {n: int(re.search(p, text).group(1)) for n, p in names.items()}
@@ -188,8 +188,10 @@ def test_memory_that_changes_under_a_guest(memory):
         memory.say("mem m scan")
         memory.say("mem m reclaim")
     after = memory.counters()
-    assert after["split"] >= before["split"] + 3 * PAGES // 512
-    assert after["in place"] >= before["in place"] + 3 * PAGES // 512
+    # A page held just then, to emulate on the other CPU, holds one back; which is not split again.
+    held = after["held back"] - before["held back"]
+    assert after["split"] + held >= before["split"] + 3 * PAGES // 512
+    assert after["in place"] + held >= before["in place"] + 3 * PAGES // 512
     rounds, wrong = memory.key("L", r"memory: L (\d+) rounds, (\d+) pages wrong").groups()
     assert int(rounds) > 10 and int(wrong) == 0
 
